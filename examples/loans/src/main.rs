@@ -1,0 +1,2 @@
+//! The factum binary.
+fn main() {}
