@@ -1,1 +1,5 @@
-//! placeholder
+//! Factum's embedded log engine.
+
+mod vfs;
+
+pub use vfs::{OpenMode, OsVfs, Vfs, VfsFile};

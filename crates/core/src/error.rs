@@ -1,0 +1,328 @@
+//! One error per verb of the store, each with the values that a caller needs.
+
+use std::io;
+use std::sync::Arc;
+
+use crate::checkpoint::CheckpointError;
+use crate::names::NameError;
+use crate::recorded::MalformedBody;
+use crate::{Capability, ExpectedRevision, Position, SchemaVersion, StreamName, StreamState};
+
+/// What kind of answer an error is, for exit codes and status codes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ErrorKind {
+    /// The request itself is wrong; asking again will not help.
+    Invalid,
+    /// What was asked for is not there.
+    NotFound,
+    /// It was deleted for ever.
+    Deleted,
+    /// Something changed: read again and decide again.
+    Conflict,
+    /// The data does not fit its registered schema.
+    SchemaViolation,
+    /// A limit was passed.
+    TooLarge,
+    /// This store cannot do that.
+    Unsupported,
+    /// The store cannot do it now.
+    Unavailable,
+    /// Stored bytes are damaged.
+    Damaged,
+}
+
+/// An event that no store would take.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidEvent {
+    /// Its JSON is not JSON.
+    #[error("the event's {part} is not JSON: fault at line {line}, column {column}")]
+    NotJson {
+        /// Data or metadata.
+        part: &'static str,
+        /// Line of the fault, from 1.
+        line: usize,
+        /// Column of the fault, from 1.
+        column: usize,
+    },
+    /// It is over the limit.
+    #[error("the event has {actual} bytes, the limit is {limit}")]
+    TooLarge {
+        /// The limit, in bytes.
+        limit: usize,
+        /// The event's size, in bytes.
+        actual: usize,
+    },
+    /// It has too many tags.
+    #[error("the event has {actual} tags, the limit is {limit}")]
+    TooManyTags {
+        /// The limit.
+        limit: usize,
+        /// The number of tags.
+        actual: usize,
+    },
+    /// Versions start at 1.
+    #[error("schema version 0 does not exist: versions start at 1")]
+    SchemaVersionZero,
+    /// One of its names may not be used.
+    #[error(transparent)]
+    Name(#[from] NameError),
+}
+
+/// One reason why an append was refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FailedCheck {
+    /// A stream is not as expected.
+    Revision {
+        /// The stream.
+        stream: StreamName,
+        /// What was expected.
+        expected: ExpectedRevision,
+        /// What is true.
+        actual: StreamState,
+    },
+    /// An event matches a condition's query.
+    Condition {
+        /// Index of the condition in the append.
+        index: usize,
+        /// Position of the newest event that matches.
+        conflicting: Position,
+    },
+    /// As many events match as may not.
+    Count {
+        /// Index of the condition in the append.
+        index: usize,
+        /// The number that may not be reached.
+        below: u64,
+        /// How many match; counting stops at `below`.
+        found: u64,
+    },
+}
+
+impl std::fmt::Display for FailedCheck {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            FailedCheck::Revision { stream, expected, actual } => {
+                write!(f, "stream '{stream}' was expected ")?;
+                match expected {
+                    ExpectedRevision::Any => f.write_str("in any state")?,
+                    ExpectedRevision::NoStream => f.write_str("not to exist")?,
+                    ExpectedRevision::StreamExists => f.write_str("to exist")?,
+                    ExpectedRevision::Exact(revision) => write!(f, "at revision {revision}")?,
+                }
+                match actual {
+                    StreamState::Missing => f.write_str(", but it does not exist"),
+                    StreamState::MetadataOnly => f.write_str(", but it has metadata and no events"),
+                    StreamState::Live { last } => write!(f, ", but it is at revision {last}"),
+                    StreamState::SoftDeleted { last: Some(last) } => {
+                        write!(f, ", but it was deleted at revision {last}")
+                    }
+                    StreamState::SoftDeleted { last: None } => f.write_str(", but it was deleted"),
+                    StreamState::Tombstoned => f.write_str(", but it was deleted for ever"),
+                }
+            }
+            FailedCheck::Condition { index, conflicting } => {
+                write!(f, "condition {index} fails: the event at position {conflicting} matches its query")
+            }
+            FailedCheck::Count { index, below, found } => {
+                write!(
+                    f,
+                    "condition {index} fails: {found} events match its query, fewer than {below} were allowed"
+                )
+            }
+        }
+    }
+}
+
+/// How an event breaks its registered schema.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("'{event_type}' version {version} does not fit its registered schema: {}", faults.join("; "))]
+pub struct SchemaViolation {
+    /// The event's type.
+    pub event_type: String,
+    /// Its version.
+    pub version: SchemaVersion,
+    /// Where and how, without the values themselves: JSON pointer and rule.
+    pub faults: Vec<String>,
+}
+
+/// Why an append was not done. Nothing of it was kept, unless the variant says that this is unknown.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum AppendError {
+    /// Checks failed: all of them, so that one more read is enough to decide again.
+    #[error("{}", failed.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Conflict {
+        /// Every check that failed.
+        failed: Vec<FailedCheck>,
+    },
+    /// The stream was deleted for ever, or is soft-deleted and was expected to exist.
+    #[error("stream '{stream}' is deleted")]
+    StreamDeleted {
+        /// The stream.
+        stream: StreamName,
+    },
+    /// An event is not one that a store can take.
+    #[error("event {index} of the append to '{stream}': {source}")]
+    InvalidEvent {
+        /// The stream it was for.
+        stream: StreamName,
+        /// Its place among the write's events, from 0.
+        index: usize,
+        /// What is wrong with it.
+        source: InvalidEvent,
+    },
+    /// The request does not make sense.
+    #[error("{why}")]
+    Invalid {
+        /// What, why, and what to do.
+        why: String,
+    },
+    /// The append is over a limit.
+    #[error("the append has {actual} {unit}, the limit is {limit}: split it")]
+    TooLarge {
+        /// Bytes, events or checks.
+        unit: &'static str,
+        /// The limit.
+        limit: usize,
+        /// The number found.
+        actual: usize,
+    },
+    /// Data does not fit its registered schema.
+    #[error(transparent)]
+    Schema(#[from] SchemaViolation),
+    /// The append id was used before, for something else.
+    #[error(
+        "append id {id} was used before for a different append: it has its first event at position {first}"
+    )]
+    AppendIdReused {
+        /// The append id.
+        id: crate::AppendId,
+        /// Where the earlier append begins.
+        first: Position,
+    },
+    /// This store cannot do that.
+    #[error("this store does not support {capability}")]
+    Unsupported {
+        /// What it lacks.
+        capability: Capability,
+    },
+    /// A write or sync failed earlier; the outcome of what was under way is unknown until the store is reopened.
+    #[error("the store has stopped writing after a failure ({cause}): reopen it; reads go on")]
+    Stopped {
+        /// The first failure.
+        cause: Arc<io::Error>,
+    },
+    /// The disk is full; nothing of the append was kept and the store goes on.
+    #[error("the disk is full: free some space and append again")]
+    DiskFull,
+    /// The store was closed.
+    #[error("the store is closed")]
+    Closed,
+    /// Looking something up for the append failed.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+}
+
+impl AppendError {
+    /// What kind of answer this is.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            AppendError::Conflict { .. } => ErrorKind::Conflict,
+            AppendError::StreamDeleted { .. } => ErrorKind::Deleted,
+            AppendError::InvalidEvent {
+                source: InvalidEvent::TooLarge { .. } | InvalidEvent::TooManyTags { .. },
+                ..
+            }
+            | AppendError::TooLarge { .. } => ErrorKind::TooLarge,
+            AppendError::InvalidEvent { .. }
+            | AppendError::Invalid { .. }
+            | AppendError::AppendIdReused { .. } => ErrorKind::Invalid,
+            AppendError::Schema(_) => ErrorKind::SchemaViolation,
+            AppendError::Unsupported { .. } => ErrorKind::Unsupported,
+            AppendError::Stopped { .. } | AppendError::DiskFull | AppendError::Closed => {
+                ErrorKind::Unavailable
+            }
+            AppendError::Read(error) => error.kind(),
+        }
+    }
+}
+
+/// Why a read or subscription ended early.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The stream does not exist or was soft-deleted.
+    #[error("stream '{stream}' does not exist")]
+    StreamNotFound {
+        /// The stream.
+        stream: StreamName,
+    },
+    /// The stream was deleted for ever.
+    #[error("stream '{stream}' is deleted")]
+    StreamDeleted {
+        /// The stream.
+        stream: StreamName,
+    },
+    /// The request does not make sense.
+    #[error("{why}")]
+    Invalid {
+        /// What, why, and what to do.
+        why: String,
+    },
+    /// The checkpoint is of another store or epoch.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// The place lies beyond the end of the log.
+    #[error("position {asked} lies beyond the end of the log, which is {end}")]
+    BeyondEnd {
+        /// The place asked for.
+        asked: Position,
+        /// The end of the log.
+        end: Position,
+    },
+    /// Stored bytes are damaged here.
+    #[error("the log is damaged at {place}: {what}; run `factum storage verify`")]
+    Damaged {
+        /// File and offset, or position.
+        place: String,
+        /// What is wrong.
+        what: String,
+    },
+    /// Reading failed.
+    #[error("reading failed at {place}: {source}")]
+    Io {
+        /// File and offset.
+        place: String,
+        /// The system's error.
+        source: Arc<io::Error>,
+    },
+    /// This store cannot do that.
+    #[error("this store does not support {capability}")]
+    Unsupported {
+        /// What it lacks.
+        capability: Capability,
+    },
+    /// The store was closed.
+    #[error("the store is closed")]
+    Closed,
+}
+
+impl ReadError {
+    /// What kind of answer this is.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            ReadError::StreamNotFound { .. } => ErrorKind::NotFound,
+            ReadError::StreamDeleted { .. } => ErrorKind::Deleted,
+            ReadError::Invalid { .. } | ReadError::Checkpoint(_) | ReadError::BeyondEnd { .. } => {
+                ErrorKind::Invalid
+            }
+            ReadError::Damaged { .. } => ErrorKind::Damaged,
+            ReadError::Io { .. } | ReadError::Closed => ErrorKind::Unavailable,
+            ReadError::Unsupported { .. } => ErrorKind::Unsupported,
+        }
+    }
+}
+
+impl From<MalformedBody> for ReadError {
+    fn from(error: MalformedBody) -> Self {
+        ReadError::Damaged { place: "an event".to_owned(), what: error.to_string() }
+    }
+}
