@@ -1,2 +1,82 @@
-//! The factum binary.
-fn main() {}
+//! Which development tasks are there, and how is one started? `cargo xtask` lists them.
+
+mod bench;
+mod ci;
+mod step;
+mod test;
+mod tidy;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// A task: its name, what it does, and the function that does it.
+struct Task {
+    name: &'static str,
+    about: &'static str,
+    run: fn(&[String]) -> Result<(), String>,
+}
+
+const TASKS: &[Task] = &[
+    Task { name: "test", about: "run every test: unit, integration and documentation tests", run: test::run },
+    Task {
+        name: "tidy",
+        about: "check the house rules that compilers do not know (STYLE.md lists them)",
+        run: tidy::run,
+    },
+    Task { name: "ci", about: "fmt, clippy, tidy, docs and test: what CI runs", run: ci::run },
+    Task {
+        name: "bench",
+        about: "factum bench, then its rivals UmaDB and SQLite (slow: builds them in release)",
+        run: bench::run,
+    },
+];
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args().skip(1);
+    let Some(name) = arguments.next() else {
+        print!("{}", listing());
+        return ExitCode::SUCCESS;
+    };
+    if matches!(name.as_str(), "help" | "-h" | "--help") {
+        print!("{}", listing());
+        return ExitCode::SUCCESS;
+    }
+    let rest: Vec<String> = arguments.collect();
+    let Some(task) = TASKS.iter().find(|task| task.name == name) else {
+        eprintln!("there is no task '{name}'\n\n{}", listing());
+        return ExitCode::from(2);
+    };
+    match (task.run)(&rest) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            eprintln!("xtask {name}: {why}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn listing() -> String {
+    let mut text = String::from("Factum's development tasks:\n\n");
+    for task in TASKS {
+        text.push_str(&format!("  cargo xtask {:<6} {}\n", task.name, task.about));
+    }
+    text
+}
+
+/// The repository's root. Read when the task runs, so that a copied build directory does not point elsewhere.
+fn root() -> PathBuf {
+    let manifest = std::env::var_os("CARGO_MANIFEST_DIR")
+        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
+    manifest.parent().map_or_else(|| manifest.clone(), PathBuf::from)
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_listing_names_every_task() {
+        let text = super::listing();
+        for task in super::TASKS {
+            assert!(text.contains(&format!("cargo xtask {}", task.name)), "{} is missing", task.name);
+        }
+    }
+}

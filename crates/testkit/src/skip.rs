@@ -8,7 +8,7 @@ use std::io::{self, Write};
 /// `cargo xtask test` collects what is said here, names it and counts it as skipped, not as passed. Only what a machine
 /// lacks is a reason (a service, a data file); a test that fails is not skipped.
 ///
-/// ```
+/// ```no_run
 /// if !std::path::Path::new("/no/such/data.xes").exists() {
 ///     factum_testkit::skip("imports_the_whole_log", "/no/such/data.xes is not there");
 ///     return;
