@@ -2,6 +2,9 @@
 //!
 //! The rules look at the log through [`LogView`], so that a store decides in its own critical section, against what is
 //! committed and what is before it in the same batch.
+//!
+//! Order of answers: limits, then repetition (by append id, by event ids), then `StreamDeleted`, then `Conflict` with every
+//! failing check, and only for an append that would otherwise be written the schema registry's verdict.
 
 use std::collections::HashMap;
 
@@ -18,6 +21,9 @@ use crate::{
 /// What the rules need to know of the log.
 pub trait LogView {
     /// The stream's last revision, its tombstone, its metadata.
+    ///
+    /// A metadata stream `$$s` is tombstoned when `s` is, although the tombstone stands in `s`. It has no metadata of
+    /// its own.
     fn facts(&self, stream: &StreamName) -> Result<StreamFacts, ReadError>;
     /// Position of the newest event after `after` that matches.
     fn last_match(&self, query: &Query, after: Option<Position>) -> Result<Option<Position>, ReadError>;
@@ -29,7 +35,7 @@ pub trait LogView {
         stream: &StreamName,
         revision: Revision,
     ) -> Result<Option<(EventId, Position)>, ReadError>;
-    /// Where in the stream the event with this id is.
+    /// Where in the stream the event with this id is; the newest, should the stream hold the id more than once.
     fn find_event(&self, stream: &StreamName, id: EventId)
     -> Result<Option<(Revision, Position)>, ReadError>;
     /// What the append with this id wrote, in log order; empty if there was none.
@@ -90,6 +96,9 @@ pub enum Admission {
 }
 
 /// How an append is to be written: `before`, then each write's events, then `after`, in one commit.
+///
+/// Only the writes' own events carry the append's id, and only they count in `Appended::first` and `last`: so a repeated
+/// append is answered as the first one was.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Admitted {
     /// Metadata events that revive soft-deleted streams.
@@ -262,10 +271,14 @@ fn judge(view: &impl LogView, plan: &StreamPlan<'_>) -> Result<Verdict, ReadErro
             }
         }
         (StreamState::Live { .. }, NoStream) => repeated(Revision::START),
-        (StreamState::SoftDeleted { .. }, NoStream) => match repeated(Revision::START)? {
-            Verdict::Mismatch => Ok(Verdict::Fresh),
-            other => Ok(other),
-        },
+        (StreamState::SoftDeleted { .. }, NoStream) => {
+            // What was deleted does not stand in the way of a new start, unless this is half a repetition.
+            let stored = view.event_at(plan.stream, Revision::START)?.map(|(id, _)| id);
+            match plan.ids.first() {
+                Some(first) if stored == Some(*first) => repeated(Revision::START),
+                _ => Ok(Verdict::Fresh),
+            }
+        }
         (StreamState::Live { last }, Exact(expected)) if expected == last => Ok(Verdict::Fresh),
         (StreamState::SoftDeleted { last }, Exact(expected)) if Some(expected) == last => Ok(Verdict::Fresh),
         (StreamState::Live { last }, Exact(expected)) if expected < last => repeated(expected.next()),
@@ -369,7 +382,7 @@ fn check_condition(
             .last_match(query, *after)?
             .map(|conflicting| FailedCheck::Condition { index, conflicting })),
         AppendCondition::CountBelow { query, below } => {
-            let found = view.count_matches(query, *below)?;
+            let found = view.count_matches(query, *below)?.min(*below);
             Ok((found >= *below).then_some(FailedCheck::Count { index, below: *below, found }))
         }
     }
@@ -407,16 +420,18 @@ fn plan_writes(
             admitted.before.push(revival(metastream, revision, metadata, plan.next()));
         }
     }
+    // Where each stream's own events begin: after the metadata event, if it just got one.
+    let own: Vec<Revision> =
+        streams.iter().map(|plan| next.get(plan.stream.as_str()).copied().unwrap_or(plan.next())).collect();
     for write in &append.writes {
         let first = next.get(write.stream.as_str()).copied().unwrap_or(Revision::START);
         admitted.first_revisions.push(first);
         next.insert(write.stream.as_str(), Revision(first.0 + write.events.len() as u64));
     }
-    for plan in streams {
+    for (plan, first) in streams.iter().zip(own) {
         if let Some(event) = keep_hidden(view, append, plan, &next)? {
             admitted.after.push(event);
         }
-        let first = plan.next();
         let count = plan.ids.len() as u64;
         admitted.streams.push(StreamAppended {
             stream: plan.stream.clone(),

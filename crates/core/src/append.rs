@@ -144,15 +144,17 @@ impl Append {
 /// What an append came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Appended {
-    /// Position of the first event written; `None` if nothing was to be written.
+    /// Position of the first of the append's own events; `None` if it had none. Metadata events that the store adds
+    /// (see `Admitted`) are not counted here.
     pub first: Option<Position>,
-    /// Position of the last event written.
+    /// Position of the last of the append's own events.
     pub last: Option<Position>,
     /// Each stream once, in order of its first write.
     pub streams: Vec<StreamAppended>,
     /// Whether an earlier append had already written these events.
     pub deduplicated: bool,
-    /// A token that a reader can wait for: everything up to and with this append.
+    /// A token that a reader can wait for: everything up to and with this append. Of an append without events it is
+    /// the end of the log, of a repeated one the place after its last event.
     pub token: Checkpoint,
 }
 
@@ -163,6 +165,6 @@ pub struct StreamAppended {
     pub stream: StreamName,
     /// Revision of its first event in this append.
     pub first: Option<Revision>,
-    /// Revision of the stream's last event after this append.
+    /// Revision of its last event in this append; where it had none, of the stream's last event.
     pub last: Option<Revision>,
 }

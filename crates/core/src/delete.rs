@@ -25,7 +25,8 @@ pub struct Delete {
 /// What a delete came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Deleted {
-    /// Position of the event that records the delete; `None` if the stream was deleted already.
+    /// Position of the event that records the delete, also where the stream was soft-deleted before; `None` only in a
+    /// store that cannot say.
     pub position: Option<Position>,
     /// A token that a reader can wait for.
     pub token: Checkpoint,

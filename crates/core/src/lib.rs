@@ -1,7 +1,7 @@
 //! Factum's vocabulary, and the contract that every event store keeps.
 //!
 //! Start with [`EventStore`]: five verbs. [`NewEvent`] is a fact before the log has it, [`RecordedEvent`] after.
-//! [`Append`], [`Read`] and [`Subscribe`] say what is asked; `MemoryStore` is the store that all others are tested
+//! [`Append`], [`Read`] and [`Subscribe`] say what is asked; [`MemoryStore`] is the store that all others are tested
 //! against.
 //!
 //! **Invariant:** nothing here does I/O, and nothing but [`SystemClock`] reads the clock.
@@ -16,11 +16,13 @@ mod error;
 mod event;
 mod ids;
 pub mod limits;
+mod memory;
 mod metadata;
 mod names;
 mod numbers;
 mod query;
 mod read;
+mod read_plan;
 mod recorded;
 mod store;
 mod subscription;
@@ -43,6 +45,7 @@ pub use event::{
     CAUSATION_KEY, CORRELATION_KEY, ContentType, METADATA_TYPE, NewEvent, STREAM_DELETED_TYPE, check_json,
 };
 pub use ids::{AppendId, EventId, StoreId};
+pub use memory::MemoryStore;
 pub use metadata::{StreamMetadata, TRUNCATE_ALL, VisibleRange};
 pub use names::{Category, EventType, METASTREAM_PREFIX, NameError, StreamName, Tag, category_of};
 pub use numbers::{Position, Revision, SchemaVersion};
@@ -51,6 +54,7 @@ pub use read::{
     AsOf, Direction, EventFilter, EventReader, Page, Read, ReadFrom, ReadHead, Selector, StreamView,
     SystemEvents,
 };
+pub use read_plan::{ReadPlan, ReadView, stream_range};
 pub use recorded::{
     BodyLayout, MalformedBody, RecordedEvent, RecordedHeader, encode_body, encode_body_into, metadata_text,
 };

@@ -67,7 +67,8 @@ macro_rules! name {
             /// The checked name.
             pub fn new(name: impl Into<Text>) -> Result<Self, NameError> {
                 let text = name.into();
-                check($what, $limit, &text)?;
+                let limit: fn(&str) -> usize = $limit;
+                check($what, limit(&text), &text)?;
                 let extra: fn(&str) -> Result<(), NameError> = $extra;
                 extra(&text)?;
                 Ok(Self(text))
@@ -142,7 +143,8 @@ name!(
     /// The name of a stream: 1 to 1,024 bytes of UTF-8, not `$all`, not `$$`, not a metastream of a metastream.
     StreamName,
     "stream name",
-    MAX_STREAM_NAME_BYTES,
+    // A metadata stream may be as long as the stream that it describes and its prefix.
+    |name| MAX_STREAM_NAME_BYTES + if name.starts_with(METASTREAM_PREFIX) { METASTREAM_PREFIX.len() } else { 0 },
     |name| {
         let reserved = |why| Err(NameError::Reserved { name: name.to_owned(), why });
         match name {
@@ -157,21 +159,21 @@ name!(
     /// The stable name of a kind of event: 1 to 1,024 bytes of UTF-8.
     EventType,
     "event type",
-    MAX_EVENT_TYPE_BYTES,
+    |_| MAX_EVENT_TYPE_BYTES,
     |_| Ok(())
 );
 name!(
     /// A label by which queries and append conditions find an event, such as `course:c1`.
     Tag,
     "tag",
-    MAX_TAG_BYTES,
+    |_| MAX_TAG_BYTES,
     |_| Ok(())
 );
 name!(
     /// The part of a stream name before its first `-`.
     Category,
     "category",
-    MAX_STREAM_NAME_BYTES,
+    |_| MAX_STREAM_NAME_BYTES,
     |_| Ok(())
 );
 
@@ -203,7 +205,6 @@ impl StreamName {
         if self.is_metastream() {
             return None;
         }
-        // The prefix may push a name of full length over the limit of ordinary names: that is allowed here.
         Some(StreamName(Text::from(format!("{METASTREAM_PREFIX}{self}"))))
     }
 
@@ -246,5 +247,7 @@ mod tests {
         assert_eq!(meta.as_str(), "$$account-7");
         assert_eq!(meta.described(), Some("account-7"));
         assert_eq!(meta.metastream(), None);
+        let longest = StreamName::new("x".repeat(1_024)).unwrap().metastream().unwrap();
+        assert_eq!(StreamName::new(longest.as_str()), Ok(longest));
     }
 }

@@ -10,10 +10,10 @@ impl Position {
     /// The first place in a log.
     pub const START: Position = Position(0);
 
-    /// The place after this one.
+    /// The place after this one; the last place there is has none.
     #[must_use]
     pub fn next(self) -> Position {
-        Position(self.0 + 1)
+        Position(self.0.saturating_add(1))
     }
 }
 
@@ -33,10 +33,10 @@ impl Revision {
     /// The revision of the event that tombstones a stream (KurrentDB's number for it: `i64::MAX`).
     pub const TOMBSTONE: Revision = Revision(i64::MAX as u64);
 
-    /// The revision after this one.
+    /// The revision after this one; the last one there is has none.
     #[must_use]
     pub fn next(self) -> Revision {
-        Revision(self.0 + 1)
+        Revision(self.0.saturating_add(1))
     }
 }
 

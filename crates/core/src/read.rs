@@ -104,12 +104,12 @@ pub enum Direction {
     Backwards,
 }
 
-/// Where a read starts. Forwards, the place itself is included.
+/// Where a read starts. Forwards, the place itself is included; a place beyond the end is no error, and reads nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReadFrom {
-    /// At the oldest event.
+    /// Before the oldest event; backwards, nothing is read.
     Start,
-    /// At the newest event (forwards: beyond it, so nothing is read).
+    /// After the newest event; forwards, nothing is read.
     End,
     /// At this revision of the selected stream; backwards, at it or the last one before it.
     Revision(Revision),
@@ -151,10 +151,11 @@ impl AsOf {
 /// Which of a stream's events a stream read shows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum StreamView {
-    /// Those that its metadata leaves visible; a deleted stream is not found.
+    /// Those that its metadata leaves visible; a deleted stream is not found. What counts is the metadata of today,
+    /// also for a read as of an earlier moment.
     #[default]
     Visible,
-    /// All that are still recorded, of deleted streams too: the audit trail.
+    /// All that are still recorded, of deleted streams too, with their tombstone: the audit trail.
     Recorded,
 }
 
@@ -267,11 +268,13 @@ pub struct Page {
 /// What was true when the read started.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReadHead {
-    /// The place just after the last event that this read can see.
+    /// The place just after the last event that this read can see: the end of the log, or of the part of it that was
+    /// recorded by the moment asked for.
     pub snapshot: Checkpoint,
     /// For stream reads: the stream's state.
     pub stream: Option<StreamState>,
-    /// For stream reads: the first revision that is visible.
+    /// For stream reads: the first revision that deletes, `$tb` and `$maxCount` leave visible. It may lie beyond the
+    /// last event. `$maxAge` hides more.
     pub first_visible: Option<Revision>,
 }
 

@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use crate::store::BoxFuture;
 use crate::{
     Checkpoint, EventFilter, EventReader, EventStore, Position, Read, ReadError, ReadFrom, RecordedEvent,
-    Revision, STREAM_DELETED_TYPE, Selector, StreamView,
+    Revision, Selector, StreamView,
 };
 
 /// Where a subscription starts.
@@ -81,7 +81,9 @@ pub trait Subscription: Send {
 
 /// A subscription over any store with one log that announces its head: read what is there, wait for more, repeat.
 ///
-/// The head is read *before* the log, so that an event appended in between is found by the next round.
+/// The head is read *before* the log, so that an event appended in between is found by the next round. Of a tombstoned
+/// stream the tombstone is delivered, whatever the filter, and then the error; events that were not delivered before are
+/// deleted and stay so.
 pub struct CatchUp {
     store: Arc<dyn EventStore>,
     /// The position after the last committed event.
@@ -104,12 +106,19 @@ enum Announced {
     Deleted,
 }
 
+/// A place beyond the end would skip events that are still to come.
+fn within(next: Position, head: &watch::Receiver<Position>) -> Result<Position, ReadError> {
+    let end = *head.borrow();
+    if next > end { Err(ReadError::BeyondEnd { asked: next, end }) } else { Ok(next) }
+}
+
 impl CatchUp {
     /// A subscription that starts as `request` says. `head` announces the position after the last committed event,
     /// `start` is any checkpoint of the store: its identity and epoch are what counts.
     ///
     /// # Errors
-    /// `ReadError::Checkpoint` where the request's checkpoint is of another store or epoch, or lies beyond the head.
+    /// `ReadError::Checkpoint` where the request's checkpoint is of another store or epoch, `BeyondEnd` where the place
+    /// lies beyond the head.
     pub fn new(
         store: Arc<dyn EventStore>,
         head: watch::Receiver<Position>,
@@ -121,7 +130,7 @@ impl CatchUp {
         let next = match &request.from {
             SubscribeFrom::Start => Position::START,
             SubscribeFrom::End => *head.borrow(),
-            SubscribeFrom::AfterPosition(position) => position.next(),
+            SubscribeFrom::AfterPosition(position) => within(position.next(), &head)?,
             SubscribeFrom::AfterRevision(revision) => {
                 read = read.from(ReadFrom::Revision(*revision));
                 after_revision = Some(*revision);
@@ -129,12 +138,7 @@ impl CatchUp {
             }
             SubscribeFrom::Checkpoint(checkpoint) => {
                 checkpoint.check(start.store(), start.epoch())?;
-                let next = checkpoint.next_position().unwrap_or_default();
-                let end = *head.borrow();
-                if next > end {
-                    return Err(ReadError::BeyondEnd { asked: next, end });
-                }
-                next
+                within(checkpoint.next_position().unwrap_or_default(), &head)?
             }
         };
         read.check()?;
@@ -175,10 +179,14 @@ impl CatchUp {
         }
         self.announced = Announced::Deleted;
         let read = Read::backwards(self.request.selector.clone()).limit(1).view(StreamView::Recorded);
-        let mut reader = self.store.read(read).await?;
-        let page = reader.next_page().await?.unwrap_or_default();
+        let page = match self.store.read(read).await {
+            Ok(mut reader) => reader.next_page().await?.unwrap_or_default(),
+            // A metadata stream that never was, of a tombstoned stream.
+            Err(ReadError::StreamNotFound { .. }) => return Err(error),
+            Err(error) => return Err(error),
+        };
         match page.events.into_iter().next() {
-            Some(event) if event.event_type() == STREAM_DELETED_TYPE && event.position() >= self.next => {
+            Some(event) if event.revision() == Revision::TOMBSTONE && event.position() >= self.next => {
                 self.next = event.position().next();
                 Ok(SubscriptionMessage::Events { events: vec![event], checkpoint: self.checkpoint() })
             }
@@ -193,7 +201,13 @@ impl CatchUp {
                 if self.announced != Announced::CaughtUp || end > self.next {
                     match self.open().await {
                         Ok(Some(reader)) => self.reader = Some(reader),
-                        Ok(None) => self.next = self.next.max(end),
+                        Ok(None) => {
+                            let advanced = end > self.next;
+                            self.next = self.next.max(end);
+                            if advanced && self.announced == Announced::CaughtUp {
+                                return Ok(SubscriptionMessage::Checkpoint(self.checkpoint()));
+                            }
+                        }
                         Err(error @ ReadError::StreamDeleted { .. }) => return self.tombstone(error).await,
                         Err(error) => return Err(error),
                     }
