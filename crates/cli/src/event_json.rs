@@ -1,0 +1,323 @@
+//! How an event looks as JSON, and how such JSON becomes an event again.
+//!
+//! The field names are those of the HTTP API. Payloads are spliced in as stored, so key order, `1.10` and big
+//! integers survive; bytes that are not JSON are written as base64.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use bytes::Bytes;
+use factum_core::{
+    CAUSATION_KEY, CORRELATION_KEY, ContentType, EventId, EventType, NewEvent, RecordedEvent, SchemaVersion,
+    StreamName, Tag, Timestamp, check_json,
+};
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+
+const JSON_TYPE: &str = "application/json";
+const BINARY_TYPE: &str = "application/octet-stream";
+
+/// Whether line breaks inside a payload may stay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Breaks {
+    /// Payloads are written byte for byte.
+    Keep,
+    /// Line breaks between a payload's tokens become spaces, so that the event stays on one line.
+    Flatten,
+}
+
+/// Appends `event` as one JSON object.
+pub(crate) fn write_event(event: &RecordedEvent, breaks: Breaks, out: &mut Vec<u8>) {
+    let mut object = Object::open(out);
+    object.text("id", &event.id().to_string());
+    object.text("stream", event.stream());
+    object.raw("revision", event.revision().to_string().as_bytes());
+    object.text("position", &event.position().to_string());
+    object.text("type", event.event_type());
+    object.text("time", &event.recorded_at().to_string());
+    if let Some(occurred) = event.occurred_at() {
+        object.text("occurredTime", &occurred.to_string());
+    }
+    if let Some(append) = event.append_id() {
+        object.text("appendId", &append.to_string());
+    }
+    let content_type = match event.content_type() {
+        ContentType::Json => JSON_TYPE,
+        ContentType::Binary => BINARY_TYPE,
+    };
+    object.text("contentType", content_type);
+    object.raw("schemaVersion", event.schema_version().to_string().as_bytes());
+    let tags: Vec<&str> = event.tags().collect();
+    if !tags.is_empty() {
+        object.raw("tags", serde_json::Value::from(tags).to_string().as_bytes());
+    }
+    let json = event.content_type() == ContentType::Json;
+    object.payload("data", "dataBase64", event.data_slice(), json, breaks);
+    if !event.metadata_slice().is_empty() {
+        object.payload("metadata", "metadataBase64", event.metadata_slice(), true, breaks);
+    }
+    if let Some(id) = event.correlation() {
+        object.text("correlationId", &id);
+    }
+    if let Some(id) = event.causation() {
+        object.text("causationId", &id);
+    }
+    object.close();
+}
+
+/// One JSON object being written.
+struct Object<'a> {
+    out: &'a mut Vec<u8>,
+    first: bool,
+}
+
+impl<'a> Object<'a> {
+    fn open(out: &'a mut Vec<u8>) -> Self {
+        out.push(b'{');
+        Self { out, first: true }
+    }
+
+    /// `name` is one of ours and needs no escape.
+    fn name(&mut self, name: &str) {
+        if !std::mem::take(&mut self.first) {
+            self.out.push(b',');
+        }
+        self.out.push(b'"');
+        self.out.extend_from_slice(name.as_bytes());
+        self.out.extend_from_slice(b"\":");
+    }
+
+    fn text(&mut self, name: &str, value: &str) {
+        self.name(name);
+        self.out.extend_from_slice(serde_json::Value::from(value).to_string().as_bytes());
+    }
+
+    fn raw(&mut self, name: &str, value: &[u8]) {
+        self.name(name);
+        self.out.extend_from_slice(value);
+    }
+
+    fn payload(&mut self, name: &str, base64_name: &str, bytes: &[u8], json: bool, breaks: Breaks) {
+        if !json || check_json("data", bytes).is_err() {
+            return self.text(base64_name, &BASE64.encode(bytes));
+        }
+        self.name(name);
+        let at = self.out.len();
+        self.out.extend_from_slice(bytes);
+        if breaks == Breaks::Flatten {
+            // A line break inside a JSON string is escaped, so a bare one stands between tokens.
+            for byte in self.out[at..].iter_mut().filter(|byte| matches!(byte, b'\n' | b'\r')) {
+                *byte = b' ';
+            }
+        }
+    }
+
+    fn close(self) {
+        self.out.push(b'}');
+    }
+}
+
+/// Why a JSON text is not an event.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NotAnEvent {
+    /// It is not JSON, or not of the right shape.
+    #[error("it is not a JSON event: {0}")]
+    Json(#[from] serde_json::Error),
+    /// A name in it may not be used.
+    #[error(transparent)]
+    Name(#[from] factum_core::NameError),
+    /// A time in it is not one.
+    #[error(transparent)]
+    Time(#[from] factum_core::ParseTimestampError),
+    /// A field has a value that it cannot have.
+    #[error("its field '{field}' {why}")]
+    Field {
+        /// The field.
+        field: &'static str,
+        /// What is wrong.
+        why: String,
+    },
+}
+
+/// An event that was read as JSON, and the stream that it named.
+#[derive(Debug)]
+pub(crate) struct ReadEvent {
+    /// The stream it came from, if it says so.
+    pub(crate) stream: Option<StreamName>,
+    /// The event. Without an `id` it gets a new one.
+    pub(crate) event: NewEvent,
+}
+
+/// The fields that make an event. Those that a log gives (revision, position, time) are ignored, as is any other.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Fields<'a> {
+    id: Option<EventIdText>,
+    stream: Option<String>,
+    #[serde(rename = "type")]
+    event_type: String,
+    occurred_time: Option<String>,
+    content_type: Option<String>,
+    schema_version: Option<u32>,
+    #[serde(default)]
+    tags: Vec<String>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    data: Option<&'a RawValue>,
+    data_base64: Option<String>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    metadata: Option<&'a RawValue>,
+    metadata_base64: Option<String>,
+    correlation_id: Option<String>,
+    causation_id: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(transparent)]
+struct EventIdText(uuid::Uuid);
+
+/// A field that is there, even if it is `null`: `null` is data too.
+fn present<'de: 'a, 'a, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'a RawValue>, D::Error> {
+    <&RawValue>::deserialize(deserializer).map(Some)
+}
+
+/// Reads one JSON object as an event.
+pub(crate) fn read_event(text: &[u8]) -> Result<ReadEvent, NotAnEvent> {
+    let fields: Fields<'_> = serde_json::from_slice(text)?;
+    let base64 = |field: &'static str, text: &str| {
+        BASE64.decode(text).map_err(|e| NotAnEvent::Field { field, why: format!("is not base64: {e}") })
+    };
+    let copy = |raw: &RawValue| Bytes::copy_from_slice(raw.get().as_bytes());
+    let content_type = match (fields.content_type.as_deref(), fields.data_base64.is_some()) {
+        (Some(JSON_TYPE), _) | (None, false) => ContentType::Json,
+        (Some(BINARY_TYPE), _) | (None, true) => ContentType::Binary,
+        (Some(other), _) => {
+            let why = format!("is '{other}': give {JSON_TYPE} or {BINARY_TYPE}");
+            return Err(NotAnEvent::Field { field: "contentType", why });
+        }
+    };
+    let data = match (fields.data, &fields.data_base64) {
+        (Some(_), Some(_)) => {
+            let why = "stands beside 'data': give one of them".to_owned();
+            return Err(NotAnEvent::Field { field: "dataBase64", why });
+        }
+        (Some(raw), None) => copy(raw),
+        (None, Some(text)) => Bytes::from(base64("dataBase64", text)?),
+        (None, None) => Bytes::from_static(b"{}"),
+    };
+    let metadata = match (fields.metadata, &fields.metadata_base64) {
+        (Some(raw), _) => copy(raw),
+        (None, Some(text)) => Bytes::from(base64("metadataBase64", text)?),
+        (None, None) => Bytes::new(),
+    };
+    let lifted = [(CORRELATION_KEY, &fields.correlation_id), (CAUSATION_KEY, &fields.causation_id)];
+    let mut event = NewEvent {
+        id: fields.id.map_or_else(EventId::generate, |id| EventId(id.0)),
+        schema_version: fields.schema_version.map_or(SchemaVersion::FIRST, SchemaVersion),
+        content_type,
+        occurred_at: fields.occurred_time.as_deref().map(Timestamp::parse).transpose()?,
+        metadata: put_lifted(metadata, &lifted)?,
+        ..NewEvent::json(EventType::new(fields.event_type)?, data)
+    };
+    for tag in fields.tags {
+        event.tags.push(Tag::new(tag)?);
+    }
+    Ok(ReadEvent { stream: fields.stream.map(StreamName::new).transpose()?, event })
+}
+
+/// Puts ids that were given at top level into the metadata, where it does not have them already.
+fn put_lifted(metadata: Bytes, lifted: &[(&str, &Option<String>)]) -> Result<Bytes, NotAnEvent> {
+    let missing: Vec<_> = lifted
+        .iter()
+        .filter_map(|(key, id)| Some((*key, id.as_ref()?)))
+        .filter(|(key, id)| factum_core::metadata_text(&metadata, key).as_ref() != Some(*id))
+        .collect();
+    if missing.is_empty() {
+        return Ok(metadata);
+    }
+    let mut object: serde_json::Map<String, serde_json::Value> =
+        if metadata.is_empty() { serde_json::Map::new() } else { serde_json::from_slice(&metadata)? };
+    for (key, id) in missing {
+        object.insert(key.to_owned(), id.as_str().into());
+    }
+    Ok(Bytes::from(serde_json::Value::Object(object).to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use factum_core::{AppendId, Position, RecordedHeader, Revision};
+
+    fn recorded(new: &NewEvent) -> RecordedEvent {
+        let header = RecordedHeader {
+            position: Position(7),
+            revision: Revision(2),
+            id: new.id,
+            append_id: Some(AppendId::generate()),
+            recorded_at: Timestamp(1),
+            occurred_at: new.occurred_at,
+            schema_version: new.schema_version,
+            content_type: new.content_type,
+        };
+        RecordedEvent::record(header, &StreamName::new("o-1").unwrap(), new)
+    }
+
+    fn event(data: &'static str) -> NewEvent {
+        NewEvent::json(EventType::new("Placed").unwrap(), data)
+    }
+
+    fn json(new: &NewEvent, breaks: Breaks) -> String {
+        let mut out = Vec::new();
+        write_event(&recorded(new), breaks, &mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn every_part_comes_back() {
+        let full = event(r#"{"n":1.10,"big":123456789012345678901234567890}"#)
+            .with_metadata(r#"{"$correlationId":"c","who":"ada"}"#)
+            .with_tag(Tag::new("order:\"1\"").unwrap())
+            .with_schema_version(SchemaVersion(3))
+            .with_occurred_at(Timestamp::parse("2011-10-01T00:38:44.546+02:00").unwrap());
+        let binary = NewEvent::binary(EventType::new("Photo").unwrap(), vec![0, 255]);
+        let null = event("null");
+        let empty = NewEvent::json(EventType::new("Empty").unwrap(), "");
+        for new in [full, binary, null, empty] {
+            let text = json(&new, Breaks::Flatten);
+            let back = read_event(text.as_bytes()).unwrap();
+            assert_eq!(back.event, new, "{text}");
+            assert_eq!(back.stream.as_deref(), Some("o-1"));
+        }
+    }
+
+    #[test]
+    fn an_event_stays_on_its_line_and_a_document_stays_verbatim() {
+        let pretty = event("{\n  \"a\": \"x\\ny\"\r\n}");
+        let line = json(&pretty, Breaks::Flatten);
+        assert!(!line.contains('\n') && line.contains("\"x\\ny\""), "{line}");
+        assert!(json(&pretty, Breaks::Keep).contains("{\n  \"a\": \"x\\ny\"\r\n}"));
+    }
+
+    #[test]
+    fn ids_at_top_level_go_into_the_metadata() {
+        let read = read_event(br#"{"type":"T","correlationId":"c","metadata":{"a":1}}"#).unwrap();
+        assert_eq!(read.event.metadata, r#"{"a":1,"$correlationId":"c"}"#);
+        assert_eq!(read.event.data, "{}");
+    }
+
+    #[test]
+    fn what_is_not_an_event_is_refused() {
+        for bad in [
+            "",
+            "{",
+            "[]",
+            r#"{"data":{}}"#,
+            r#"{"type":""}"#,
+            r#"{"type":"T","id":"seven"}"#,
+            r#"{"type":"T","occurredTime":"noon"}"#,
+            r#"{"type":"T","contentType":"text/plain"}"#,
+            r#"{"type":"T","dataBase64":"%"}"#,
+            r#"{"type":"T","data":1,"dataBase64":"AA=="}"#,
+        ] {
+            assert!(read_event(bad.as_bytes()).is_err(), "{bad}");
+        }
+    }
+}
