@@ -7,8 +7,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 use factum_core::{
-    CAUSATION_KEY, CORRELATION_KEY, ContentType, EventId, EventType, NewEvent, RecordedEvent, SchemaVersion,
-    StreamName, Tag, Timestamp, check_json,
+    AppendId, CAUSATION_KEY, CORRELATION_KEY, ContentType, EventId, EventType, METASTREAM_PREFIX, NameError,
+    NewEvent, RecordedEvent, Revision, SchemaVersion, StreamName, Tag, Timestamp, check_json,
 };
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
@@ -23,6 +23,8 @@ pub(crate) enum Breaks {
     Keep,
     /// Line breaks between a payload's tokens become spaces, so that the event stays on one line.
     Flatten,
+    /// A payload that would not come back byte for byte from one line is written as base64.
+    Encode,
 }
 
 /// Appends `event` as one JSON object.
@@ -97,7 +99,10 @@ impl<'a> Object<'a> {
     }
 
     fn payload(&mut self, name: &str, base64_name: &str, bytes: &[u8], json: bool, breaks: Breaks) {
-        if !json || check_json("data", bytes).is_err() {
+        // What stands around a JSON value is not part of it, and would be lost by a reader.
+        let altered = || bytes.contains(&b'\n') || bytes.contains(&b'\r') || bytes.trim_ascii() != bytes;
+        let encode = breaks == Breaks::Encode && altered();
+        if !json || encode || check_json("data", bytes).is_err() {
             return self.text(base64_name, &BASE64.encode(bytes));
         }
         self.name(name);
@@ -124,7 +129,7 @@ pub(crate) enum NotAnEvent {
     Json(#[from] serde_json::Error),
     /// A name in it may not be used.
     #[error(transparent)]
-    Name(#[from] factum_core::NameError),
+    Name(#[from] NameError),
     /// A time in it is not one.
     #[error(transparent)]
     Time(#[from] factum_core::ParseTimestampError),
@@ -143,6 +148,12 @@ pub(crate) enum NotAnEvent {
 pub(crate) struct ReadEvent {
     /// The stream it came from, if it says so.
     pub(crate) stream: Option<StreamName>,
+    /// Its number there, if it says so.
+    pub(crate) revision: Option<Revision>,
+    /// The append that wrote it, if it says so.
+    pub(crate) append_id: Option<AppendId>,
+    /// Whether the event's id was given, and not made up here.
+    pub(crate) id_given: bool,
     /// The event. Without an `id` it gets a new one.
     pub(crate) event: NewEvent,
 }
@@ -151,8 +162,10 @@ pub(crate) struct ReadEvent {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Fields<'a> {
-    id: Option<EventIdText>,
+    id: Option<IdText>,
     stream: Option<String>,
+    revision: Option<u64>,
+    append_id: Option<IdText>,
     #[serde(rename = "type")]
     event_type: String,
     occurred_time: Option<String>,
@@ -172,7 +185,7 @@ struct Fields<'a> {
 
 #[derive(Deserialize)]
 #[serde(transparent)]
-struct EventIdText(uuid::Uuid);
+struct IdText(uuid::Uuid);
 
 /// A field that is there, even if it is `null`: `null` is data too.
 fn present<'de: 'a, 'a, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'a RawValue>, D::Error> {
@@ -209,6 +222,7 @@ pub(crate) fn read_event(text: &[u8]) -> Result<ReadEvent, NotAnEvent> {
         (None, None) => Bytes::new(),
     };
     let lifted = [(CORRELATION_KEY, &fields.correlation_id), (CAUSATION_KEY, &fields.causation_id)];
+    let id_given = fields.id.is_some();
     let mut event = NewEvent {
         id: fields.id.map_or_else(EventId::generate, |id| EventId(id.0)),
         schema_version: fields.schema_version.map_or(SchemaVersion::FIRST, SchemaVersion),
@@ -220,7 +234,21 @@ pub(crate) fn read_event(text: &[u8]) -> Result<ReadEvent, NotAnEvent> {
     for tag in fields.tags {
         event.tags.push(Tag::new(tag)?);
     }
-    Ok(ReadEvent { stream: fields.stream.map(StreamName::new).transpose()?, event })
+    Ok(ReadEvent {
+        stream: fields.stream.map(stream_name).transpose()?,
+        revision: fields.revision.map(Revision),
+        append_id: fields.append_id.map(|id| AppendId(id.0)),
+        id_given,
+        event,
+    })
+}
+
+/// The name of a metadata stream may be longer than that of the stream it describes.
+fn stream_name(name: String) -> Result<StreamName, NameError> {
+    match name.strip_prefix(METASTREAM_PREFIX).map(StreamName::new) {
+        Some(Ok(described)) => described.metastream().map_or_else(|| StreamName::new(name), Ok),
+        _ => StreamName::new(name),
+    }
 }
 
 /// Puts ids that were given at top level into the metadata, where it does not have them already.
@@ -244,7 +272,7 @@ fn put_lifted(metadata: Bytes, lifted: &[(&str, &Option<String>)]) -> Result<Byt
 #[cfg(test)]
 mod tests {
     use super::*;
-    use factum_core::{AppendId, Position, RecordedHeader, Revision};
+    use factum_core::{Position, RecordedHeader};
 
     fn recorded(new: &NewEvent) -> RecordedEvent {
         let header = RecordedHeader {
@@ -280,8 +308,10 @@ mod tests {
         let binary = NewEvent::binary(EventType::new("Photo").unwrap(), vec![0, 255]);
         let null = event("null");
         let empty = NewEvent::json(EventType::new("Empty").unwrap(), "");
-        for new in [full, binary, null, empty] {
-            let text = json(&new, Breaks::Flatten);
+        let pretty = event(" {\n \"a\": 1\n}\r\n");
+        for new in [full, binary, null, empty, pretty] {
+            let text = json(&new, Breaks::Encode);
+            assert!(!text.contains('\n'), "{text}");
             let back = read_event(text.as_bytes()).unwrap();
             assert_eq!(back.event, new, "{text}");
             assert_eq!(back.stream.as_deref(), Some("o-1"));
