@@ -1,19 +1,31 @@
 //! Event sourcing for Rust: deciders, typed events, snapshots, upcasters, time travel.
 
-// The derive names this crate `::factum`, here too.
-#[cfg(test)]
-extern crate self as factum;
-
-#[doc(hidden)]
-#[path = "derived.rs"]
-pub mod __private;
+mod boundary;
+mod decider;
+mod decoding;
 mod event;
+mod execute;
+mod given;
 mod json_state;
-mod upcast;
+mod metadata;
+mod outcome;
+mod repeated;
+mod replay;
+mod snapshot;
 
-pub use event::{Event, EventKind};
-pub use factum_derive::Event;
+pub use boundary::{Boundary, BoundaryState};
+pub use decider::{Context, Decider};
+pub use decoding::{DecodeError, EncodeError};
+pub use event::{Event, EventKind, Upcaster};
+pub use execute::{Executor, RetryPolicy};
+pub use given::{Given, When, given, given_stored};
 pub use json_state::{
     Blame, Change as JsonChange, JsonState, MAX_JSON_DEPTH, Origin, Skipped, diff as diff_json,
 };
-pub use upcast::{UpcastStep, Upcaster};
+pub use metadata::{ACTOR_KEY, COMMAND_KEY, CommandId, CommandMetadata, TRACEPARENT_KEY};
+pub use outcome::{Applied, Change, ExecuteError, MAX_CHANGES_NAMED, Outcome};
+pub use replay::{Asked, ReplayError, Replayed, decide_at, load_at};
+pub use snapshot::{
+    DEFAULT_SNAPSHOT_EVERY, SNAPSHOT_TYPE, SnapshotError, SnapshotStats, SnapshotWrite, Snapshots,
+    snapshot_stream,
+};

@@ -1,4 +1,0 @@
-//! What does `#[derive(Event)]` give, and what does it refuse?
-
-mod derived;
-mod ui;

@@ -1,6 +1,0 @@
-#[derive(factum::Event)]
-struct Deposited {
-    amount: i64,
-}
-
-fn main() {}
