@@ -1,0 +1,4 @@
+//! What does the engine promise through its public API? One binary for all of it.
+#![allow(clippy::unwrap_used)]
+
+mod fake_disk;
