@@ -1,2 +1,7 @@
-//! The factum binary.
-fn main() {}
+//! The `factum` binary.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    factum_cli::run(std::env::args_os())
+}

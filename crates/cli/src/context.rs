@@ -1,0 +1,121 @@
+//! What every command is given: where the store is, how to speak, how to ask.
+
+use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::Args;
+use factum_core::EventStore;
+
+use crate::failure::{Exit, Failure};
+use crate::output::{Format, Out, Template};
+use crate::store::{self, Access};
+
+/// The options that every command takes.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Global {
+    /// Directory of the store
+    #[arg(long, value_name = "DIR", env = "FACTUM_DATA", hide_env_values = true, global = true)]
+    pub(crate) data: Option<PathBuf>,
+    /// What results look like [default: table on a terminal, ndjson in a pipe]
+    #[arg(short, long, value_name = "FORMAT", global = true)]
+    pub(crate) output: Option<Format>,
+    /// A line per result: '{revision} {type} {data.total}', with the fields of -o json
+    #[arg(long, value_name = "TEMPLATE", global = true, conflicts_with = "output")]
+    pub(crate) format: Option<String>,
+    /// Say nothing on stderr but errors
+    #[arg(short, long, global = true)]
+    pub(crate) quiet: bool,
+    /// Show no progress bars
+    #[arg(long, global = true)]
+    pub(crate) no_progress: bool,
+}
+
+/// What a command is given.
+pub(crate) struct Context {
+    /// Where results go.
+    pub(crate) out: Out,
+    global: Global,
+}
+
+impl Context {
+    /// The context for these options.
+    pub(crate) fn new(global: Global) -> Result<Self, Failure> {
+        let template = global.format.as_deref().map(Template::parse).transpose().map_err(|why| {
+            Failure::usage("the --format cannot be read", format!("it {why}"), "see `factum read --help`")
+        })?;
+        Ok(Self { out: Out::new(global.output, template), global })
+    }
+
+    /// The data directory.
+    pub(crate) fn data(&self) -> Result<&Path, Failure> {
+        store::data_dir(self.global.data.as_ref())
+    }
+
+    /// The store in the data directory.
+    pub(crate) fn open(&self, access: Access) -> Result<Arc<dyn EventStore>, Failure> {
+        store::open(self.data()?, access)
+    }
+
+    /// Says something on stderr that is no result.
+    pub(crate) fn say(&self, text: &str) {
+        if !self.global.quiet {
+            // Nobody is left to be told that stderr is gone.
+            let _ = writeln!(std::io::stderr(), "{text}");
+        }
+    }
+
+    /// Whether progress may be drawn: stderr is a terminal and nobody minds.
+    pub(crate) fn shows_progress(&self) -> bool {
+        std::io::stderr().is_terminal() && !self.global.quiet && !self.global.no_progress
+    }
+
+    /// Goes on only if a person on a terminal, or `--yes`, agrees to `what`.
+    pub(crate) fn confirm(&self, what: &str, yes: bool) -> Result<(), Failure> {
+        self.say(what);
+        if yes {
+            return Ok(());
+        }
+        if !std::io::stdin().is_terminal() {
+            return Err(Failure::new(
+                (Exit::Refused, "confirmation-needed"),
+                "nothing was done",
+                "this needs a confirmation, and there is no terminal to ask on",
+                "give --yes, or --dry-run to see what would happen",
+            ));
+        }
+        let _ = write!(std::io::stderr(), "Go on? [y/N] ");
+        let mut answer = String::new();
+        std::io::stdin().read_line(&mut answer).map_err(|e| Failure::io("reading the answer failed", &e))?;
+        if matches!(answer.trim(), "y" | "Y" | "yes") {
+            return Ok(());
+        }
+        Err(Failure::new((Exit::Refused, "refused"), "nothing was done", "it was not confirmed", ""))
+    }
+
+    /// Goes on only if `given` repeats the name of what cannot be brought back.
+    pub(crate) fn confirm_name(&self, what: &str, name: &str, given: Option<&str>) -> Result<(), Failure> {
+        self.say(what);
+        match given {
+            Some(given) if given == name => Ok(()),
+            Some(given) => Err(Failure::new(
+                (Exit::Refused, "confirmation-needed"),
+                "nothing was done",
+                format!("--confirm says '{given}', the name is '{name}'"),
+                format!("if you are sure, give --confirm '{name}'"),
+            )),
+            None => Err(Failure::new(
+                (Exit::Refused, "confirmation-needed"),
+                "nothing was done",
+                "this cannot be undone",
+                format!("if you are sure, give --confirm '{name}'"),
+            )),
+        }
+    }
+
+    /// The end of a dry run that found something to do.
+    pub(crate) fn dry_run(&self, what: &str) -> Failure {
+        self.say(&format!("dry run: {what}"));
+        Failure::silent(Exit::Check)
+    }
+}
