@@ -14,8 +14,8 @@ use crate::limits::{MAX_APPEND_BYTES, MAX_CHECKS_PER_APPEND, MAX_EVENTS_PER_APPE
 use crate::metadata::TRUNCATE_ALL;
 use crate::{
     Append, AppendCondition, AppendError, AppendId, Delete, DeleteMode, EventId, EventType, ExpectedRevision,
-    FailedCheck, METADATA_TYPE, NewEvent, Position, Query, ReadError, Revision, STREAM_DELETED_TYPE,
-    StreamAppended, StreamMetadata, StreamName, StreamState,
+    FailedCheck, METADATA_TYPE, NewEvent, Position, Query, ReadError, Revision, SCHEMAS_STREAM,
+    STREAM_DELETED_TYPE, StreamAppended, StreamMetadata, StreamName, StreamState,
 };
 
 /// What the rules need to know of the log.
@@ -485,13 +485,18 @@ fn system_event(event_type: &'static str, data: Bytes) -> NewEvent {
 /// Whether a stream may be deleted, and by which event.
 ///
 /// # Errors
-/// `Conflict`, `StreamDeleted`, `Invalid` for a metadata stream, or the view's own error.
+/// `Conflict`, `StreamDeleted`, `Invalid` for a metadata stream or the stream of schemas, or the view's own error.
 pub fn admit_delete(view: &impl LogView, delete: &Delete) -> Result<SystemEvent, AppendError> {
     let Some(metastream) = delete.stream.metastream() else {
         return Err(AppendError::Invalid {
             why: format!("'{}' is a metadata stream: delete the stream that it describes", delete.stream),
         });
     };
+    if delete.stream.as_str() == SCHEMAS_STREAM {
+        return Err(AppendError::Invalid {
+            why: format!("'{SCHEMAS_STREAM}' holds the registered schemas: it cannot be deleted"),
+        });
+    }
     let facts = view.facts(&delete.stream)?;
     let state = facts.state();
     let deleted = || AppendError::StreamDeleted { stream: delete.stream.clone() };

@@ -24,6 +24,7 @@ mod query;
 mod read;
 mod read_plan;
 mod recorded;
+mod schema;
 mod store;
 mod subscription;
 mod text;
@@ -58,6 +59,7 @@ pub use read_plan::{ReadPlan, ReadView, stream_range};
 pub use recorded::{
     BodyLayout, MalformedBody, RecordedEvent, RecordedHeader, encode_body, encode_body_into, metadata_text,
 };
+pub use schema::{SCHEMA_REGISTERED_TYPE, SCHEMAS_STREAM, SchemaRegistry};
 pub use store::{BoxFuture, EventStore, EventStoreExt};
 pub use subscription::{CatchUp, Subscribe, SubscribeFrom, Subscription, SubscriptionMessage};
 pub use text::Text;

@@ -20,3 +20,7 @@ pub const MAX_CHECKS_PER_APPEND: usize = 1_024;
 pub const MAX_QUERY_ITEMS: usize = 256;
 /// Most types, or tags, in one query item.
 pub const MAX_QUERY_TERMS: usize = 256;
+/// Largest event that registers a JSON Schema, in bytes of data.
+pub const MAX_SCHEMA_BYTES: usize = 1024 * 1024;
+/// Most faults that one schema violation names.
+pub const MAX_SCHEMA_FAULTS: usize = 16;

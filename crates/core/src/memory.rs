@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
-use crate::admission::{admit, admit_delete, check_limits};
+use crate::admission::{Admission, admit, admit_delete, check_limits};
 use crate::store::BoxFuture;
 use crate::{
     Append, AppendError, Appended, Capabilities, Capability, CatchUp, Clock, Delete, Deleted, Durability,
@@ -70,6 +70,9 @@ impl MemoryStore {
         check_limits(append)?;
         let mut log = self.log();
         let admission = admit(&*log, append)?;
+        if matches!(admission, Admission::Write(_)) {
+            log.schemas().check_append(append)?;
+        }
         let appended = log.commit(append, admission, self.shared.clock.now());
         self.shared.head.send_replace(log.next_position());
         Ok(appended)
@@ -116,6 +119,7 @@ impl EventStore for MemoryStore {
                 Capability::GlobalOrder,
                 Capability::ServerSideFilter,
                 Capability::AppendIds,
+                Capability::SchemaEnforcement,
             ],
             durability: Durability::Process,
         }

@@ -10,17 +10,12 @@ use crate::{CommandId, CommandMetadata, Event};
 /// command or the [`Context`]. State, command and rejection are plain types without bounds.
 ///
 /// ```
-/// use factum::{Context, Decider, Event, EventKind};
-/// #[derive(Debug, PartialEq)]
-/// enum Light { SwitchedOn }
-/// # impl Event for Light {
-/// #     fn kinds() -> &'static [EventKind] { &[] }
-/// #     fn event_type(&self) -> &'static str { "SwitchedOn" }
-/// #     fn schema_version(&self) -> u32 { 1 }
-/// #     fn tags(&self) -> Result<Vec<factum_core::Tag>, factum_core::NameError> { Ok(vec![]) }
-/// #     fn encode(&self) -> Result<Vec<u8>, serde_json::Error> { Ok(b"{}".to_vec()) }
-/// #     fn decode(_: &str, _: &[u8]) -> Result<Self, serde_json::Error> { Ok(Light::SwitchedOn) }
-/// # }
+/// use factum::{Context, Decider, Event};
+///
+/// #[derive(Debug, PartialEq, Event)]
+/// enum Light {
+///     SwitchedOn,
+/// }
 ///
 /// struct LightDecider;
 /// struct SwitchOn;

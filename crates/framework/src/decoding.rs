@@ -65,7 +65,7 @@ pub(crate) fn decode<E: Event>(event: &RecordedEvent) -> Result<E, DecodeError> 
     }
     let mut value = serde_json::from_slice(event.data_slice()).map_err(|error| fail(error.to_string()))?;
     for step in kind.upcasters.iter().filter(|step| step.from >= version.0) {
-        value = (step.apply)(value).map_err(&fail)?;
+        value = step.apply(value).map_err(&fail)?;
     }
     E::decode(event.event_type(), value.to_string().as_bytes()).map_err(|error| fail(error.to_string()))
 }

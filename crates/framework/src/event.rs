@@ -1,11 +1,19 @@
-//! What a type must say of itself to be kept as events. `#[derive(Event)]` says it.
+//! What must a type say of itself to be kept as events? `#[derive(Event)]` says it.
 
-use factum_core::Tag;
+use factum_core::{NameError, Tag};
+
+use crate::Upcaster;
 
 /// The events of one aggregate or one decision: an enum, one variant per kind of fact.
 ///
 /// Pure: nothing here does I/O, reads the clock or knows a store.
 pub trait Event: Sized + 'static {
+    /// The name of the whole set of events, such as `AccountEvent`: the union's name in exported schemas.
+    fn name() -> &'static str {
+        let path = std::any::type_name::<Self>();
+        path.rsplit("::").next().unwrap_or(path)
+    }
+
     /// Every kind of event in this enum, in order of declaration.
     fn kinds() -> &'static [EventKind];
 
@@ -19,7 +27,7 @@ pub trait Event: Sized + 'static {
     ///
     /// # Errors
     /// Where a tag value is empty or too long.
-    fn tags(&self) -> Result<Vec<Tag>, factum_core::NameError>;
+    fn tags(&self) -> Result<Vec<Tag>, NameError>;
 
     /// The data of this event as JSON text.
     ///
@@ -33,6 +41,17 @@ pub trait Event: Sized + 'static {
     /// # Errors
     /// Where the type is not one of `kinds()`, or the data does not fit it.
     fn decode(event_type: &str, data: &[u8]) -> Result<Self, serde_json::Error>;
+
+    /// As `decode`, for the kind at this index of `kinds()`: for callers that have looked the type up already.
+    ///
+    /// # Errors
+    /// Where there is no such kind, or the data does not fit it.
+    fn decode_kind(kind: usize, data: &[u8]) -> Result<Self, serde_json::Error> {
+        match Self::kinds().get(kind) {
+            Some(found) => Self::decode(found.event_type, data),
+            None => Err(crate::__private::unknown_kind(kind)),
+        }
+    }
 }
 
 /// One kind of event, as declared.
@@ -42,17 +61,10 @@ pub struct EventKind {
     pub event_type: &'static str,
     /// The current schema version, from 1.
     pub version: u32,
+    /// Names under which it was stored before it was renamed.
+    pub aliases: &'static [&'static str],
     /// Upcasters from version `i + 1` to `i + 2`, in order: `version - 1` of them.
-    pub upcasters: &'static [crate::Upcaster],
+    pub upcasters: &'static [Upcaster],
     /// The JSON Schema of the current version's data.
     pub schema: fn(&mut schemars::SchemaGenerator) -> schemars::Schema,
-}
-
-/// One step from a schema version to the next: pure, from JSON value to JSON value.
-#[derive(Clone, Copy, Debug)]
-pub struct Upcaster {
-    /// The version that it reads.
-    pub from: u32,
-    /// What it does to the data.
-    pub apply: fn(serde_json::Value) -> Result<serde_json::Value, String>,
 }

@@ -41,31 +41,24 @@ impl RetryPolicy {
 /// Executes the commands of one decider against one store. Cheap to share behind a reference.
 ///
 /// ```
-/// # use factum::{Context, Decider, Event, EventKind, Executor, RetryPolicy, CommandMetadata, Outcome};
-/// # #[derive(Debug, PartialEq)]
-/// # struct Counted;
-/// # impl Event for Counted {
-/// #     fn kinds() -> &'static [EventKind] {
-/// #         &[EventKind { event_type: "Counted", version: 1, upcasters: &[], schema: |g| g.subschema_for::<()>() }]
-/// #     }
-/// #     fn event_type(&self) -> &'static str { "Counted" }
-/// #     fn schema_version(&self) -> u32 { 1 }
-/// #     fn tags(&self) -> Result<Vec<factum_core::Tag>, factum_core::NameError> { Ok(vec![]) }
-/// #     fn encode(&self) -> Result<Vec<u8>, serde_json::Error> { Ok(b"{}".to_vec()) }
-/// #     fn decode(_: &str, _: &[u8]) -> Result<Self, serde_json::Error> { Ok(Counted) }
-/// # }
+/// # use factum::{Context, Decider, Event, Executor, RetryPolicy, CommandMetadata, Outcome};
+/// #[derive(Debug, PartialEq, Event)]
+/// enum Click {
+///     Counted,
+/// }
+///
 /// struct Counter;
 /// struct Count;
 ///
 /// impl Decider for Counter {
 ///     type State = u64;
 ///     type Command = Count;
-///     type Event = Counted;
+///     type Event = Click;
 ///     type Rejection = &'static str;
 ///     fn initial_state(&self) -> u64 { 0 }
-///     fn evolve(&self, state: &mut u64, _: &Counted) { *state += 1; }
-///     fn decide(&self, state: &u64, _: &Count, _: &Context) -> Result<Vec<Counted>, &'static str> {
-///         if *state < 2 { Ok(vec![Counted]) } else { Err("two are enough") }
+///     fn evolve(&self, state: &mut u64, _: &Click) { *state += 1; }
+///     fn decide(&self, state: &u64, _: &Count, _: &Context) -> Result<Vec<Click>, &'static str> {
+///         if *state < 2 { Ok(vec![Click::Counted]) } else { Err("two are enough") }
 ///     }
 /// }
 ///
@@ -78,7 +71,7 @@ impl RetryPolicy {
 ///
 /// let once = CommandMetadata::new().actor("ada").command_id("click 1");
 /// let outcome = counter.execute(&stream, &Count, &once).await?;
-/// assert_eq!(outcome.events(), [Counted]);
+/// assert_eq!(outcome.events(), [Click::Counted]);
 ///
 /// // The same command again changes nothing and answers the same.
 /// let outcome = counter.execute(&stream, &Count, &once).await?;

@@ -1,5 +1,12 @@
 //! Event sourcing for Rust: deciders, typed events, snapshots, upcasters, time travel.
 
+// The derive names this crate `::factum`, here too.
+#[cfg(test)]
+extern crate self as factum;
+
+#[doc(hidden)]
+#[path = "derived.rs"]
+pub mod __private;
 mod boundary;
 mod decider;
 mod decoding;
@@ -12,12 +19,14 @@ mod outcome;
 mod repeated;
 mod replay;
 mod snapshot;
+mod upcast;
 
 pub use boundary::{Boundary, BoundaryState};
 pub use decider::{Context, Decider};
 pub use decoding::{DecodeError, EncodeError};
-pub use event::{Event, EventKind, Upcaster};
+pub use event::{Event, EventKind};
 pub use execute::{Executor, RetryPolicy};
+pub use factum_derive::Event;
 pub use given::{Given, When, given, given_stored};
 pub use json_state::{
     Blame, Change as JsonChange, JsonState, MAX_JSON_DEPTH, Origin, Skipped, diff as diff_json,
@@ -29,3 +38,4 @@ pub use snapshot::{
     DEFAULT_SNAPSHOT_EVERY, SNAPSHOT_TYPE, SnapshotError, SnapshotStats, SnapshotWrite, Snapshots,
     snapshot_stream,
 };
+pub use upcast::{UpcastStep, Upcaster};

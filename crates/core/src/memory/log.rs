@@ -6,7 +6,7 @@ use crate::admission::{Admission, LogView, StreamFacts, SystemEvent, Written};
 use crate::read_plan::ReadView;
 use crate::{
     Append, AppendId, Appended, Checkpoint, EventId, NewEvent, Position, Query, ReadError, RecordedEvent,
-    RecordedHeader, Revision, Selector, StoreId, StreamMetadata, StreamName, Timestamp,
+    RecordedHeader, Revision, SchemaRegistry, Selector, StoreId, StreamMetadata, StreamName, Timestamp,
 };
 
 /// All events, in commit order: an event's position is its index.
@@ -17,6 +17,7 @@ pub(super) struct Log {
     streams: HashMap<StreamName, Vec<usize>>,
     /// What each append with an id wrote.
     appends: HashMap<AppendId, Vec<Written>>,
+    schemas: SchemaRegistry,
 }
 
 impl Log {
@@ -26,6 +27,7 @@ impl Log {
             events: Vec::new(),
             streams: HashMap::new(),
             appends: HashMap::new(),
+            schemas: SchemaRegistry::default(),
         }
     }
 
@@ -35,6 +37,10 @@ impl Log {
 
     pub(super) fn checkpoint(&self, next: Position) -> Checkpoint {
         Checkpoint::before(self.store, 0, next)
+    }
+
+    pub(super) fn schemas(&self) -> &SchemaRegistry {
+        &self.schemas
     }
 
     /// Does what was admitted. The log must not have changed in between.
@@ -95,7 +101,10 @@ impl Log {
             content_type: event.content_type,
         };
         self.streams.entry(stream.clone()).or_default().push(self.events.len());
-        self.events.push(RecordedEvent::record(header, stream, event));
+        let recorded = RecordedEvent::record(header, stream, event);
+        let taken = self.schemas.apply(&recorded);
+        debug_assert_eq!(taken, Ok(()), "a registration is checked before it is committed");
+        self.events.push(recorded);
         if let Some(id) = append_id {
             let event_type = event.event_type.clone();
             let written = Written { stream: stream.clone(), revision, position, event_type };

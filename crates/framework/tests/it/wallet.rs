@@ -2,94 +2,28 @@
 
 use std::sync::Arc;
 
-use factum::{CommandMetadata, Context, Decider, Event, EventKind, Executor, RetryPolicy, Upcaster};
-use factum_core::{
-    EventStore, ManualClock, MemoryStore, NameError, RecordedEvent, Selector, StreamName, Tag, Timestamp,
-};
+use factum::{CommandMetadata, Context, Decider, Event, Executor, RetryPolicy};
+use factum_core::{EventStore, ManualClock, MemoryStore, RecordedEvent, Selector, StreamName, Timestamp};
 use factum_core::{EventStoreExt, Read};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Event)]
 pub(crate) enum WalletEvent {
+    /// Version 1 counted whole euros.
+    #[event(version = 2, upcast(from = 1, with = euros_to_cents))]
     Filled { cents: u64 },
-    Spent { cents: u64, shop: String },
+    Spent {
+        cents: u64,
+        #[event(tag = "shop")]
+        shop: String,
+    },
 }
 
-/// Version 1 of `Filled` counted whole euros.
-static FILLED_STEPS: [Upcaster; 1] = [Upcaster {
-    from: 1,
-    apply: |data| {
-        let euros = data.get("euros").and_then(Value::as_u64).ok_or("no euros")?;
-        Ok(json!({ "cents": euros * 100 }))
-    },
-}];
-
-static KINDS: [EventKind; 2] = [
-    EventKind {
-        event_type: "Filled",
-        version: 2,
-        upcasters: &FILLED_STEPS,
-        schema: |generator| generator.subschema_for::<u64>(),
-    },
-    EventKind {
-        event_type: "Spent",
-        version: 1,
-        upcasters: &[],
-        schema: |generator| generator.subschema_for::<u64>(),
-    },
-];
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Filled {
-    cents: u64,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Spent {
-    cents: u64,
-    shop: String,
-}
-
-impl Event for WalletEvent {
-    fn kinds() -> &'static [EventKind] {
-        &KINDS
-    }
-    fn event_type(&self) -> &'static str {
-        match self {
-            WalletEvent::Filled { .. } => "Filled",
-            WalletEvent::Spent { .. } => "Spent",
-        }
-    }
-    fn schema_version(&self) -> u32 {
-        match self {
-            WalletEvent::Filled { .. } => 2,
-            WalletEvent::Spent { .. } => 1,
-        }
-    }
-    fn tags(&self) -> Result<Vec<Tag>, NameError> {
-        match self {
-            WalletEvent::Filled { .. } => Ok(vec![]),
-            WalletEvent::Spent { shop, .. } => Ok(vec![Tag::new(format!("shop:{shop}"))?]),
-        }
-    }
-    fn encode(&self) -> Result<Vec<u8>, serde_json::Error> {
-        match self {
-            WalletEvent::Filled { cents } => serde_json::to_vec(&Filled { cents: *cents }),
-            WalletEvent::Spent { cents, shop } => {
-                serde_json::to_vec(&Spent { cents: *cents, shop: shop.clone() })
-            }
-        }
-    }
-    fn decode(event_type: &str, data: &[u8]) -> Result<Self, serde_json::Error> {
-        match event_type {
-            "Filled" => serde_json::from_slice(data).map(|Filled { cents }| WalletEvent::Filled { cents }),
-            _ => serde_json::from_slice(data).map(|Spent { cents, shop }| WalletEvent::Spent { cents, shop }),
-        }
-    }
+fn euros_to_cents(data: Value) -> Result<Value, String> {
+    let euros = data.get("euros").and_then(Value::as_u64).ok_or("no euros")?;
+    Ok(json!({ "cents": euros * 100 }))
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]

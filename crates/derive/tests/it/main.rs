@@ -1,0 +1,4 @@
+//! What does `#[derive(Event)]` give, and what does it refuse?
+
+mod derived;
+mod ui;

@@ -1,0 +1,6 @@
+#[derive(factum::Event)]
+struct Deposited {
+    amount: i64,
+}
+
+fn main() {}
