@@ -1,5 +1,8 @@
 //! What Factum's own tests share: the conformance suite that every store passes, fixtures, and how a test is skipped.
 
+mod case;
+pub mod conformance;
 mod skip;
 
+pub use case::{Case, Fresh, check};
 pub use skip::skip;

@@ -1,0 +1,3 @@
+//! Does the store in memory keep the contract?
+
+mod memory;
