@@ -8,6 +8,7 @@ use factum_core::{
     Query, QueryItem, Read, ReadError, ReadFrom, Selector, StreamName, StreamWrite, Tag,
 };
 
+use crate::decoding::EncodeError;
 use crate::execute::{applied, new_events};
 use crate::outcome::{ExecuteError, MAX_CHANGES_NAMED, Outcome};
 use crate::repeated::refused;
@@ -68,11 +69,7 @@ impl<E: Event> Boundary<E> {
     }
 
     /// The events, each with its stream, neighbours of the same stream together.
-    fn writes(
-        &self,
-        events: &[E],
-        metadata: &CommandMetadata,
-    ) -> Result<Vec<StreamWrite>, crate::EncodeError> {
+    fn writes(&self, events: &[E], metadata: &CommandMetadata) -> Result<Vec<StreamWrite>, EncodeError> {
         let mut writes: Vec<StreamWrite> = Vec::new();
         for (index, new) in new_events(events, metadata)?.into_iter().enumerate() {
             let stream = (self.route)(&events[index]);

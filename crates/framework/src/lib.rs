@@ -23,7 +23,6 @@ mod upcast;
 
 pub use boundary::{Boundary, BoundaryState};
 pub use decider::{Context, Decider};
-pub use decoding::{DecodeError, EncodeError};
 pub use event::{Event, EventKind};
 pub use execute::{Executor, RetryPolicy};
 pub use factum_derive::Event;
