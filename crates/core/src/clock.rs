@@ -53,6 +53,10 @@ impl Timestamp {
     /// assert_eq!(moment.to_string(), "2012-03-14T15:04:54.681Z");
     /// ```
     pub fn parse(text: &str) -> Result<Self, ParseTimestampError> {
+        // What `Display` writes for moments that RFC 3339 has no year for.
+        if let Some(Ok(ticks)) = text.strip_suffix(" ticks").map(str::parse) {
+            return Ok(Self(ticks));
+        }
         let moment: jiff::Timestamp =
             text.trim().parse().map_err(|_| ParseTimestampError { text: text.to_owned() })?;
         i64::try_from(moment.as_nanosecond().div_euclid(i128::from(NANOS_PER_TICK)))
@@ -140,6 +144,10 @@ mod tests {
             let moment = Timestamp::parse(text).unwrap();
             assert_eq!(Timestamp::parse(&moment.to_string()).unwrap(), moment, "{text}");
         }
+        for moment in [Timestamp::MIN, Timestamp::MAX, Timestamp(0)] {
+            assert_eq!(Timestamp::parse(&moment.to_string()).unwrap(), moment);
+        }
         assert!(Timestamp::parse("yesterday").is_err());
+        assert!(Timestamp::parse("seven ticks").is_err());
     }
 }

@@ -6,7 +6,8 @@ use std::task::Poll;
 
 use factum_core::{
     Append, AppendError, Appended, BoxFuture, EventStore, ExpectedRevision, METADATA_TYPE, NewEvent, Read,
-    ReadError, ReadFrom, RecordedEvent, Revision, Selector, StreamName, StreamState, StreamView, StreamWrite,
+    ReadError, ReadFrom, RecordedEvent, Revision, Selector, StreamAppended, StreamName, StreamState,
+    StreamView, StreamWrite,
 };
 
 use super::ImportError;
@@ -29,9 +30,9 @@ pub(super) async fn append_or_skip(
     let count = append.event_count() as u64;
     let failed = |source| ImportError::Append { source, written };
     match store.append(append.clone()).await {
-        Ok(appended) if appended.deduplicated => Ok(Outcome { new: 0, known: count }),
-        Ok(_) => Ok(Outcome { new: count, known: 0 }),
-        Err(AppendError::Conflict { .. } | AppendError::StreamDeleted { .. }) => {
+        Ok(appended) if !appended.deduplicated => Ok(Outcome { new: count, known: 0 }),
+        Ok(appended) if is_whole(&appended, count) => Ok(Outcome { new: 0, known: count }),
+        Ok(_) | Err(AppendError::Conflict { .. } | AppendError::StreamDeleted { .. }) => {
             let (rest, known) = missing(store, append).await?;
             let new = rest.event_count() as u64;
             if new > 0 {
@@ -41,6 +42,13 @@ pub(super) async fn append_or_skip(
         }
         Err(source) => Err(failed(source)),
     }
+}
+
+/// Whether an earlier append wrote `count` events. A file that was cut in the middle of an append leaves a part of it
+/// under the append's id.
+fn is_whole(appended: &Appended, count: u64) -> bool {
+    let written = |stream: &StreamAppended| Some(stream.last?.0 - stream.first?.0 + 1);
+    appended.streams.iter().filter_map(written).sum::<u64>() == count
 }
 
 /// Gives the store all `appends` at once, in order, so that they share its syncs, and adds up what came of them.
@@ -71,9 +79,9 @@ pub(super) async fn append_in_order(
     for (append, running) in appends.into_iter().zip(running) {
         let count = append.event_count() as u64;
         let one = match running {
-            Running::Done(Ok(appended)) if appended.deduplicated => Outcome { new: 0, known: count },
-            Running::Done(Ok(_)) => Outcome { new: count, known: 0 },
-            Running::Done(Err(AppendError::Conflict { .. } | AppendError::StreamDeleted { .. }))
+            Running::Done(Ok(appended)) if !appended.deduplicated => Outcome { new: count, known: 0 },
+            Running::Done(Ok(appended)) if is_whole(&appended, count) => Outcome { new: 0, known: count },
+            Running::Done(Ok(_) | Err(AppendError::Conflict { .. } | AppendError::StreamDeleted { .. }))
             | Running::Waits(_) => append_or_skip(store, append, written + outcome.new).await?,
             Running::Done(Err(source)) => {
                 return Err(ImportError::Append { source, written: written + outcome.new });
