@@ -52,7 +52,7 @@ impl<E: Event> Boundary<E> {
     /// Where one of `E`'s kinds has a name that no store takes.
     pub fn tags(tags: impl IntoIterator<Item = Tag>, stream: StreamName) -> Result<Self, NameError> {
         let types: Result<Vec<_>, _> =
-            E::kinds().iter().map(|kind| EventType::new(kind.event_type)).collect();
+            E::kinds().iter().flat_map(crate::EventKind::names).map(EventType::new).collect();
         Ok(Self::new(Query::item(QueryItem::types(types?).and_tags(tags)), stream))
     }
 

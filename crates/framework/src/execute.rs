@@ -8,7 +8,7 @@ use factum_core::{
     ReadFrom, ReadHead, Revision, StreamName, StreamState, SystemClock, Timestamp,
 };
 
-use crate::decoding::{EncodeError, encode};
+use crate::codec::{EncodeError, encode};
 use crate::outcome::{Applied, Change, ExecuteError, MAX_CHANGES_NAMED, Outcome};
 use crate::repeated::refused;
 use crate::replay::Replayed;

@@ -7,7 +7,7 @@ use factum_core::{
     SchemaVersion, StreamName, Timestamp,
 };
 
-use crate::decoding::decode;
+use crate::codec::decode;
 use crate::{CommandMetadata, Context, Decider};
 
 /// Begins a test with what has happened.

@@ -2,14 +2,15 @@
 
 // The derive names this crate `::factum`, here too.
 #[cfg(test)]
+#[allow(unused_extern_crates)]
 extern crate self as factum;
 
 #[doc(hidden)]
 #[path = "derived.rs"]
 pub mod __private;
 mod boundary;
+mod codec;
 mod decider;
-mod decoding;
 mod event;
 mod execute;
 mod given;
@@ -18,10 +19,15 @@ mod metadata;
 mod outcome;
 mod repeated;
 mod replay;
+mod schema;
 mod snapshot;
 mod upcast;
 
 pub use boundary::{Boundary, BoundaryState};
+pub use codec::{
+    Codec, CodecError, DecodeError, DecodeFault, EncodeError, EncodeFault, MAX_DROPPED_FIELDS, UnknownEvents,
+    UnknownFields,
+};
 pub use decider::{Context, Decider};
 pub use event::{Event, EventKind};
 pub use execute::{Executor, RetryPolicy};
@@ -33,6 +39,7 @@ pub use json_state::{
 pub use metadata::{ACTOR_KEY, COMMAND_KEY, CommandId, CommandMetadata, TRACEPARENT_KEY};
 pub use outcome::{Applied, Change, ExecuteError, MAX_CHANGES_NAMED, Outcome};
 pub use replay::{Asked, ReplayError, Replayed, decide_at, load_at};
+pub use schema::EventSchema;
 pub use snapshot::{
     DEFAULT_SNAPSHOT_EVERY, SNAPSHOT_TYPE, SnapshotError, SnapshotStats, SnapshotWrite, Snapshots,
     snapshot_stream,

@@ -7,7 +7,7 @@ use factum_core::{
     StreamAppended,
 };
 
-use crate::decoding::{DecodeError, EncodeError};
+use crate::codec::{DecodeError, EncodeError};
 use crate::{ReplayError, SnapshotWrite};
 
 /// What executing a command came to.

@@ -5,7 +5,7 @@ use factum_core::{
     StreamName,
 };
 
-use crate::decoding::decode;
+use crate::codec::decode;
 use crate::outcome::{Applied, Change, ExecuteError, Outcome};
 use crate::{CommandId, CommandMetadata, Decider, Executor, SnapshotWrite};
 

@@ -5,7 +5,7 @@ use factum_core::{
     StreamName, Timestamp,
 };
 
-use crate::decoding::{DecodeError, decode};
+use crate::codec::{DecodeError, decode};
 use crate::{CommandMetadata, Context, Decider};
 
 /// The state that some events came to, and which events those were.

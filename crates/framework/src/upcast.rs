@@ -45,6 +45,16 @@ impl Upcaster {
     pub fn apply(&self, data: Value) -> Result<Value, String> {
         self.steps.iter().try_fold(data, |data, step| step.apply(data))
     }
+
+    /// Whether its steps can work at all.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        for step in self.steps {
+            if let UpcastStep::Default { field, json } = step {
+                serde_json::from_str::<Value>(json).map_err(|_| not_json(field))?;
+            }
+        }
+        Ok(())
+    }
 }
 
 impl UpcastStep {
@@ -59,8 +69,7 @@ impl UpcastStep {
             UpcastStep::Rename { from, to } => rename(&mut fields, from, to)?,
             UpcastStep::Default { field, json } => {
                 if !fields.contains_key(*field) {
-                    let value = serde_json::from_str(json)
-                        .map_err(|_| format!("the default of field '{field}' is not JSON"))?;
+                    let value = serde_json::from_str(json).map_err(|_| not_json(field))?;
                     fields.insert((*field).to_owned(), value);
                 }
             }
@@ -71,6 +80,10 @@ impl UpcastStep {
         }
         Ok(Value::Object(fields))
     }
+}
+
+fn not_json(field: &str) -> String {
+    format!("the default of field '{field}' is not JSON")
 }
 
 fn rename(fields: &mut Map<String, Value>, from: &str, to: &str) -> Result<(), String> {
