@@ -8,7 +8,7 @@ use factum_core::{
     Query, QueryItem, Read, ReadError, ReadFrom, Selector, StreamName, StreamWrite, Tag,
 };
 
-use crate::decoding::EncodeError;
+use crate::codec::EncodeError;
 use crate::execute::{applied, new_events};
 use crate::outcome::{ExecuteError, MAX_CHANGES_NAMED, Outcome};
 use crate::repeated::refused;
