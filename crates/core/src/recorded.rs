@@ -96,6 +96,14 @@ impl RecordedEvent {
         Ok(event)
     }
 
+    /// The event in a body that `encode_body` made. A body from anywhere else must go through `from_body`.
+    ///
+    /// # Panics
+    /// Later, in the accessors, where the layout is not the body's.
+    pub fn from_encoded(header: RecordedHeader, body: Bytes, layout: BodyLayout) -> Self {
+        Self::at(header, body, layout)
+    }
+
     fn at(header: RecordedHeader, body: Bytes, layout: BodyLayout) -> Self {
         let type_at = layout.stream;
         let tags_at = type_at + layout.event_type;

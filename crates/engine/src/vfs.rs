@@ -77,3 +77,17 @@ impl dyn VfsFile {
         Ok(())
     }
 }
+
+/// Puts a whole file in place in one step: written beside it, synced, renamed, directory synced.
+pub(crate) fn replace(vfs: &dyn Vfs, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let beside = path.with_extension("tmp");
+    match vfs.remove(&beside) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let file = vfs.open(&beside, OpenMode::CreateNew)?;
+    file.write_all_at(bytes, 0)?;
+    file.sync_data()?;
+    vfs.rename(&beside, path)?;
+    path.parent().map_or(Ok(()), |dir| vfs.sync_dir(dir))
+}

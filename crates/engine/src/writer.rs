@@ -1,0 +1,247 @@
+//! The writer: the one owner of the log's end. It admits, numbers, writes, syncs and publishes. It has no thread.
+
+mod group;
+mod roll;
+mod view;
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use factum_core::{
+    Admission, Admitted, Append, AppendError, Appended, BodyLayout, Checkpoint, Clock, Delete, DeleteMode, Position,
+    StreamAppended, Timestamp, admit, admit_delete, encode_body_into,
+};
+
+use bytes::{Bytes, BytesMut};
+
+use crate::identity::Identity;
+use crate::index::Index;
+use crate::log::Log;
+use crate::segment::Segment;
+use crate::segment::format::{FRAME_BYTES, record_bytes};
+use crate::upkeep::UpkeepQueue;
+use crate::vfs::Vfs;
+use group::Group;
+pub(crate) use roll::create_segment;
+use view::View;
+
+/// Most bytes in one commit group, unless a single append needs more.
+const MAX_GROUP_BYTES: u64 = 8 * 1024 * 1024;
+/// Room that the store's own events of one append may need: metadata that revives or hides, in bytes.
+const SYSTEM_EVENT_BYTES: u64 = 64 * 1024;
+/// Groups of so many events or more are indexed while the disk syncs.
+const OVERLAP_EVENTS: usize = 128;
+
+/// An append with its bodies made, so that the writer has little left to do.
+pub(crate) struct Proposal {
+    pub(crate) append: Append,
+    bodies: Vec<(Bytes, BodyLayout)>,
+    bytes: u64,
+}
+
+impl Proposal {
+    /// Encodes the bodies. The append has passed its limits.
+    pub(crate) fn new(append: Append) -> Self {
+        let size = append.writes.iter().flat_map(|write| write.events.iter().map(|event| event.size_in(&write.stream)));
+        let mut buffer = BytesMut::with_capacity(size.sum());
+        let mut bodies = Vec::with_capacity(append.event_count());
+        let mut bytes = FRAME_BYTES as u64;
+        for write in &append.writes {
+            for event in &write.events {
+                let layout = encode_body_into(&mut buffer, &write.stream, event);
+                let body = buffer.split().freeze();
+                bytes += record_bytes(body.len(), event.occurred_at.is_some(), append.append_id.is_some()) as u64;
+                bodies.push((body, layout));
+            }
+        }
+        Self { append, bodies, bytes }
+    }
+}
+
+/// What the writer is asked for.
+pub(crate) enum Work {
+    Append(Proposal),
+    Delete(Delete),
+}
+
+impl Work {
+    /// Bytes that it takes in the log, at most.
+    fn bytes(&self) -> u64 {
+        match self {
+            Work::Append(proposal) => proposal.bytes + SYSTEM_EVENT_BYTES * proposal.append.writes.len().min(8) as u64,
+            Work::Delete(_) => SYSTEM_EVENT_BYTES,
+        }
+    }
+}
+
+/// The outcome of one piece of work.
+pub(crate) type Outcome = Result<Appended, AppendError>;
+
+/// The segment that is being written.
+pub(crate) struct OpenSegment {
+    pub(crate) segment: Arc<Segment>,
+    /// Offset after the last frame.
+    pub(crate) tail: u64,
+    /// The file is zeros from the tail to here.
+    pub(crate) zeroed: u64,
+    /// Where it is full.
+    pub(crate) limit: u64,
+    pub(crate) link: u32,
+    pub(crate) recorded: Option<(Timestamp, Timestamp)>,
+}
+
+/// The one owner of the log's end.
+pub(crate) struct Writer {
+    pub(crate) vfs: Arc<dyn Vfs>,
+    pub(crate) dir: PathBuf,
+    pub(crate) identity: Identity,
+    pub(crate) segment_bytes: u64,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) log: Arc<Log>,
+    pub(crate) index: Arc<Index>,
+    pub(crate) upkeep: UpkeepQueue,
+    pub(crate) open: OpenSegment,
+    pub(crate) last_recorded: Timestamp,
+    /// The first failure of a write or a sync. After it nothing is written.
+    pub(crate) stopped: Option<Arc<io::Error>>,
+}
+
+impl Writer {
+    /// Does all of `batch`, in order, in as few syncs as it can. `reply` gets each outcome, by index, after the sync that
+    /// makes it true.
+    pub(crate) fn commit(&mut self, batch: Vec<Work>, mut reply: impl FnMut(usize, Outcome)) {
+        let mut group = Group::new(self.log.committed());
+        for (index, work) in batch.into_iter().enumerate() {
+            if let Some(cause) = &self.stopped {
+                reply(index, Err(AppendError::Stopped { cause: Arc::clone(cause) }));
+                continue;
+            }
+            let bytes = work.bytes();
+            if !group.is_empty() && (group.bytes() + bytes > MAX_GROUP_BYTES || !self.has_room(group.bytes() + bytes)) {
+                self.flush(&mut group, &mut reply);
+            }
+            let outcome = match self.stopped.as_ref() {
+                Some(cause) => Err(AppendError::Stopped { cause: Arc::clone(cause) }),
+                None => self.make_room(&group, bytes).and_then(|()| self.admit(&mut group, &work)),
+            };
+            group.outcomes.push((index, outcome));
+        }
+        self.flush(&mut group, &mut reply);
+    }
+
+    fn admit(&self, group: &mut Group, work: &Work) -> Outcome {
+        // Every decision sees what is before it in the same group.
+        group.index_pending(&self.index);
+        let view = View { log: &self.log, index: &self.index, group };
+        match work {
+            Work::Append(proposal) => match admit(&view, &proposal.append)? {
+                Admission::Write(admitted) => Ok(self.take(group, proposal, admitted)),
+                Admission::Duplicate { first, last, streams } => Ok(Appended {
+                    first: Some(first),
+                    last: Some(last),
+                    streams,
+                    deduplicated: true,
+                    token: self.token(last.next()),
+                }),
+            },
+            Work::Delete(delete) => {
+                let event = admit_delete(&view, delete)?;
+                let revision = event.revision;
+                let frame = group.start(self.now(), None);
+                group.push_new(frame, &event);
+                group.finish(frame);
+                let position = Position(group.next().0 - 1);
+                let stream = event.stream;
+                debug_assert!(delete.mode == DeleteMode::Soft || stream == delete.stream);
+                let appended = StreamAppended { stream, first: Some(revision), last: Some(revision) };
+                Ok(Appended {
+                    first: Some(position),
+                    last: Some(position),
+                    streams: vec![appended],
+                    deduplicated: false,
+                    token: self.token(position.next()),
+                })
+            }
+        }
+    }
+
+    /// Puts an admitted append into the group as one frame.
+    fn take(&self, group: &mut Group, proposal: &Proposal, admitted: Admitted) -> Appended {
+        let Admitted { before, first_revisions, after, streams } = admitted;
+        if proposal.bodies.is_empty() {
+            let token = self.token(group.next());
+            return Appended { first: None, last: None, streams, deduplicated: false, token };
+        }
+        let frame = group.start(self.now(), proposal.append.append_id);
+        before.iter().for_each(|event| group.push_new(frame, event));
+        let first = group.next();
+        let mut bodies = proposal.bodies.iter();
+        for (write, first_revision) in proposal.append.writes.iter().zip(first_revisions) {
+            let mut revision = first_revision;
+            for (event, (body, layout)) in write.events.iter().zip(&mut bodies) {
+                group.push(frame, revision, event, body.clone(), *layout);
+                revision = revision.next();
+            }
+        }
+        let last = Position(group.next().0 - 1);
+        after.iter().for_each(|event| group.push_new(frame, event));
+        group.finish(frame);
+        Appended { first: Some(first), last: Some(last), streams, deduplicated: false, token: self.token(group.next()) }
+    }
+
+    fn now(&self) -> Timestamp {
+        self.clock.now().max(self.last_recorded)
+    }
+
+    fn token(&self, next: Position) -> Checkpoint {
+        Checkpoint::before(self.identity.id, self.identity.epoch, next)
+    }
+
+    /// Writes and syncs the group, makes it visible, and only then answers.
+    fn flush(&mut self, group: &mut Group, reply: &mut impl FnMut(usize, Outcome)) {
+        if !group.is_empty() && self.stopped.is_none() {
+            match self.write(group) {
+                Ok(()) => {
+                    self.publish(group);
+                }
+                Err(error) => self.stopped = Some(Arc::new(error)),
+            }
+        }
+        let stopped = self.stopped.clone().filter(|_| !group.is_empty());
+        for (index, outcome) in std::mem::take(&mut group.outcomes) {
+            // Even a refusal may rest on what was in the group: if the group is lost, nobody knows.
+            reply(index, stopped.as_ref().map_or(outcome, |cause| Err(AppendError::Stopped { cause: Arc::clone(cause) })));
+        }
+        *group = Group::new(self.log.committed());
+    }
+
+    fn write(&mut self, group: &mut Group) -> io::Result<()> {
+        self.open.link = group.seal_frames(self.open.link);
+        let file = Arc::clone(&self.open.segment.file);
+        file.write_all_at(group.buffer(), self.open.tail)?;
+        if group.unindexed() < OVERLAP_EVENTS {
+            group.index_pending(&self.index);
+            return file.sync_data();
+        }
+        // The disk takes its time with a large group: index meanwhile. Readers do not see it before it is published.
+        std::thread::scope(|scope| {
+            let sync = scope.spawn(|| file.sync_data());
+            group.index_pending(&self.index);
+            sync.join().unwrap_or_else(|_| Err(io::Error::other("the thread that syncs panicked")))
+        })
+    }
+
+    fn publish(&mut self, group: &Group) {
+        let tail = self.open.tail;
+        if let crate::segment::offsets::Offsets::Memory(offsets) = &self.open.segment.offsets {
+            let mut offsets = offsets.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+            offsets.extend(group.record_offsets().map(|offset| (tail + offset) as u32));
+        }
+        let (first, last) = group.recorded();
+        self.open.tail += group.bytes();
+        self.open.recorded = Some((self.open.recorded.map_or(first, |(first, _)| first), last));
+        self.last_recorded = self.last_recorded.max(last);
+        self.log.publish(group.next());
+    }
+}
