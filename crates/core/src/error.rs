@@ -214,6 +214,12 @@ pub enum AppendError {
     /// The disk is full; nothing of the append was kept and the store goes on.
     #[error("the disk is full: free some space and append again")]
     DiskFull,
+    /// More appends wait than the store queues; nothing of this one was kept.
+    #[error("{waiting} appends are waiting already: slow down and append again")]
+    Busy {
+        /// How many wait.
+        waiting: usize,
+    },
     /// The store was closed.
     #[error("the store is closed")]
     Closed,
@@ -238,7 +244,7 @@ impl AppendError {
             | AppendError::AppendIdReused { .. } => ErrorKind::Invalid,
             AppendError::Schema(_) => ErrorKind::SchemaViolation,
             AppendError::Unsupported { .. } => ErrorKind::Unsupported,
-            AppendError::Stopped { .. } | AppendError::DiskFull | AppendError::Closed => {
+            AppendError::Stopped { .. } | AppendError::DiskFull | AppendError::Busy { .. } | AppendError::Closed => {
                 ErrorKind::Unavailable
             }
             AppendError::Read(error) => error.kind(),

@@ -1,6 +1,7 @@
 //! The log that readers share: its segments, how far it is committed, and how to find a record.
 
-use std::sync::{Arc, RwLock};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use factum_core::{Position, ReadError, RecordedEvent, Timestamp};
 use tokio::sync::watch;
@@ -13,7 +14,9 @@ pub(crate) struct Log {
     /// Replaced as a whole when a segment is added, sealed or rewritten; readers keep the list that they took.
     segments: RwLock<Arc<Vec<Arc<Segment>>>>,
     /// The position after the last committed event. Written by the writer alone, after the sync.
-    head: watch::Sender<Position>,
+    committed: AtomicU64,
+    /// Announces it; gone once the store is closed, which ends the subscriptions.
+    head: RwLock<Option<watch::Sender<Position>>>,
 }
 
 /// Most records in one read of neighbours.
@@ -21,31 +24,43 @@ const BLOCK_RECORDS: u64 = 1_024;
 
 impl Log {
     pub(crate) fn new(segments: Vec<Arc<Segment>>, committed: Position) -> Self {
-        Self { segments: RwLock::new(Arc::new(segments)), head: watch::Sender::new(committed) }
+        Self {
+            segments: RwLock::new(Arc::new(segments)),
+            committed: AtomicU64::new(committed.0),
+            head: RwLock::new(Some(watch::Sender::new(committed))),
+        }
     }
 
     /// The position after the last committed event.
     pub(crate) fn committed(&self) -> Position {
-        *self.head.borrow()
+        Position(self.committed.load(Ordering::Acquire))
     }
 
     /// Makes everything before `next` visible.
     pub(crate) fn publish(&self, next: Position) {
-        self.head.send_replace(next);
+        self.committed.store(next.0, Ordering::Release);
+        if let Some(head) = &*self.head.read().unwrap_or_else(PoisonError::into_inner) {
+            head.send_replace(next);
+        }
     }
 
-    /// Announces each commit.
-    pub(crate) fn watch(&self) -> watch::Receiver<Position> {
-        self.head.subscribe()
+    /// Announces each commit; `None` once the store is closed.
+    pub(crate) fn watch(&self) -> Option<watch::Receiver<Position>> {
+        self.head.read().unwrap_or_else(PoisonError::into_inner).as_ref().map(watch::Sender::subscribe)
+    }
+
+    /// Ends the announcements.
+    pub(crate) fn close(&self) {
+        *self.head.write().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     pub(crate) fn segments(&self) -> Arc<Vec<Arc<Segment>>> {
-        Arc::clone(&self.segments.read().unwrap_or_else(std::sync::PoisonError::into_inner))
+        Arc::clone(&self.segments.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Puts `segment` in the place of the one with its base, or at the end.
     pub(crate) fn put_segment(&self, segment: Arc<Segment>) {
-        let mut segments = self.segments.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut segments = self.segments.write().unwrap_or_else(PoisonError::into_inner);
         let mut list: Vec<_> = segments.as_ref().clone();
         match list.binary_search_by_key(&segment.base(), |other| other.base()) {
             Ok(at) => list[at] = segment,

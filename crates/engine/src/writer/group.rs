@@ -82,7 +82,20 @@ impl Group {
     /// Adds an event whose body is made.
     pub(super) fn push(
         &mut self,
+        handle: FrameHandle,
+        revision: Revision,
+        event: &NewEvent,
+        body: Bytes,
+        layout: BodyLayout,
+    ) {
+        let append_id = self.frames[handle.0].append_id;
+        self.record(handle, append_id, revision, event, body, layout);
+    }
+
+    fn record(
+        &mut self,
         FrameHandle(frame): FrameHandle,
+        append_id: Option<AppendId>,
         revision: Revision,
         event: &NewEvent,
         body: Bytes,
@@ -94,7 +107,7 @@ impl Group {
             position,
             revision,
             id: event.id,
-            append_id: frame.append_id,
+            append_id,
             recorded_at: frame.recorded_at,
             occurred_at: event.occurred_at,
             schema_version: event.schema_version,
@@ -107,10 +120,10 @@ impl Group {
         self.events.push(recorded);
     }
 
-    /// Adds an event of the store's own.
+    /// Adds an event of the store's own. It does not carry the append's id: a repeated append answers as the first did.
     pub(super) fn push_new(&mut self, frame: FrameHandle, event: &SystemEvent) {
         let (body, layout) = encode_body(&event.stream, &event.event);
-        self.push(frame, event.revision, &event.event, body, layout);
+        self.record(frame, None, event.revision, &event.event, body, layout);
     }
 
     /// Ends a frame.

@@ -94,7 +94,7 @@ impl Writer {
             recorded: None,
         };
         self.log.put_segment(segment);
-        self.index.freeze(base.0);
+        self.index.freeze();
         self.upkeep.request();
         Ok(())
     }

@@ -1,13 +1,14 @@
 //! What the admission rules see: the committed log and the group before them.
 
 use factum_core::{
-    AppendId, Direction, EventId, EventType, LogView, Position, Query, ReadError, RecordedEvent, Revision,
-    STREAM_DELETED_TYPE, Selector, StreamFacts, StreamMetadata, StreamName, Written,
+    AppendId, Direction, EventId, EventType, LogView, Position, Query, ReadError, RecordedEvent, Revision, Selector,
+    StreamFacts, StreamName, Written,
 };
 
 use super::group::Group;
 use crate::index::{Index, KeyHash, Plan};
 use crate::log::Log;
+use crate::reader::facts_of;
 
 pub(super) struct View<'a> {
     pub(super) log: &'a Log,
@@ -47,7 +48,7 @@ impl View<'_> {
     ) -> Result<(), ReadError> {
         let end = self.group.next().0;
         let snapshot = self.index.snapshot(end);
-        match Plan::of(selector, &snapshot, from..end, Direction::Backwards)? {
+        match snapshot.plan(selector, from..end, Direction::Backwards) {
             Plan::Everything => {
                 for position in (from..end).rev() {
                     match self.event(position)? {
@@ -71,22 +72,7 @@ impl View<'_> {
 
 impl LogView for View<'_> {
     fn facts(&self, stream: &StreamName) -> Result<StreamFacts, ReadError> {
-        let mut facts = StreamFacts::default();
-        if let Some(event) = self.last_of(stream)? {
-            facts.tombstoned = event.event_type() == STREAM_DELETED_TYPE && event.revision() == Revision::TOMBSTONE;
-            facts.last = Some(event.revision()).filter(|_| !facts.tombstoned);
-        }
-        match (stream.metastream(), stream.described()) {
-            (Some(metastream), _) if !facts.tombstoned => {
-                facts.metadata = self.last_of(&metastream)?.map(|event| StreamMetadata::parse(event.data_slice()));
-            }
-            (None, Some(described)) => {
-                let last = self.last_of(described)?;
-                facts.tombstoned = last.is_some_and(|event| event.revision() == Revision::TOMBSTONE);
-            }
-            _ => {}
-        }
-        Ok(facts)
+        facts_of(stream, |name| self.last_of(name))
     }
 
     fn last_match(&self, query: &Query, after: Option<Position>) -> Result<Option<Position>, ReadError> {

@@ -1,4 +1,5 @@
 //! What does the engine promise through its public API? One binary for all of it.
 #![allow(clippy::unwrap_used)]
 
+mod basics;
 mod fake_disk;
