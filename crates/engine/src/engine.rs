@@ -8,12 +8,12 @@ use std::any::Any;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, TryLockError};
 use std::thread::JoinHandle;
 
 use factum_core::{
     Append, AppendError, Appended, BoxFuture, Capabilities, Capability, CatchUp, Checkpoint, Clock, Delete, Deleted,
-    Durability, EventReader, EventStore, Position, Read, ReadError, Subscribe, Subscription, check_limits,
+    Durability, EventReader, EventStore, Position, Read, ReadError, SchemaRegistry, Subscribe, Subscription, check_limits,
 };
 use tokio::sync::oneshot;
 
@@ -51,6 +51,7 @@ pub(crate) struct Shared {
     pub(crate) index: Arc<Index>,
     pub(crate) upkeep: Arc<UpkeepWork>,
     pub(crate) recovered: Option<String>,
+    schemas: Arc<RwLock<SchemaRegistry>>,
     queue: Mutex<Vec<Pending>>,
     /// Wakes the thread that does the queue's work.
     wake: Condvar,
@@ -86,7 +87,7 @@ impl Engine {
     /// ```
     pub fn open(dir: impl AsRef<Path>, options: Options) -> Result<Self, OpenError> {
         let dir = dir.as_ref().to_owned();
-        let Opened { identity, log, index, open, last_recorded, lock, recovered } = open(&dir, &options)?;
+        let Opened { identity, log, index, open, last_recorded, schemas, lock, recovered } = open(&dir, &options)?;
         let Options { segment_bytes, upkeep: kind, clock, vfs, create: _ } = options;
         let (log_handle, index_handle) = (Arc::clone(&log), Arc::clone(&index));
         let work = Arc::new(UpkeepWork::new(Arc::clone(&vfs), dir.clone(), log_handle, index_handle));
@@ -101,6 +102,7 @@ impl Engine {
             }
         };
         queue.request();
+        let shared_schemas = Arc::new(RwLock::new(schemas.clone()));
         let writer = Writer {
             vfs: Arc::clone(&vfs),
             dir: dir.clone(),
@@ -112,6 +114,8 @@ impl Engine {
             upkeep: queue,
             open,
             last_recorded,
+            shared_schemas: Arc::clone(&shared_schemas),
+            schemas,
             stopped: None,
         };
         let shared = Arc::new(Shared {
@@ -123,6 +127,7 @@ impl Engine {
             index,
             upkeep: work,
             recovered,
+            schemas: shared_schemas,
             queue: Mutex::new(Vec::new()),
             wake: Condvar::new(),
             writer: Mutex::new(Some(writer)),
@@ -151,8 +156,8 @@ impl Engine {
     /// # Errors
     /// As [`EventStore::append`].
     pub fn append_blocking(&self, append: Append) -> Result<Appended, AppendError> {
-        let proposal = propose(append)?;
-        block_on(self.shared().submit_and_lead(Work::Append(proposal))?).unwrap_or(Err(AppendError::Closed))
+        let work = self.shared().propose(append)?;
+        block_on(self.shared().submit_and_lead(work)?).unwrap_or(Err(AppendError::Closed))
     }
 
     /// Reads a page at a time, without a runtime.
@@ -170,11 +175,6 @@ impl Engine {
     }
 }
 
-fn propose(append: Append) -> Result<Proposal, AppendError> {
-    check_limits(&append)?;
-    Ok(Proposal::new(append))
-}
-
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -190,6 +190,13 @@ impl Shared {
         }
         let snapshot = Snapshot::take(&self.log, &self.index, &self.start());
         EngineReader::new(snapshot, read, &*self.clock)
+    }
+
+    /// All that can be done for an append outside the writer's lock.
+    fn propose(&self, append: Append) -> Result<Work, AppendError> {
+        check_limits(&append)?;
+        let schemas = self.schemas.read().unwrap_or_else(PoisonError::into_inner).clone();
+        Ok(Work::Append(Proposal::new(append, &schemas)))
     }
 
     fn submit(&self, work: Work) -> Result<oneshot::Receiver<Outcome>, AppendError> {
@@ -305,6 +312,7 @@ impl EventStore for Engine {
                 Capability::ServerSideFilter,
                 Capability::AppendIds,
                 Capability::PhysicalDelete,
+                Capability::SchemaEnforcement,
             ],
             durability: Durability::Disk,
         }
@@ -312,9 +320,8 @@ impl EventStore for Engine {
 
     fn append(&self, append: Append) -> BoxFuture<'_, Result<Appended, AppendError>> {
         Box::pin(async move {
-            let proposal = propose(append)?;
-            let has_thread = self.has_thread();
-            let outcome = self.shared().submit_to_thread(Work::Append(proposal), has_thread)?;
+            let work = self.shared().propose(append)?;
+            let outcome = self.shared().submit_to_thread(work, self.has_thread())?;
             outcome.await.unwrap_or(Err(AppendError::Closed))
         })
     }

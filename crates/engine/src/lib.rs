@@ -5,20 +5,28 @@
 //! **Invariant:** what was acknowledged is on disk and is never changed; whatever can be rebuilt from the segments is never
 //! needed to open them.
 
+mod backup;
 mod engine;
 mod identity;
 mod index;
+mod info;
 mod log;
 mod open;
 mod options;
 mod reader;
+mod scavenge;
 mod segment;
 mod upkeep;
+mod verify;
 mod vfs;
 mod waiting;
 mod writer;
 
+pub use backup::{BackupError, BackupInfo, restore, verify_backup};
 pub use engine::Engine;
+pub use info::StoreInfo;
 pub use options::{Create, DEFAULT_SEGMENT_BYTES, MIN_SEGMENT_BYTES, OpenError, Options, Upkeep};
+pub use scavenge::{ScavengeMode, Scavenged};
 pub use segment::format::FORMAT;
+pub use verify::{Damage, Verified, verify};
 pub use vfs::{OpenMode, OsVfs, Vfs, VfsFile};

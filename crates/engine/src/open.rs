@@ -5,11 +5,14 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use factum_core::{Position, RecordedEvent, StoreId, Timestamp};
+use factum_core::{
+    Checkpoint, Position, Read, ReadError, RecordedEvent, SCHEMAS_STREAM, SchemaRegistry, StoreId, StreamName, Timestamp,
+};
 
 use crate::identity::{Identity, Tail, read_tail, store_path};
 use crate::index::{Index, IndexError, OpenedIndex};
 use crate::log::Log;
+use crate::reader::{EngineReader, Snapshot};
 use crate::options::{Create, MIN_SEGMENT_BYTES, OpenError, Options};
 use crate::segment::format::{FRAME_BYTES, HEADER_BYTES, Record, Seal, SegmentHeader};
 use crate::segment::offsets::{Offsets, open_table, write_table};
@@ -28,6 +31,7 @@ pub(crate) struct Opened {
     pub(crate) index: Arc<Index>,
     pub(crate) open: OpenSegment,
     pub(crate) last_recorded: Timestamp,
+    pub(crate) schemas: SchemaRegistry,
     pub(crate) lock: Box<dyn Any + Send + Sync>,
     /// What recovery cut off, for people: `None` after a clean close.
     pub(crate) recovered: Option<String>,
@@ -87,7 +91,8 @@ pub(crate) fn open(dir: &Path, options: &Options) -> Result<Opened, OpenError> {
     segments.push(Arc::clone(&open.segment));
     let log = Arc::new(Log::new(segments, committed));
     let index = open_index(options, dir, &log, open.segment.base(), &tail_events)?;
-    Ok(Opened { identity, log, index: Arc::new(index), open, last_recorded, lock, recovered })
+    let schemas = load_schemas(&log, &index, &identity, options)?;
+    Ok(Opened { identity, log, index: Arc::new(index), open, last_recorded, schemas, lock, recovered })
 }
 
 fn io(action: &'static str, path: &Path) -> impl Fn(io::Error) -> OpenError {
@@ -275,6 +280,31 @@ fn open_index(
     }
     index.insert(&events_of(tail));
     Ok(index)
+}
+
+/// The schemas that were registered in this store.
+fn load_schemas(
+    log: &Arc<Log>,
+    index: &Index,
+    identity: &Identity,
+    options: &Options,
+) -> Result<SchemaRegistry, OpenError> {
+    let mut schemas = SchemaRegistry::default();
+    let Ok(stream) = StreamName::new(SCHEMAS_STREAM) else { return Ok(schemas) };
+    let snapshot = Snapshot::take(log, index, &Checkpoint::before(identity.id, identity.epoch, Position::START));
+    let mut reader = match EngineReader::new(snapshot, Read::stream(stream), &*options.clock) {
+        Err(ReadError::StreamNotFound { .. }) => return Ok(schemas),
+        reader => reader?,
+    };
+    while let Some(page) = reader.page()? {
+        for event in page.events {
+            let place = || format!("position {}", event.position());
+            schemas
+                .apply(&event)
+                .map_err(|error| ReadError::Damaged { place: place(), what: error.to_string() })?;
+        }
+    }
+    Ok(schemas)
 }
 
 fn events_of(records: &[Record]) -> Vec<RecordedEvent> {

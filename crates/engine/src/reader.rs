@@ -34,7 +34,7 @@ impl Snapshot {
     }
 
     /// The newest event of a stream that is still there.
-    fn last_of(&self, stream: &str) -> Result<Option<RecordedEvent>, ReadError> {
+    pub(crate) fn last_of(&self, stream: &str) -> Result<Option<RecordedEvent>, ReadError> {
         let key = KeyHash::stream(stream);
         let mut before = self.next();
         while let Some(position) = self.index.last(key, before)? {
@@ -142,7 +142,8 @@ impl EngineReader {
         Ok(Self { snapshot, plan, selector: read.selector, direction: read.direction, source, left, batch })
     }
 
-    fn page(&mut self) -> Result<Option<Page>, ReadError> {
+    /// The next page, or `None` after the last one.
+    pub(crate) fn page(&mut self) -> Result<Option<Page>, ReadError> {
         match &self.source {
             Source::Done => Ok(None),
             Source::Scan { from, to } => self.scan(*from, *to).map(Some),

@@ -191,6 +191,13 @@ impl Segment {
         self.offsets.get(from, count).map_err(|error| failed(&offsets::table_path(&self.path), from, error))
     }
 
+    /// Where the record of a committed position ends.
+    pub(crate) fn end_of(&self, position: u64) -> Result<u64, ReadError> {
+        let entries = self.entries(position - self.header.base.0, 1)?;
+        let entry = entries.first().ok_or_else(|| damaged(&self.path, 0, format!("position {position} has no entry")));
+        self.record_end(u64::from(*entry?))
+    }
+
     /// Where the record at `offset` ends, by its own length.
     fn record_end(&self, offset: u64) -> Result<u64, ReadError> {
         let mut head = [0; 8];

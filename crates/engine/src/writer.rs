@@ -6,11 +6,11 @@ mod view;
 
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use factum_core::{
     Admission, Admitted, Append, AppendError, Appended, BodyLayout, Checkpoint, Clock, Delete, DeleteMode, Position,
-    StreamAppended, Timestamp, admit, admit_delete, encode_body_into,
+    SchemaRegistry, StreamAppended, Timestamp, admit, admit_delete, encode_body_into,
 };
 
 use bytes::{Bytes, BytesMut};
@@ -38,11 +38,14 @@ pub(crate) struct Proposal {
     pub(crate) append: Append,
     bodies: Vec<(Bytes, BodyLayout)>,
     bytes: u64,
+    /// Whether it fits the schemas, as of this generation of them.
+    fits: (u64, Result<(), AppendError>),
 }
 
 impl Proposal {
-    /// Encodes the bodies. The append has passed its limits.
-    pub(crate) fn new(append: Append) -> Self {
+    /// Checks against the schemas and encodes the bodies. The append has passed its limits.
+    pub(crate) fn new(append: Append, schemas: &SchemaRegistry) -> Self {
+        let fits = (schemas.generation(), schemas.check_append(&append));
         let size = append.writes.iter().flat_map(|write| write.events.iter().map(|event| event.size_in(&write.stream)));
         let mut buffer = BytesMut::with_capacity(size.sum());
         let mut bodies = Vec::with_capacity(append.event_count());
@@ -55,7 +58,7 @@ impl Proposal {
                 bodies.push((body, layout));
             }
         }
-        Self { append, bodies, bytes }
+        Self { append, bodies, bytes, fits }
     }
 }
 
@@ -103,6 +106,10 @@ pub(crate) struct Writer {
     pub(crate) upkeep: UpkeepQueue,
     pub(crate) open: OpenSegment,
     pub(crate) last_recorded: Timestamp,
+    /// The schemas that appends must fit, with those of appends that are not written yet.
+    pub(crate) schemas: SchemaRegistry,
+    /// The same, for those who prepare appends; it may lag behind.
+    pub(crate) shared_schemas: Arc<RwLock<SchemaRegistry>>,
     /// The first failure of a write or a sync. After it nothing is written.
     pub(crate) stopped: Option<Arc<io::Error>>,
 }
@@ -130,13 +137,16 @@ impl Writer {
         self.flush(&mut group, &mut reply);
     }
 
-    fn admit(&self, group: &mut Group, work: &Work) -> Outcome {
+    fn admit(&mut self, group: &mut Group, work: &Work) -> Outcome {
         // Every decision sees what is before it in the same group.
         group.index_pending(&self.index);
         let view = View { log: &self.log, index: &self.index, group };
         match work {
             Work::Append(proposal) => match admit(&view, &proposal.append)? {
-                Admission::Write(admitted) => Ok(self.take(group, proposal, admitted)),
+                Admission::Write(admitted) => {
+                    self.enforce_schemas(proposal)?;
+                    Ok(self.take(group, proposal, admitted))
+                }
                 Admission::Duplicate { first, last, streams } => Ok(Appended {
                     first: Some(first),
                     last: Some(last),
@@ -164,6 +174,17 @@ impl Writer {
                 })
             }
         }
+    }
+
+    /// The verdict that came with the proposal counts, unless a schema was registered since.
+    fn enforce_schemas(&mut self, proposal: &Proposal) -> Result<(), AppendError> {
+        let (generation, fits) = &proposal.fits;
+        if *generation == self.schemas.generation() {
+            fits.clone()?;
+        } else {
+            self.schemas.check_append(&proposal.append)?;
+        }
+        Ok(self.schemas.apply_append(&proposal.append)?)
     }
 
     /// Puts an admitted append into the group as one frame.
@@ -235,13 +256,18 @@ impl Writer {
     fn publish(&mut self, group: &Group) {
         let tail = self.open.tail;
         if let crate::segment::offsets::Offsets::Memory(offsets) = &self.open.segment.offsets {
-            let mut offsets = offsets.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+            let mut offsets = offsets.write().unwrap_or_else(PoisonError::into_inner);
             offsets.extend(group.record_offsets().map(|offset| (tail + offset) as u32));
         }
         let (first, last) = group.recorded();
         self.open.tail += group.bytes();
         self.open.recorded = Some((self.open.recorded.map_or(first, |(first, _)| first), last));
         self.last_recorded = self.last_recorded.max(last);
+        let mut shared = self.shared_schemas.write().unwrap_or_else(PoisonError::into_inner);
+        if shared.generation() != self.schemas.generation() {
+            *shared = self.schemas.clone();
+        }
+        drop(shared);
         self.log.publish(group.next());
     }
 }
