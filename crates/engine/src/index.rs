@@ -15,6 +15,7 @@
 
 mod bloom;
 mod build;
+mod check;
 mod cursor;
 mod error;
 mod format;
@@ -34,6 +35,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use factum_core::RecordedEvent;
 
 #[allow(unused_imports, reason = "the log is being built on it")]
+pub(crate) use check::verify_runs;
 pub(crate) use cursor::Cursor;
 pub(crate) use error::IndexError;
 pub(crate) use key::KeyHash;

@@ -57,11 +57,7 @@ pub(crate) fn open(dir: &Path, options: &Options) -> Result<Opened, OpenError> {
     let lock = vfs.try_lock(&lock_path).map_err(io("locking", &lock_path))?;
     let lock = lock.ok_or_else(|| OpenError::Locked { path: dir.to_owned() })?;
     let identity = identify(vfs, dir, &log_dir, options)?;
-    let beside = log_dir.join("next.tmp");
-    match vfs.remove(&beside) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(io("removing", &beside)(error)),
-        _ => {}
-    }
+    remove_unfinished(vfs, &log_dir)?;
     let safe_to = match read_tail(vfs, dir).map_err(io("reading", &dir.join("tail")))? {
         Tail::SafeTo(position) => position,
         // Without the bound a cut tail cannot be told from a lost one; every other check still holds.
@@ -106,6 +102,15 @@ fn names(vfs: &dyn Vfs, dir: &Path) -> Result<Vec<String>, OpenError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
         Err(error) => Err(io("listing", dir)(error)),
     }
+}
+
+/// Removes files that were being made when the process ended: nothing refers to them.
+fn remove_unfinished(vfs: &dyn Vfs, dir: &Path) -> Result<(), OpenError> {
+    for name in names(vfs, dir)?.iter().filter(|name| name.ends_with(".tmp")) {
+        let path = dir.join(name);
+        vfs.remove(&path).map_err(io("removing", &path))?;
+    }
+    Ok(())
 }
 
 /// The bases of all segments, in order.
