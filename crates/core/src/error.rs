@@ -244,9 +244,10 @@ impl AppendError {
             | AppendError::AppendIdReused { .. } => ErrorKind::Invalid,
             AppendError::Schema(_) => ErrorKind::SchemaViolation,
             AppendError::Unsupported { .. } => ErrorKind::Unsupported,
-            AppendError::Stopped { .. } | AppendError::DiskFull | AppendError::Busy { .. } | AppendError::Closed => {
-                ErrorKind::Unavailable
-            }
+            AppendError::Stopped { .. }
+            | AppendError::DiskFull
+            | AppendError::Busy { .. }
+            | AppendError::Closed => ErrorKind::Unavailable,
             AppendError::Read(error) => error.kind(),
         }
     }

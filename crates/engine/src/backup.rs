@@ -107,8 +107,13 @@ impl Engine {
         let log_dir = prepare(vfs, to)?;
         // First the end, then the segments: every segment below the end is in the list, and none shrinks below it.
         let end = shared.log.committed();
-        let segments: Vec<_> =
-            shared.log.segments().iter().filter(|s| s.base() < end || s.base() == Position::START).cloned().collect();
+        let segments: Vec<_> = shared
+            .log
+            .segments()
+            .iter()
+            .filter(|s| s.base() < end || s.base() == Position::START)
+            .cloned()
+            .collect();
         let mut plan = Vec::with_capacity(segments.len());
         for segment in &segments {
             plan.push((Arc::clone(&segment.file), segment.base(), used_bytes(segment, end)?));
@@ -181,7 +186,13 @@ fn copy(
     Ok(checksum)
 }
 
-fn finish(vfs: &dyn Vfs, to: &Path, identity: &Identity, end: Position, copied: &[Copied]) -> Result<(), BackupError> {
+fn finish(
+    vfs: &dyn Vfs,
+    to: &Path,
+    identity: &Identity,
+    end: Position,
+    copied: &[Copied],
+) -> Result<(), BackupError> {
     write_tail(vfs, to, end).map_err(io("writing into", to))?;
     identity.write(vfs, to).map_err(io("writing into", to))?;
     let files: Map<String, Value> = copied
@@ -235,8 +246,10 @@ fn read_manifest(vfs: &dyn Vfs, dir: &Path, identity: &Identity) -> Result<Manif
 }
 
 fn identity_of(vfs: &dyn Vfs, backup: &Path) -> Result<Identity, BackupError> {
-    Identity::read(vfs, backup)?
-        .ok_or_else(|| BackupError::NoBackup { path: backup.to_owned(), why: "it has no identity".to_owned() })
+    Identity::read(vfs, backup)?.ok_or_else(|| BackupError::NoBackup {
+        path: backup.to_owned(),
+        why: "it has no identity".to_owned(),
+    })
 }
 
 /// Checks a backup's files against its manifest, and walks its log. The second part needs `verify` of the same directory.
@@ -255,7 +268,8 @@ pub fn verify_backup(vfs: &dyn Vfs, backup: &Path) -> Result<BackupInfo, BackupE
 
 fn check_file(vfs: &dyn Vfs, path: &Path, expected: &Copied) -> Result<Arc<dyn VfsFile>, BackupError> {
     let differs = |what: String| BackupError::Damaged { path: path.to_owned(), what };
-    let file = vfs.open(path, OpenMode::Read).map_err(|error| differs(format!("cannot be opened: {error}")))?;
+    let file =
+        vfs.open(path, OpenMode::Read).map_err(|error| differs(format!("cannot be opened: {error}")))?;
     let length = file.len().map_err(io("reading", path))?;
     if length != expected.bytes {
         return Err(differs(format!("has {length} bytes, the manifest says {}", expected.bytes)));

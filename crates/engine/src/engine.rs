@@ -12,8 +12,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, TryLockErr
 use std::thread::JoinHandle;
 
 use factum_core::{
-    Append, AppendError, Appended, BoxFuture, Capabilities, Capability, CatchUp, Checkpoint, Clock, Delete, Deleted,
-    Durability, EventReader, EventStore, Position, Read, ReadError, SchemaRegistry, Subscribe, Subscription, check_limits,
+    Append, AppendError, Appended, BoxFuture, Capabilities, Capability, CatchUp, Checkpoint, Clock, Delete,
+    Deleted, Durability, EventReader, EventStore, Position, Read, ReadError, SchemaRegistry, Subscribe,
+    Subscription, check_limits,
 };
 use tokio::sync::oneshot;
 
@@ -87,10 +88,11 @@ impl Engine {
     /// ```
     pub fn open(dir: impl AsRef<Path>, options: Options) -> Result<Self, OpenError> {
         let dir = dir.as_ref().to_owned();
-        let Opened { identity, log, index, open, last_recorded, schemas, lock, recovered } = open(&dir, &options)?;
+        let Opened { identity, log, index, open, last_recorded, schemas, lock, recovered } =
+            open(&dir, &options)?;
         let Options { segment_bytes, upkeep: kind, clock, vfs, create: _ } = options;
         let (log_handle, index_handle) = (Arc::clone(&log), Arc::clone(&index));
-        let work = Arc::new(UpkeepWork::new(Arc::clone(&vfs), dir.clone(), log_handle, index_handle));
+        let work = Arc::new(UpkeepWork::new(Arc::clone(&vfs), log_handle, index_handle));
         let failed = |source| OpenError::Io { action: "starting a thread for", path: dir.clone(), source };
         let mut threads = Vec::new();
         let queue = match kind {
@@ -213,7 +215,11 @@ impl Shared {
     }
 
     /// For async callers: the engine's thread leads. Without a thread, the caller does.
-    fn submit_to_thread(&self, work: Work, has_thread: bool) -> Result<oneshot::Receiver<Outcome>, AppendError> {
+    fn submit_to_thread(
+        &self,
+        work: Work,
+        has_thread: bool,
+    ) -> Result<oneshot::Receiver<Outcome>, AppendError> {
         if !has_thread {
             return self.submit_and_lead(work);
         }

@@ -157,7 +157,9 @@ impl Log {
                 _ => {}
             }
         }
-        let Some(segment) = holder else { return Ok(segments.first().map_or(Position::START, |first| first.base())) };
+        let Some(segment) = holder else {
+            return Ok(segments.first().map_or(Position::START, |first| first.base()));
+        };
         // Within the segment times never go back: halve it.
         let (mut low, mut high) = (segment.base().0, segment.seal.map_or(committed.0, |seal| seal.end.0));
         while low < high {

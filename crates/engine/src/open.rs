@@ -6,14 +6,15 @@ use std::path::Path;
 use std::sync::Arc;
 
 use factum_core::{
-    Checkpoint, Position, Read, ReadError, RecordedEvent, SCHEMAS_STREAM, SchemaRegistry, StoreId, StreamName, Timestamp,
+    Checkpoint, Position, Read, ReadError, RecordedEvent, SCHEMAS_STREAM, SchemaRegistry, StoreId,
+    StreamName, Timestamp,
 };
 
 use crate::identity::{Identity, Tail, read_tail, store_path};
 use crate::index::{Index, IndexError, OpenedIndex};
 use crate::log::Log;
-use crate::reader::{EngineReader, Snapshot};
 use crate::options::{Create, MIN_SEGMENT_BYTES, OpenError, Options};
+use crate::reader::{EngineReader, Snapshot};
 use crate::segment::format::{FRAME_BYTES, HEADER_BYTES, Record, Seal, SegmentHeader};
 use crate::segment::offsets::{Offsets, open_table, write_table};
 use crate::segment::walk::{WalkEnd, walk};
@@ -47,7 +48,10 @@ pub(crate) fn open(dir: &Path, options: &Options) -> Result<Opened, OpenError> {
     }
     let vfs = &*options.vfs;
     let log_dir = dir.join("log");
-    if options.create == Create::Never && Identity::read(vfs, dir)?.is_none() && names(vfs, &log_dir)?.is_empty() {
+    if options.create == Create::Never
+        && Identity::read(vfs, dir)?.is_none()
+        && names(vfs, &log_dir)?.is_empty()
+    {
         return Err(OpenError::NotFound { path: dir.to_owned() });
     }
     for path in [dir, &log_dir, &dir.join("index")] {
@@ -64,7 +68,10 @@ pub(crate) fn open(dir: &Path, options: &Options) -> Result<Opened, OpenError> {
         Tail::Missing | Tail::Damaged => Position::START,
     };
     let (mut segments, last) = open_sealed(vfs, &log_dir, identity.id)?;
-    let end = segments.last().and_then(|segment: &Arc<Segment>| segment.seal).map_or(Position::START, |seal| seal.end);
+    let end = segments
+        .last()
+        .and_then(|segment: &Arc<Segment>| segment.seal)
+        .map_or(Position::START, |seal| seal.end);
     let mut last_recorded =
         segments.last().and_then(|segment| segment.seal).map_or(Timestamp::MIN, |seal| seal.last_recorded);
     let mut recovered = None;
@@ -176,7 +183,9 @@ fn find_seal(path: &Path, file: &dyn crate::vfs::VfsFile, header: &SegmentHeader
             Ok(seal)
         }
         WalkEnd::Damaged(what) | WalkEnd::Torn(what) => Err(damaged(path, walked.offset, what).into()),
-        WalkEnd::Clean => Err(damaged(path, walked.offset, "the seal is missing, but a later segment exists").into()),
+        WalkEnd::Clean => {
+            Err(damaged(path, walked.offset, "the seal is missing, but a later segment exists").into())
+        }
     }
 }
 
@@ -296,7 +305,8 @@ fn load_schemas(
 ) -> Result<SchemaRegistry, OpenError> {
     let mut schemas = SchemaRegistry::default();
     let Ok(stream) = StreamName::new(SCHEMAS_STREAM) else { return Ok(schemas) };
-    let snapshot = Snapshot::take(log, index, &Checkpoint::before(identity.id, identity.epoch, Position::START));
+    let snapshot =
+        Snapshot::take(log, index, &Checkpoint::before(identity.id, identity.epoch, Position::START));
     let mut reader = match EngineReader::new(snapshot, Read::stream(stream), &*options.clock) {
         Err(ReadError::StreamNotFound { .. }) => return Ok(schemas),
         reader => reader?,

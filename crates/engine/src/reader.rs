@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use factum_core::{
-    BoxFuture, Checkpoint, Clock, Direction, EventReader, Page, Position, Read, ReadError, ReadHead, ReadPlan, ReadView,
-    RecordedEvent, Revision, STREAM_DELETED_TYPE, Selector, StreamFacts, StreamMetadata, StreamName, Timestamp,
+    BoxFuture, Checkpoint, Clock, Direction, EventReader, Page, Position, Read, ReadError, ReadHead,
+    ReadPlan, ReadView, RecordedEvent, Revision, STREAM_DELETED_TYPE, Selector, StreamFacts, StreamMetadata,
+    StreamName, Timestamp,
 };
 
 use crate::index::{Cursor, Index, IndexSnapshot, KeyHash, Plan};
@@ -50,7 +51,8 @@ impl Snapshot {
     fn position_of(&self, stream: &StreamName, revision: Revision) -> Result<Option<u64>, ReadError> {
         let Some(position) = self.index.nth(KeyHash::stream(stream), revision.0)? else { return Ok(None) };
         let event = self.log.event(position)?;
-        let right = event.is_some_and(|event| event.stream() == stream.as_str() && event.revision() == revision);
+        let right =
+            event.is_some_and(|event| event.stream() == stream.as_str() && event.revision() == revision);
         Ok(right.then_some(position))
     }
 }

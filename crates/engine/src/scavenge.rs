@@ -10,8 +10,8 @@ use std::path::Path;
 use std::sync::{Arc, RwLock};
 
 use factum_core::{
-    EventType, METADATA_TYPE, Position, Read, ReadError, RecordedEvent, Revision, STREAM_DELETED_TYPE, Selector,
-    StreamFacts, StreamName, StreamState, VisibleRange,
+    EventType, METADATA_TYPE, Position, Read, ReadError, RecordedEvent, Revision, STREAM_DELETED_TYPE,
+    Selector, StreamFacts, StreamName, StreamState, VisibleRange,
 };
 
 use crate::engine::{Engine, Shared};
@@ -84,7 +84,8 @@ impl Engine {
         let shared = self.shared();
         let removable = removable_streams(shared)?;
         let mut done = Scavenged::default();
-        let sealed: Vec<_> = shared.log.segments().iter().filter(|s| s.seal.is_some()).map(|s| s.base()).collect();
+        let sealed: Vec<_> =
+            shared.log.segments().iter().filter(|s| s.seal.is_some()).map(|s| s.base()).collect();
         for base in &sealed {
             if !removable.is_empty() {
                 let _replacing = shared.upkeep.replace();
@@ -158,7 +159,12 @@ fn scavenge_segment(
     let walked = walk(&bytes, &segment.header, Position::START, |step| match &step.record {
         Record::Event(event) if removable.get(event.stream()).is_some_and(|rule| rule.includes(event)) => {
             rewrite.removed += 1;
-            encode_removed(event.position(), event.recorded_at(), leaf_of(&step.bytes), rewrite.record(step.offset));
+            encode_removed(
+                event.position(),
+                event.recorded_at(),
+                leaf_of(&step.bytes),
+                rewrite.record(step.offset),
+            );
         }
         _ => rewrite.record(step.offset).extend_from_slice(&step.bytes),
     });
@@ -184,7 +190,13 @@ fn scavenge_segment(
         .unwrap_or_else(|| Offsets::Memory(Arc::new(RwLock::new(offsets))));
     let file = vfs.open(&segment.path, OpenMode::Read).map_err(|error| failed(&segment.path, 0, error))?;
     let seal = Segment::read_seal(&*file).map_err(|error| failed(&segment.path, 0, error))?;
-    shared.log.put_segment(Arc::new(Segment { path: segment.path.clone(), header, file, offsets: table, seal }));
+    shared.log.put_segment(Arc::new(Segment {
+        path: segment.path.clone(),
+        header,
+        file,
+        offsets: table,
+        seal,
+    }));
     Ok(())
 }
 

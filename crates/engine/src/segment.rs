@@ -63,10 +63,18 @@ impl Segment {
         }
         let header = SegmentHeader::decode(&bytes).map_err(|Fault(what)| damaged(path, 0, what))?;
         if header.store != store {
-            return Err(damaged(path, 24, format!("the segment belongs to store {}, not to {store}", header.store)));
+            return Err(damaged(
+                path,
+                24,
+                format!("the segment belongs to store {}, not to {store}", header.store),
+            ));
         }
         if path.file_name().and_then(|name| name.to_str()).and_then(base_in_name) != Some(header.base) {
-            return Err(damaged(path, 16, format!("the segment starts at position {}, not as its name says", header.base)));
+            return Err(damaged(
+                path,
+                16,
+                format!("the segment starts at position {}, not as its name says", header.base),
+            ));
         }
         Ok(header)
     }
@@ -81,7 +89,12 @@ impl Segment {
     }
 
     /// The open segment, with the offsets of what it holds so far.
-    pub(crate) fn open(path: PathBuf, header: SegmentHeader, file: Arc<dyn VfsFile>, offsets: Vec<u32>) -> Self {
+    pub(crate) fn open(
+        path: PathBuf,
+        header: SegmentHeader,
+        file: Arc<dyn VfsFile>,
+        offsets: Vec<u32>,
+    ) -> Self {
         Self { path, header, file, offsets: Offsets::Memory(Arc::new(RwLock::new(offsets))), seal: None }
     }
 
@@ -116,7 +129,11 @@ impl Segment {
         let base = self.header.base.0;
         let entries = self.entries(positions.start - base, count + 1)?;
         let Some(&start) = entries.first() else {
-            return Err(damaged(&self.path, 0, format!("position {} has no entry in the offset table", positions.start)));
+            return Err(damaged(
+                &self.path,
+                0,
+                format!("position {} has no entry in the offset table", positions.start),
+            ));
         };
         let mut take = entries.len().min(count);
         let near = |offset: &u32| u64::from(*offset).saturating_sub(u64::from(start)) <= BLOCK_BYTES;
@@ -136,7 +153,8 @@ impl Segment {
 
     /// The first position of the range from which the rest of it fits one block; at least its last one.
     pub(crate) fn near_end(&self, positions: Range<u64>) -> Result<u64, ReadError> {
-        let entries = self.entries(positions.start - self.header.base.0, (positions.end - positions.start) as usize)?;
+        let entries =
+            self.entries(positions.start - self.header.base.0, (positions.end - positions.start) as usize)?;
         let last = u64::from(entries.last().copied().unwrap_or(0));
         let far = entries.partition_point(|offset| last.saturating_sub(u64::from(*offset)) > BLOCK_BYTES);
         Ok((positions.start + far as u64).min(positions.end - 1))
@@ -154,7 +172,8 @@ impl Segment {
             while to < positions.len() && positions[to] - positions[to - 1] <= 8 {
                 to += 1;
             }
-            let entries = self.entries(first - self.header.base.0, (positions[to - 1] - first) as usize + 2)?;
+            let entries =
+                self.entries(first - self.header.base.0, (positions[to - 1] - first) as usize + 2)?;
             let entry = |position: u64| entries.get((position - first) as usize).copied();
             let mut at = from;
             while at < to {
@@ -178,7 +197,12 @@ impl Segment {
                 let buffer = self.bytes(u64::from(start), end)?;
                 for position in &positions[at..=last] {
                     let offset = entry(*position).unwrap_or(start);
-                    out.push(self.record_in(&buffer, offset.wrapping_sub(start) as usize, u64::from(offset), *position)?);
+                    out.push(self.record_in(
+                        &buffer,
+                        offset.wrapping_sub(start) as usize,
+                        u64::from(offset),
+                        *position,
+                    )?);
                 }
                 at = last + 1;
             }
@@ -194,7 +218,9 @@ impl Segment {
     /// Where the record of a committed position ends.
     pub(crate) fn end_of(&self, position: u64) -> Result<u64, ReadError> {
         let entries = self.entries(position - self.header.base.0, 1)?;
-        let entry = entries.first().ok_or_else(|| damaged(&self.path, 0, format!("position {position} has no entry")));
+        let entry = entries
+            .first()
+            .ok_or_else(|| damaged(&self.path, 0, format!("position {position} has no entry")));
         self.record_end(u64::from(*entry?))
     }
 

@@ -2,7 +2,6 @@
 //!
 //! Nothing here is the truth, so a failure is kept to be shown, and tried again the next time.
 
-use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -16,7 +15,6 @@ use crate::vfs::Vfs;
 /// What upkeep works on.
 pub(crate) struct UpkeepWork {
     pub(crate) vfs: Arc<dyn Vfs>,
-    pub(crate) dir: PathBuf,
     pub(crate) log: Arc<Log>,
     pub(crate) index: Arc<Index>,
     /// Held while segments are replaced, here and by a scavenge, so that neither undoes the other's work.
@@ -26,8 +24,8 @@ pub(crate) struct UpkeepWork {
 }
 
 impl UpkeepWork {
-    pub(crate) fn new(vfs: Arc<dyn Vfs>, dir: PathBuf, log: Arc<Log>, index: Arc<Index>) -> Self {
-        Self { vfs, dir, log, index, replacing: Mutex::new(()), failure: Mutex::new(None) }
+    pub(crate) fn new(vfs: Arc<dyn Vfs>, log: Arc<Log>, index: Arc<Index>) -> Self {
+        Self { vfs, log, index, replacing: Mutex::new(()), failure: Mutex::new(None) }
     }
 
     /// Takes the right to replace segments.
@@ -42,10 +40,11 @@ impl UpkeepWork {
 
     /// Does all that there is to do.
     pub(crate) fn run(&self) {
-        let done = self.write_tables().map_err(|error| format!("writing an offset table: {error}")).and_then(|()| {
-            while self.index.write_frozen().map_err(|error| error.to_string())? {}
-            Ok(())
-        });
+        let done =
+            self.write_tables().map_err(|error| format!("writing an offset table: {error}")).and_then(|()| {
+                while self.index.write_frozen().map_err(|error| error.to_string())? {}
+                Ok(())
+            });
         *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = done.err();
     }
 

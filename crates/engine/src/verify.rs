@@ -86,10 +86,12 @@ pub fn verify(dir: &Path, vfs: &dyn Vfs, mut progress: impl FnMut(u64, u64)) -> 
     let log_dir = dir.join("log");
     let bases = segment_bases(vfs, &log_dir)?;
     let paths: Vec<_> = bases.iter().map(|base| log_dir.join(segment_name(*base))).collect();
-    let total = paths.iter().filter_map(|path| vfs.open(path, OpenMode::Read).and_then(|file| file.len()).ok()).sum();
+    let total =
+        paths.iter().filter_map(|path| vfs.open(path, OpenMode::Read).and_then(|file| file.len()).ok()).sum();
     for (at, (base, path)) in bases.iter().zip(&paths).enumerate() {
         if *base != walker.report.end {
-            let what = format!("the log is at position {} here, the segment starts at {base}", walker.report.end);
+            let what =
+                format!("the log is at position {} here, the segment starts at {base}", walker.report.end);
             walker.damage(path, 0, what, false);
             walker.report.end = *base;
         }
@@ -97,7 +99,10 @@ pub fn verify(dir: &Path, vfs: &dyn Vfs, mut progress: impl FnMut(u64, u64)) -> 
         progress(walker.report.bytes, total);
     }
     if walker.report.end < walker.safe_to {
-        let what = format!("the log ends at position {}, but {} was acknowledged", walker.report.end, walker.safe_to);
+        let what = format!(
+            "the log ends at position {}, but {} was acknowledged",
+            walker.report.end, walker.safe_to
+        );
         walker.damage(&log_dir, 0, what, false);
     }
     crate::index::verify_runs(vfs, &dir.join("index"), |place, what| {
@@ -131,7 +136,9 @@ impl<'a> Walker<'a> {
         match read_tail(self.vfs, dir)? {
             Tail::SafeTo(position) => self.safe_to = position,
             Tail::Missing => {}
-            Tail::Damaged => self.damage(&tail_path(dir), 0, "the note of how far the log is safe is damaged", true),
+            Tail::Damaged => {
+                self.damage(&tail_path(dir), 0, "the note of how far the log is safe is damaged", true)
+            }
         }
         Ok(())
     }
@@ -181,7 +188,14 @@ impl<'a> Walker<'a> {
         self.table(path, &header, &walked, &offsets);
     }
 
-    fn end_of_segment(&mut self, path: &Path, header: &SegmentHeader, walked: &Walked, is_last: bool, bytes: &[u8]) {
+    fn end_of_segment(
+        &mut self,
+        path: &Path,
+        header: &SegmentHeader,
+        walked: &Walked,
+        is_last: bool,
+        bytes: &[u8],
+    ) {
         match &walked.end {
             WalkEnd::Damaged(what) => self.damage(path, walked.offset, what.clone(), false),
             WalkEnd::Torn(what) if is_last => {
@@ -221,4 +235,3 @@ impl<'a> Walker<'a> {
         }
     }
 }
-

@@ -9,8 +9,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use factum_core::{
-    Admission, Admitted, Append, AppendError, Appended, BodyLayout, Checkpoint, Clock, Delete, DeleteMode, Position,
-    SchemaRegistry, StreamAppended, Timestamp, admit, admit_delete, encode_body_into,
+    Admission, Admitted, Append, AppendError, Appended, BodyLayout, Checkpoint, Clock, Delete, DeleteMode,
+    Position, SchemaRegistry, StreamAppended, Timestamp, admit, admit_delete, encode_body_into,
 };
 
 use bytes::{Bytes, BytesMut};
@@ -46,7 +46,10 @@ impl Proposal {
     /// Checks against the schemas and encodes the bodies. The append has passed its limits.
     pub(crate) fn new(append: Append, schemas: &SchemaRegistry) -> Self {
         let fits = (schemas.generation(), schemas.check_append(&append));
-        let size = append.writes.iter().flat_map(|write| write.events.iter().map(|event| event.size_in(&write.stream)));
+        let size = append
+            .writes
+            .iter()
+            .flat_map(|write| write.events.iter().map(|event| event.size_in(&write.stream)));
         let mut buffer = BytesMut::with_capacity(size.sum());
         let mut bodies = Vec::with_capacity(append.event_count());
         let mut bytes = FRAME_BYTES as u64;
@@ -54,7 +57,8 @@ impl Proposal {
             for event in &write.events {
                 let layout = encode_body_into(&mut buffer, &write.stream, event);
                 let body = buffer.split().freeze();
-                bytes += record_bytes(body.len(), event.occurred_at.is_some(), append.append_id.is_some()) as u64;
+                bytes +=
+                    record_bytes(body.len(), event.occurred_at.is_some(), append.append_id.is_some()) as u64;
                 bodies.push((body, layout));
             }
         }
@@ -72,7 +76,9 @@ impl Work {
     /// Bytes that it takes in the log, at most.
     fn bytes(&self) -> u64 {
         match self {
-            Work::Append(proposal) => proposal.bytes + SYSTEM_EVENT_BYTES * proposal.append.writes.len().min(8) as u64,
+            Work::Append(proposal) => {
+                proposal.bytes + SYSTEM_EVENT_BYTES * proposal.append.writes.len().min(8) as u64
+            }
             Work::Delete(_) => SYSTEM_EVENT_BYTES,
         }
     }
@@ -125,7 +131,9 @@ impl Writer {
                 continue;
             }
             let bytes = work.bytes();
-            if !group.is_empty() && (group.bytes() + bytes > MAX_GROUP_BYTES || !self.has_room(group.bytes() + bytes)) {
+            if !group.is_empty()
+                && (group.bytes() + bytes > MAX_GROUP_BYTES || !self.has_room(group.bytes() + bytes))
+            {
                 self.flush(&mut group, &mut reply);
             }
             let outcome = match self.stopped.as_ref() {
@@ -208,7 +216,13 @@ impl Writer {
         let last = Position(group.next().0 - 1);
         after.iter().for_each(|event| group.push_new(frame, event));
         group.finish(frame);
-        Appended { first: Some(first), last: Some(last), streams, deduplicated: false, token: self.token(group.next()) }
+        Appended {
+            first: Some(first),
+            last: Some(last),
+            streams,
+            deduplicated: false,
+            token: self.token(group.next()),
+        }
     }
 
     fn now(&self) -> Timestamp {
@@ -232,7 +246,12 @@ impl Writer {
         let stopped = self.stopped.clone().filter(|_| !group.is_empty());
         for (index, outcome) in std::mem::take(&mut group.outcomes) {
             // Even a refusal may rest on what was in the group: if the group is lost, nobody knows.
-            reply(index, stopped.as_ref().map_or(outcome, |cause| Err(AppendError::Stopped { cause: Arc::clone(cause) })));
+            reply(
+                index,
+                stopped
+                    .as_ref()
+                    .map_or(outcome, |cause| Err(AppendError::Stopped { cause: Arc::clone(cause) })),
+            );
         }
         *group = Group::new(self.log.committed());
     }

@@ -2,8 +2,8 @@
 
 use bytes::{BufMut, Bytes};
 use factum_core::{
-    AppendId, BodyLayout, ContentType, EventId, Position, RecordedEvent, RecordedHeader, Revision, SchemaVersion,
-    StoreId, Timestamp,
+    AppendId, BodyLayout, ContentType, EventId, Position, RecordedEvent, RecordedHeader, Revision,
+    SchemaVersion, StoreId, Timestamp,
 };
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
@@ -315,7 +315,9 @@ pub(crate) fn decode_record(record: &Bytes) -> Result<Record, Fault> {
                 |leaf| Ok(Record::Removed { position, recorded_at, leaf }),
             )
         }
-        kind if kind == RecordKind::Event as u8 => decode_event(record, position, recorded_at).map(Record::Event),
+        kind if kind == RecordKind::Event as u8 => {
+            decode_event(record, position, recorded_at).map(Record::Event)
+        }
         kind => fault(format!("record kind {kind} is unknown to this build")),
     }
 }

@@ -46,7 +46,12 @@ pub(crate) fn table_path(segment: &Path) -> PathBuf {
 }
 
 /// Writes the table of a sealed segment.
-pub(crate) fn write_table(vfs: &dyn Vfs, segment: &Path, header: &SegmentHeader, offsets: &[u32]) -> io::Result<()> {
+pub(crate) fn write_table(
+    vfs: &dyn Vfs,
+    segment: &Path,
+    header: &SegmentHeader,
+    offsets: &[u32],
+) -> io::Result<()> {
     let mut bytes = vec![0; HEADER_BYTES];
     bytes.extend(offsets.iter().flat_map(|offset| offset.to_le_bytes()));
     let checksum = crc32c::crc32c(&bytes[HEADER_BYTES..]);
@@ -63,7 +68,12 @@ pub(crate) fn write_table(vfs: &dyn Vfs, segment: &Path, header: &SegmentHeader,
 
 /// Opens the table of a sealed segment of `count` events; `None` where it is missing or is of another generation or
 /// damaged in its head: it can be rebuilt. Entries are not read here; each record that they lead to is checked.
-pub(crate) fn open_table(vfs: &dyn Vfs, segment: &Path, header: &SegmentHeader, count: u64) -> Option<Offsets> {
+pub(crate) fn open_table(
+    vfs: &dyn Vfs,
+    segment: &Path,
+    header: &SegmentHeader,
+    count: u64,
+) -> Option<Offsets> {
     let file = vfs.open(&table_path(segment), OpenMode::Read).ok()?;
     let mut head = [0; HEADER_BYTES];
     file.read_exact_at(&mut head, 0).ok()?;

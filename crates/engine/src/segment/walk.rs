@@ -4,8 +4,8 @@ use bytes::Bytes;
 use factum_core::{Position, Timestamp};
 
 use super::format::{
-    FRAME_BYTES, FRAME_MAGIC, FrameHeader, HEADER_BYTES, Record, SEAL_MAGIC, Seal, SegmentHeader, decode_record,
-    record_length, u32_at,
+    FRAME_BYTES, FRAME_MAGIC, FrameHeader, HEADER_BYTES, Record, SEAL_MAGIC, Seal, SegmentHeader,
+    decode_record, record_length, u32_at,
 };
 
 /// One record of a walk.
@@ -75,7 +75,10 @@ pub(crate) fn walk(
         }
         if rest.iter().all(|byte| *byte == 0) {
             at.end = if at.next < safe_to {
-                WalkEnd::Damaged(format!("the log ends at position {}, but {safe_to} was acknowledged", at.next))
+                WalkEnd::Damaged(format!(
+                    "the log ends at position {}, but {safe_to} was acknowledged",
+                    at.next
+                ))
             } else {
                 WalkEnd::Clean
             };

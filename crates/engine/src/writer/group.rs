@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use factum_core::{
-    AppendId, BodyLayout, NewEvent, Position, RecordedEvent, RecordedHeader, Revision, SystemEvent, Timestamp,
-    encode_body,
+    AppendId, BodyLayout, NewEvent, Position, RecordedEvent, RecordedHeader, Revision, SystemEvent,
+    Timestamp, encode_body,
 };
 
 use super::Outcome;

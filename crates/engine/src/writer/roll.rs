@@ -71,7 +71,8 @@ impl Writer {
         let beside = log_dir.join("next.tmp");
         let header = SegmentHeader { generation: 0, base, store: self.identity.id };
         let limit = self.segment_bytes.max(HEADER_BYTES as u64 + bytes + FRAME_BYTES as u64);
-        let zeroed = limit.min(ZERO_AHEAD_BYTES).max(HEADER_BYTES as u64 + bytes + FRAME_BYTES as u64).min(limit);
+        let zeroed =
+            limit.min(ZERO_AHEAD_BYTES).max(HEADER_BYTES as u64 + bytes + FRAME_BYTES as u64).min(limit);
         let made = write_segment(&*self.vfs, &beside, &header, zeroed);
         if let Err(error) = made {
             // Give back what was taken, so that small appends may still fit in the open segment.

@@ -1,8 +1,8 @@
 //! What the admission rules see: the committed log and the group before them.
 
 use factum_core::{
-    AppendId, Direction, EventId, EventType, LogView, Position, Query, ReadError, RecordedEvent, Revision, Selector,
-    StreamFacts, StreamName, Written,
+    AppendId, Direction, EventId, EventType, LogView, Position, Query, ReadError, RecordedEvent, Revision,
+    Selector, StreamFacts, StreamName, Written,
 };
 
 use super::group::Group;
@@ -77,10 +77,14 @@ impl LogView for View<'_> {
 
     fn last_match(&self, query: &Query, after: Option<Position>) -> Result<Option<Position>, ReadError> {
         let mut found = None;
-        self.matching(&Selector::Query(query.clone()), after.map_or(0, |after| after.0.saturating_add(1)), |event| {
-            found = Some(event.position());
-            false
-        })?;
+        self.matching(
+            &Selector::Query(query.clone()),
+            after.map_or(0, |after| after.0.saturating_add(1)),
+            |event| {
+                found = Some(event.position());
+                false
+            },
+        )?;
         Ok(found)
     }
 
@@ -93,7 +97,11 @@ impl LogView for View<'_> {
         Ok(count)
     }
 
-    fn event_at(&self, stream: &StreamName, revision: Revision) -> Result<Option<(EventId, Position)>, ReadError> {
+    fn event_at(
+        &self,
+        stream: &StreamName,
+        revision: Revision,
+    ) -> Result<Option<(EventId, Position)>, ReadError> {
         let end = self.group.next().0;
         let snapshot = self.index.snapshot(end);
         let key = KeyHash::stream(stream);
@@ -113,7 +121,11 @@ impl LogView for View<'_> {
         Ok(hit)
     }
 
-    fn find_event(&self, stream: &StreamName, id: EventId) -> Result<Option<(Revision, Position)>, ReadError> {
+    fn find_event(
+        &self,
+        stream: &StreamName,
+        id: EventId,
+    ) -> Result<Option<(Revision, Position)>, ReadError> {
         let mut found = None;
         self.matching(&Selector::Event(id), 0, |event| {
             if event.stream() == stream.as_str() {

@@ -1,21 +1,33 @@
 //! Append, read, reopen: the main path on a real directory.
 
 use factum_core::{
-    Append, AppendError, EventReader, EventType, ExpectedRevision, NewEvent, Position, Read, RecordedEvent, Revision,
-    Selector, StreamName, Tag,
+    Append, AppendError, EventReader, EventType, ExpectedRevision, NewEvent, Position, Read, RecordedEvent,
+    Revision, Selector, StreamName, Tag,
 };
 use factum_engine::{Create, Engine, OpenError, Options};
 
-fn options() -> Options {
+pub(crate) fn options() -> Options {
     Options { segment_bytes: 16 * 1024, ..Options::default() }
 }
 
-fn event(event_type: &str, data: &str) -> NewEvent {
+pub(crate) fn event(event_type: &str, data: &str) -> NewEvent {
     NewEvent::json(EventType::new(event_type).unwrap(), data.to_owned()).with_tag(Tag::new("all:1").unwrap())
 }
 
-fn stream(name: &str) -> StreamName {
+pub(crate) fn stream(name: &str) -> StreamName {
     StreamName::new(name).unwrap()
+}
+
+/// Everything but a subscription is ready at once, or soon: polls until it is.
+pub(crate) fn now<T>(future: impl Future<Output = T>) -> T {
+    let mut future = std::pin::pin!(future);
+    loop {
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        if let std::task::Poll::Ready(value) = future.as_mut().poll(&mut context) {
+            return value;
+        }
+        std::thread::yield_now();
+    }
 }
 
 fn all(mut reader: Box<dyn EventReader>) -> Vec<RecordedEvent> {
@@ -39,8 +51,9 @@ fn what_was_appended_is_read_back_after_reopening_and_across_segments() {
         for n in 0..200u64 {
             let name = stream(&format!("account-{}", n % 7));
             let data = format!("{{\"n\":{n},\"round\":{round},\"pad\":\"{}\"}}", "x".repeat(100));
-            let appended =
-                engine.append_blocking(Append::to(name, ExpectedRevision::Any, vec![event("Deposited", &data)])).unwrap();
+            let appended = engine
+                .append_blocking(Append::to(name, ExpectedRevision::Any, vec![event("Deposited", &data)]))
+                .unwrap();
             assert_eq!(appended.last, Some(Position(round * 200 + n)));
         }
         engine.close();

@@ -3,3 +3,4 @@
 
 mod basics;
 mod fake_disk;
+mod maintenance;
