@@ -19,7 +19,8 @@ const EXAMPLES: &str = r#"EXAMPLES:
   Append one event, and only if the stream does not exist yet:
     factum append order-1 OrderPlaced '{"total":120}' --expect none
   With metadata and a tag, when it happened, data from a file:
-    factum append order-1 Shipped @parcel.json --meta actor=ada --tag customer:7 --occurred-at 2026-11-17T15:00:00Z
+    factum append order-1 Shipped @parcel.json --meta actor=ada --tag customer:7 \
+      --occurred-at 2026-11-17T15:00:00Z
   Copy a stream with its ids, metadata and tags:
     factum read order-1 -o ndjson | factum append order-1-copy --ndjson"#;
 
@@ -36,8 +37,8 @@ pub(crate) struct AppendArgs {
     #[arg(required_unless_present = "ndjson", conflicts_with = "ndjson")]
     event_type: Option<EventType>,
     /// The event's data: JSON text, '-' for stdin, '@FILE' for a file [default: {}]
-    #[arg(conflicts_with = "ndjson", allow_hyphen_values = true)]
-    data: Option<String>,
+    #[arg(value_name = "JSON", conflicts_with = "ndjson", allow_hyphen_values = true)]
+    payload: Option<String>,
     /// What the stream must be like: any, none, exists, or the revision of its last event
     #[arg(long, value_name = "STATE", default_value = "any", value_parser = expected)]
     expect: ExpectedRevision,
@@ -89,7 +90,7 @@ fn new_event(args: &AppendArgs) -> Result<NewEvent, Failure> {
     let Some(event_type) = args.event_type.clone() else {
         return Err(Failure::usage("no event type was given", "", "see `factum append --help`"));
     };
-    let data = match args.data.as_deref() {
+    let data = match args.payload.as_deref() {
         None => b"{}".to_vec(),
         Some("-") => {
             let mut data = Vec::new();

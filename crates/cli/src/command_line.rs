@@ -9,7 +9,9 @@ use clap::{Parser, Subcommand};
 use crate::context::{Context, Global};
 use crate::failure::{EXIT_CODES, Exit, Failure};
 use crate::output::Out;
-use crate::{append, completions, event, read, state, streams, tail, version};
+use crate::{
+    append, completions, event, export_verb, import_verb, read, schema, state, streams, tail, version,
+};
 
 /// Event sourcing on the command line
 ///
@@ -39,6 +41,9 @@ enum Verb {
     Event(event::EventArgs),
     Streams(streams::StreamsArgs),
     State(state::StateArgs),
+    Schema(schema::SchemaArgs),
+    Import(import_verb::ImportArgs),
+    Export(export_verb::ExportArgs),
     Completions(completions::CompletionsArgs),
     Version(version::VersionArgs),
 }
@@ -81,6 +86,9 @@ async fn run_verb(verb: Verb, context: &Context) -> Result<(), Failure> {
         Verb::Event(args) => event::run(args, context).await,
         Verb::Streams(args) => streams::run(args, context).await,
         Verb::State(args) => state::run(args, context).await,
+        Verb::Schema(args) => schema::run(args, context).await,
+        Verb::Import(args) => import_verb::run(args, context).await,
+        Verb::Export(args) => export_verb::run(args, context).await,
         Verb::Completions(args) => completions::run(&args, context),
         Verb::Version(_) => version::run(context),
     }

@@ -11,23 +11,25 @@ use crate::failure::{Exit, Failure};
 use crate::output::{Format, Out, Template};
 use crate::store::{self, Access};
 
+const GLOBAL: &str = "Options of every command";
+
 /// The options that every command takes.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Global {
     /// Directory of the store
-    #[arg(long, value_name = "DIR", env = "FACTUM_DATA", hide_env_values = true, global = true)]
+    #[arg(long, value_name = "DIR", env = "FACTUM_DATA", hide_env_values = true, global = true, help_heading = GLOBAL)]
     pub(crate) data: Option<PathBuf>,
-    /// What results look like [default: table on a terminal, ndjson in a pipe]
-    #[arg(short, long, value_name = "FORMAT", global = true)]
+    /// What results look like: table, json, ndjson, raw [default: table on a terminal, ndjson in a pipe]
+    #[arg(short, long, value_name = "FORMAT", hide_possible_values = true, global = true, help_heading = GLOBAL)]
     pub(crate) output: Option<Format>,
     /// A line per result: '{revision} {type} {data.total}', with the fields of -o json
-    #[arg(long, value_name = "TEMPLATE", global = true, conflicts_with = "output")]
+    #[arg(long, value_name = "TEMPLATE", global = true, help_heading = GLOBAL, conflicts_with = "output")]
     pub(crate) format: Option<String>,
     /// Say nothing on stderr but errors
-    #[arg(short, long, global = true)]
+    #[arg(short, long, global = true, help_heading = GLOBAL)]
     pub(crate) quiet: bool,
     /// Show no progress bars
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = GLOBAL)]
     pub(crate) no_progress: bool,
 }
 

@@ -122,6 +122,16 @@ impl Out {
     }
 }
 
+impl Write for Out {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.stdout.lock().unwrap_or_else(PoisonError::into_inner).write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.stdout.lock().unwrap_or_else(PoisonError::into_inner).flush()
+    }
+}
+
 /// Where records of a list go.
 pub(crate) struct RecordSink {
     out: Out,
@@ -138,8 +148,9 @@ impl RecordSink {
         }
         match self.out.format {
             Format::Table => {
-                let row = self.table.titles().map(|title| plain(fields.get(title).unwrap_or(&Value::Null)));
-                let text = self.table.push(row.collect());
+                let cells = self.table.titles().map(|title| plain(fields.get(title).unwrap_or(&Value::Null)));
+                let row: Vec<String> = cells.collect();
+                let text = self.table.push(&row);
                 self.out.write(text.as_bytes())
             }
             Format::Json => {

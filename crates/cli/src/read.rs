@@ -15,7 +15,7 @@ const EXAMPLES: &str = r#"EXAMPLES:
     factum read order-1
     factum read order-1 --back -n 2
   What the log knew of a category at the end of the year, as lines of your own:
-    factum read --category order --at 2026-12-31T23:59:59Z --recorded --format '{stream} {type} {data.total}'
+    factum read --category order --at 2026-12-31 --recorded --format '{stream} {type} {data.total}'
   Every event with a tag that is of one of two types:
     factum read --tag customer:7 --type OrderPlaced --type OrderPaid
   From position 4711 of the whole log on, 100 events:

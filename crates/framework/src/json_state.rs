@@ -15,8 +15,7 @@ use serde_json::value::RawValue;
 pub use diff::{Change, diff};
 use text::{Shape, shape};
 
-/// The metadata key of whoever caused an event.
-const ACTOR_KEY: &str = "actor";
+use crate::ACTOR_KEY;
 
 /// Deepest nesting of objects that is merged; deeper data is skipped.
 pub const MAX_JSON_DEPTH: usize = 128;

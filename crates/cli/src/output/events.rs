@@ -41,11 +41,6 @@ impl EventSink {
         Self { out, columns, template, table, line: Vec::new(), count: 0 }
     }
 
-    /// How many events have been pushed.
-    pub(crate) fn count(&self) -> u64 {
-        self.count
-    }
-
     /// One more.
     pub(crate) fn push(&mut self, event: &RecordedEvent) -> Result<(), Failure> {
         self.count += 1;
@@ -56,7 +51,7 @@ impl EventSink {
         }
         match self.out.format() {
             Format::Table => {
-                let text = self.table.push(self.row(event));
+                let text = self.table.push(&self.row(event));
                 self.line.extend_from_slice(text.as_bytes());
             }
             Format::Json => {

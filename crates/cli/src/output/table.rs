@@ -30,8 +30,8 @@ impl Table {
     }
 
     /// Takes a row and gives back the text that can be shown by now.
-    pub(crate) fn push(&mut self, row: Vec<String>) -> String {
-        let row = row.iter().map(|cell| clean(cell)).collect();
+    pub(crate) fn push(&mut self, row: &[String]) -> String {
+        let row: Vec<String> = row.iter().map(|cell| clean(cell)).collect();
         if let Some(widths) = &self.widths {
             return line(&row, widths);
         }
@@ -70,7 +70,7 @@ fn fit(widths: &mut [usize], total: usize) {
     }
 }
 
-fn line(row: &Vec<String>, widths: &[usize]) -> String {
+fn line(row: &[String], widths: &[usize]) -> String {
     let mut text = String::new();
     for (i, (cell, width)) in row.iter().zip(widths).enumerate() {
         if i > 0 {
@@ -121,11 +121,11 @@ mod tests {
     #[test]
     fn columns_fit_and_the_middle_goes() {
         let mut table = Table::new(&["rev", "data"], 20);
-        assert_eq!(table.push(vec!["1".into(), "abcdefghijklmnopqrstuvwxyz".into()]), "");
+        assert_eq!(table.push(&["1".into(), "abcdefghijklmnopqrstuvwxyz".into()]), "");
         let text = table.finish();
         assert_eq!(text, "REV  DATA\n1    abcdefg\u{2026}tuvwxyz\n");
         assert!(text.lines().all(|line| line.width() <= 20), "{text}");
-        assert_eq!(table.push(vec!["22222".into(), "x".into()]), "2\u{2026}2  x\n");
+        assert_eq!(table.push(&["22222".into(), "x".into()]), "2\u{2026}2  x\n");
     }
 
     #[test]

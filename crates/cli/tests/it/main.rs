@@ -1,4 +1,8 @@
-//! Tests of the command line through its public face.
+//! Does the command line do what its help says, as the real `factum` binary and as a library?
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
+
+mod factum;
+mod help;
 mod import_xes;
 mod ndjson;
