@@ -23,6 +23,7 @@ mod key;
 mod layers;
 mod list;
 mod memory;
+mod merge;
 mod plan;
 mod run;
 #[cfg(test)]
@@ -30,6 +31,7 @@ mod tests;
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use factum_core::RecordedEvent;
@@ -62,8 +64,11 @@ pub(crate) struct Index {
     /// Replaced as a whole by each change, so that a reader holds the lock only to take a handle.
     layers: RwLock<Arc<Layers>>,
     writer: Mutex<Inserter>,
-    /// Held by whoever changes files.
-    files: Mutex<()>,
+    /// Held by whoever writes frozen tables.
+    tables: Mutex<()>,
+    /// Held by whoever merges or rebuilds runs: may take long, so frozen tables are written meanwhile.
+    runs: Mutex<()>,
+    stopped: AtomicBool,
 }
 
 /// An index that was opened, and what it lacks.
@@ -159,7 +164,9 @@ impl Index {
             dir: dir.to_owned(),
             layers: RwLock::new(Arc::new(layers)),
             writer: Mutex::new(Inserter { table, next: tail, scratch: Scratch::default() }),
-            files: Mutex::new(()),
+            tables: Mutex::new(()),
+            runs: Mutex::new(()),
+            stopped: AtomicBool::new(false),
         };
         Ok(OpenedIndex { index, missing, dropped })
     }
@@ -206,7 +213,7 @@ impl Index {
     /// # Errors
     /// Where the disk refuses. The table then stays in memory, and nothing is lost by trying again or not.
     pub(crate) fn write_frozen(&self) -> Result<bool, IndexError> {
-        let _files = lock(&self.files);
+        let _tables = lock(&self.tables);
         let layers = self.current();
         let frozen = layers.iter().find_map(|layer| match &layer.source {
             Source::Memory(table) if layer.to != u64::MAX => Some((Arc::clone(table), layer.to)),
@@ -218,16 +225,46 @@ impl Index {
         Ok(true)
     }
 
+    /// Merges the runs of which there are enough; `false`: there was nothing to do, or the index was stopped meanwhile.
+    /// For a background thread, which calls it until then. Memory is bounded: a few megabytes beside what the new run keeps open.
+    ///
+    /// # Errors
+    /// Where a run cannot be written or is damaged: then see `damaged_range`.
+    pub(crate) fn merge_step(&self) -> Result<bool, IndexError> {
+        let _runs = lock(&self.runs);
+        let Some(runs) = merge::choose(&self.current()) else { return Ok(false) };
+        let (Some(first), Some(last)) = (runs.first(), runs.last()) else { return Ok(false) };
+        let (from, to, level) = (first.header().from, last.header().to, first.header().level + 1);
+        let keys = runs.iter().map(|run| run.header().keys).sum();
+        let mut into = RunWriter::create(&*self.vfs, &self.dir, (from, to), level, keys)?;
+        match merge::merge(&runs, &mut into, || self.stopped.load(Ordering::Relaxed)) {
+            Ok(true) => {
+                let merged = into.finish()?;
+                self.replace(from..to, vec![Layer::run(merged)]);
+                Ok(true)
+            }
+            stopped => {
+                into.abandon();
+                stopped
+            }
+        }
+    }
+
+    /// Makes a merge that is under way, and every later one, end at once with nothing done. For when the log is closed.
+    pub(crate) fn stop(&self) {
+        self.stopped.store(true, Ordering::Relaxed);
+    }
+
     /// Begins to build the index again for a range of positions that it lacks, or whose run is damaged. Appends and reads may go on.
     pub(crate) fn rebuild(&self, range: Range<u64>) -> Rebuild<'_> {
-        let table = Memtable::new(range.start);
         Rebuild {
+            _runs: lock(&self.runs),
             index: self,
             next: range.start,
+            table: Memtable::new(range.start),
             range,
-            table,
             scratch: Scratch::default(),
-            runs: Vec::new(),
+            built: Vec::new(),
         }
     }
 
@@ -265,16 +302,26 @@ impl Index {
     }
 
     /// Puts runs in the place of the layers in a range, and removes the files of those.
+    ///
+    /// Where a larger layer has come to cover the range meanwhile, it stays: a merge reads and checks all that it takes over.
     fn replace(&self, range: Range<u64>, runs: Vec<Layer>) {
-        let kept = runs.iter().filter_map(Layer::path).map(Path::to_owned).collect::<Vec<_>>();
+        let names = |layers: &[Layer]| layers.iter().filter_map(Layer::path).map(Path::to_owned).collect();
+        let mut kept: Vec<PathBuf> = names(&runs);
         let mut replaced = Vec::new();
         self.change(|layers| {
-            replaced.extend(layers.extract_if(.., |old| range.start <= old.from && old.to <= range.end));
-            let place = layers.partition_point(|old| old.from < range.start);
-            layers.splice(place..place, runs);
+            let inside = |layer: &Layer| range.start <= layer.from && layer.to <= range.end;
+            let overlaps = |layer: &Layer| layer.from < range.end && range.start < layer.to;
+            if layers.iter().any(|layer| overlaps(layer) && !inside(layer)) {
+                kept.clear();
+                replaced = runs;
+            } else {
+                replaced.extend(layers.extract_if(.., |layer| inside(layer)));
+                let place = layers.partition_point(|layer| layer.from < range.start);
+                layers.splice(place..place, runs);
+            }
         });
-        for path in replaced.iter().filter_map(Layer::path).filter(|path| !kept.iter().any(|new| new == path))
-        {
+        let replaced: Vec<PathBuf> = names(&replaced);
+        for path in replaced.iter().filter(|path| !kept.contains(path)) {
             // A file that stays lies inside the range of another, and is removed at the next opening.
             let _ = self.vfs.remove(path);
         }
@@ -294,7 +341,9 @@ pub(crate) struct Rebuild<'a> {
     next: u64,
     table: Memtable,
     scratch: Scratch,
-    runs: Vec<Layer>,
+    built: Vec<Layer>,
+    /// No merge and no other rebuild comes between.
+    _runs: MutexGuard<'a, ()>,
 }
 
 impl Rebuild<'_> {
@@ -318,15 +367,13 @@ impl Rebuild<'_> {
         if self.table.from() < self.range.end {
             self.write(self.range.end)?;
         }
-        let _files = lock(&self.index.files);
-        self.index.replace(self.range, self.runs);
+        self.index.replace(self.range, self.built);
         Ok(())
     }
 
     fn write(&mut self, to: u64) -> Result<(), IndexError> {
-        let _files = lock(&self.index.files);
         let run = self.index.write_run(&self.table, to)?;
-        self.runs.push(Layer::run(run));
+        self.built.push(Layer::run(run));
         self.table = Memtable::new(to);
         Ok(())
     }

@@ -131,7 +131,7 @@ impl Run {
             return Ok(None);
         }
         let mut bytes = vec![0; len as usize];
-        self.file.read_exact_at(&mut bytes, at).map_err(|error| IndexError::io(&self.path, error))?;
+        self.read(at, &mut bytes)?;
         let found = Bucket::decode(&bytes).map_err(|what| self.damaged(at, what))?.find(key);
         found.map(|found| self.check(at, found)).transpose()
     }
@@ -168,15 +168,27 @@ impl Run {
         let mut bytes = [0; BLOCK_BYTES];
         let len = self.header.fanout_at.saturating_sub(at).min(BLOCK_BYTES as u64) as usize;
         let bytes = &mut bytes[..len];
-        self.file.read_exact_at(bytes, at).map_err(|error| IndexError::io(&self.path, error))?;
-        let head = BlockHead::decode(bytes).map_err(|what| self.damaged(at, what))?;
+        self.read(at, bytes)?;
+        with(&self.check_block(list, block, bytes)?).map_err(|what| self.damaged(at, what))
+    }
+
+    /// The head of the block of a list that `bytes` begin with.
+    pub(super) fn check_block<'a>(
+        &self,
+        list: &ListPlace,
+        block: u32,
+        bytes: &'a [u8],
+    ) -> Result<BlockHead<'a>, IndexError> {
+        let damaged = |what| self.damaged(list.at + u64::from(block) * BLOCK_BYTES as u64, what);
+        let head = BlockHead::decode(bytes).map_err(damaged)?;
         let end = u64::from(head.ordinal) + u64::from(head.count);
         let fits =
             if block + 1 == list.blocks { end == u64::from(list.count) } else { end < u64::from(list.count) };
-        if !fits || (block == 0) != (head.ordinal == 0) {
-            return Err(self.damaged(at, "a block does not belong to its list"));
+        if fits && (block == 0) == (head.ordinal == 0) {
+            Ok(head)
+        } else {
+            Err(damaged("a block does not belong to its list"))
         }
-        with(&head).map_err(|what| self.damaged(at, what))
     }
 
     /// Reads raw bytes: for a scan that buffers them itself.

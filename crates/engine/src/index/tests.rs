@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use factum_core::{
-    AppendId, Category, ContentType, Direction, EventId, EventType, NewEvent, Position, Query, QueryItem,
-    RecordedEvent, RecordedHeader, Revision, SchemaVersion, Selector, StreamName, Tag, Timestamp,
+    AppendId, Category, ContentType, Direction, ErrorKind, EventId, EventType, NewEvent, Position, Query,
+    QueryItem, RecordedEvent, RecordedHeader, Revision, SchemaVersion, Selector, StreamName, Tag, Timestamp,
 };
 
 use super::key::event_keys;
@@ -241,17 +241,18 @@ fn random_logs_are_answered_as_a_walk_over_the_events_answers() {
     for seed in 1..=8 {
         println!("seed {seed}");
         let mut world = World::new(seed);
-        for _ in 0..30 {
-            match world.dice.roll(6) {
-                0 => world.freeze(),
-                1 => while world.index.write_frozen().unwrap() {},
-                2 => drop(world.reopen()),
+        for _ in 0..60 {
+            match world.dice.roll(7) {
+                0 | 1 => world.freeze(),
+                2 => while world.index.write_frozen().unwrap() {},
+                3 => while world.index.merge_step().unwrap() {},
+                4 => drop(world.reopen()),
                 _ => {
-                    let count = world.dice.roll(120);
+                    let count = world.dice.roll(60);
                     world.append(count);
                 }
             }
-            world.check(8);
+            world.check(4);
         }
         world.append(1);
         world.check(100);
@@ -288,6 +289,87 @@ fn a_snapshot_goes_on_while_tables_become_runs() {
     world.check_key(&snapshot, ledger, 250);
     assert_eq!(cursor.next().unwrap(), Some(all[1]));
     assert_eq!(run_files(world.dir.path()).len(), 1);
+}
+
+#[test]
+fn runs_are_merged_eight_at_a_time() {
+    let mut world = World::new(21);
+    for _ in 0..70 {
+        let count = 1 + world.dice.roll(60);
+        world.append(count);
+        world.freeze();
+        assert!(world.index.write_frozen().unwrap());
+        while world.index.merge_step().unwrap() {}
+    }
+    // 70 in base 8 is 106, and the open table.
+    assert_eq!(world.index.layers(), 1 + 6 + 1);
+    assert_eq!(run_files(world.dir.path()).len(), 7);
+    world.check(200);
+    assert_eq!(world.reopen().0, []);
+    world.check(50);
+}
+
+#[test]
+fn long_lists_are_merged() {
+    let mut world = World::new(22);
+    for _ in 0..8 {
+        world.append(1_500);
+        world.freeze();
+        world.index.write_frozen().unwrap();
+    }
+    let before = world.index.snapshot(u64::MAX);
+    let ledger = KeyHash::stream("ledger");
+    let mut cursor = before.cursor(ledger, 0..u64::MAX, Direction::Backwards);
+    assert_eq!(cursor.next().unwrap(), world.postings[&ledger].last().copied());
+    assert!(world.index.merge_step().unwrap());
+    assert_eq!(world.index.layers(), 2);
+    world.check(200);
+    let mut count = 1;
+    while cursor.next().unwrap().is_some() {
+        count += 1;
+    }
+    assert_eq!(count, world.postings[&ledger].len(), "a cursor goes on in runs that were removed");
+}
+
+#[test]
+fn a_stopped_index_leaves_a_merge_undone() {
+    let mut world = World::new(23);
+    for _ in 0..8 {
+        world.append(20);
+        world.freeze();
+        world.index.write_frozen().unwrap();
+    }
+    world.index.stop();
+    assert!(!world.index.merge_step().unwrap());
+    assert_eq!(run_files(world.dir.path()).len(), 8);
+    world.check(20);
+}
+
+#[test]
+fn a_merge_names_the_run_that_is_damaged_and_goes_on_once_it_is_rebuilt() {
+    let mut world = World::new(24);
+    for _ in 0..8 {
+        world.append(30);
+        world.freeze();
+        world.index.write_frozen().unwrap();
+    }
+    let file = run_files(world.dir.path()).remove(3);
+    let mut bytes = std::fs::read(&file).unwrap();
+    bytes[100] ^= 4;
+    std::fs::write(&file, bytes).unwrap();
+    let error = world.index.merge_step().unwrap_err();
+    assert_eq!((error.kind(), error.path()), (ErrorKind::Damaged, &*file));
+    let range = world.index.damaged_range(&error).unwrap();
+    assert_eq!(range, 90..120);
+    let mut rebuild = world.index.rebuild(range);
+    rebuild.insert(&world.events[90..120]).unwrap();
+    rebuild.finish().unwrap();
+    assert!(world.index.merge_step().unwrap());
+    assert_eq!(world.index.damaged_range(&error), None);
+    // A rebuild that comes too late changes nothing.
+    world.index.rebuild(90..120).finish().unwrap();
+    assert_eq!(run_files(world.dir.path()).len(), 1);
+    world.check(100);
 }
 
 #[test]
