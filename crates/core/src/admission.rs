@@ -9,6 +9,7 @@
 use std::collections::HashMap;
 
 use bytes::Bytes;
+use uuid::Uuid;
 
 use crate::limits::{MAX_APPEND_BYTES, MAX_CHECKS_PER_APPEND, MAX_EVENTS_PER_APPEND};
 use crate::metadata::TRUNCATE_ALL;
@@ -120,6 +121,19 @@ pub struct SystemEvent {
     pub revision: Revision,
     /// The event.
     pub event: NewEvent,
+}
+
+/// Namespace of the ids of the store's own events.
+const SYSTEM_EVENTS: Uuid = Uuid::from_u128(0x3d5e_8c1f_6b0a_4c57_9d21_7f4e_a6b3_0c98);
+
+impl SystemEvent {
+    fn new(stream: StreamName, revision: Revision, event_type: &'static str, data: Bytes) -> Self {
+        // The names are this crate's own constants, well within every limit.
+        let event_type = EventType::new(event_type).unwrap_or_else(|_| unreachable!("a constant name"));
+        // From its place, not from chance or the clock: the same operations give the same log.
+        let id = EventId(Uuid::new_v5(&SYSTEM_EVENTS, format!("{revision}@{stream}").as_bytes()));
+        Self { stream, revision, event: NewEvent::json(event_type, data).with_id(id) }
+    }
 }
 
 /// Checks that an append is within its limits: needs no log, so it can be done before the critical section.
@@ -473,13 +487,7 @@ fn revival(
     visible_from: Revision,
 ) -> SystemEvent {
     let metadata = StreamMetadata { truncate_before: Some(visible_from.0), ..metadata };
-    SystemEvent { stream: metastream, revision, event: system_event(METADATA_TYPE, metadata.to_json()) }
-}
-
-fn system_event(event_type: &'static str, data: Bytes) -> NewEvent {
-    // The names are this crate's own constants, well within every limit.
-    let event_type = EventType::new(event_type).unwrap_or_else(|_| unreachable!("a constant name"));
-    NewEvent::json(event_type, data)
+    SystemEvent::new(metastream, revision, METADATA_TYPE, metadata.to_json())
 }
 
 /// Whether a stream may be deleted, and by which event.
@@ -511,15 +519,14 @@ pub fn admit_delete(view: &impl LogView, delete: &Delete) -> Result<SystemEvent,
         _ => return Err(not_as_expected(delete, state)),
     }
     match delete.mode {
-        DeleteMode::Tombstone => Ok(SystemEvent {
-            stream: delete.stream.clone(),
-            revision: Revision::TOMBSTONE,
-            event: system_event(STREAM_DELETED_TYPE, Bytes::from_static(b"{}")),
-        }),
+        DeleteMode::Tombstone => {
+            let data = Bytes::from_static(b"{}");
+            Ok(SystemEvent::new(delete.stream.clone(), Revision::TOMBSTONE, STREAM_DELETED_TYPE, data))
+        }
         DeleteMode::Soft => {
             let revision = view.facts(&metastream)?.last.map_or(Revision::START, Revision::next);
             let data = Bytes::from(format!("{{\"$tb\":{TRUNCATE_ALL}}}"));
-            Ok(SystemEvent { stream: metastream, revision, event: system_event(METADATA_TYPE, data) })
+            Ok(SystemEvent::new(metastream, revision, METADATA_TYPE, data))
         }
     }
 }
