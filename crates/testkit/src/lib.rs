@@ -2,6 +2,7 @@
 
 mod case;
 pub mod conformance;
+pub mod model;
 mod skip;
 
 pub use case::{Case, Fresh, check};

@@ -1,0 +1,3 @@
+//! Does the test kit find what it should?
+
+mod model;
