@@ -67,7 +67,7 @@ pub(crate) fn open(dir: &Path, options: &Options) -> Result<Opened, OpenError> {
         // Without the bound a cut tail cannot be told from a lost one; every other check still holds.
         Tail::Missing | Tail::Damaged => Position::START,
     };
-    let (mut segments, last) = open_sealed(vfs, &log_dir, identity.id)?;
+    let (mut segments, last) = open_sealed(vfs, &log_dir, identity.id, safe_to)?;
     let end = segments
         .last()
         .and_then(|segment: &Arc<Segment>| segment.seal)
@@ -143,7 +143,12 @@ fn identify(vfs: &dyn Vfs, dir: &Path, log_dir: &Path, options: &Options) -> Res
 type SealedAndLast = (Vec<Arc<Segment>>, Option<std::path::PathBuf>);
 
 /// Opens every sealed segment; gives the path of the last one if it is not sealed.
-fn open_sealed(vfs: &dyn Vfs, log_dir: &Path, store: StoreId) -> Result<SealedAndLast, OpenError> {
+fn open_sealed(
+    vfs: &dyn Vfs,
+    log_dir: &Path,
+    store: StoreId,
+    safe_to: Position,
+) -> Result<SealedAndLast, OpenError> {
     let bases = segment_bases(vfs, log_dir)?;
     let mut segments: Vec<Arc<Segment>> = Vec::with_capacity(bases.len());
     let mut expected = Position::START;
@@ -161,6 +166,10 @@ fn open_sealed(vfs: &dyn Vfs, log_dir: &Path, store: StoreId) -> Result<SealedAn
             None if is_last => return Ok((segments, Some(path))),
             None => find_seal(&path, &*file, &header)?,
         };
+        if is_last && seal.end > safe_to {
+            let bytes = Segment::read_whole(&path, &*file)?;
+            keep(&path, &*file, &bytes[HEADER_BYTES..], HEADER_BYTES as u64)?;
+        }
         expected = seal.end;
         let count = seal.end.0 - base.0;
         let offsets = match open_table(vfs, &path, &header, count) {
@@ -210,6 +219,26 @@ fn rebuild_table(
     }
 }
 
+/// Writes `bytes` once more where they stand, and syncs.
+///
+/// What a process before this one wrote and did not sync may be shown by the system's cache and still never reach the
+/// disk: after a failed sync the cache calls such pages clean. Nothing may be built on them.
+fn keep(path: &Path, file: &dyn crate::vfs::VfsFile, bytes: &[u8], at: u64) -> Result<(), OpenError> {
+    file.write_all_at(bytes, at).map_err(io("writing", path))?;
+    file.sync_data().map_err(io("syncing", path))
+}
+
+/// Where the first frame starts that is not known to be safe.
+fn first_unsafe(header: &SegmentHeader, offsets: &[u32], safe_to: Position) -> u64 {
+    let safe_here = safe_to.0.saturating_sub(header.base.0);
+    match offsets.get(safe_here as usize) {
+        _ if safe_here == 0 => HEADER_BYTES as u64,
+        // `safe_to` is always the end of a commit, so that a frame starts there.
+        Some(record) => u64::from(*record) - FRAME_BYTES as u64,
+        None => u64::MAX,
+    }
+}
+
 struct RecoveredTail {
     open: OpenSegment,
     next: Position,
@@ -235,29 +264,29 @@ fn recover_tail(
     });
     let length = bytes.len() as u64;
     let mut recovered = None;
+    // What stands behind the last commit must never be taken for a frame once something is written before it.
+    let mut zeros = 0;
     match &walked.end {
         WalkEnd::Damaged(what) => return Err(damaged(path, walked.offset, what.clone()).into()),
         WalkEnd::Torn(what) => {
-            // Nothing of it may be taken for a frame again once something is written before it.
             let dirty = bytes.iter().rposition(|byte| *byte != 0).map_or(walked.offset, |at| at as u64 + 1);
-            let zeros = vec![0; dirty.saturating_sub(walked.offset) as usize];
-            file.write_all_at(&zeros, walked.offset).map_err(io("cutting off", path))?;
-            file.sync_data().map_err(io("syncing", path))?;
+            zeros = dirty.saturating_sub(walked.offset) as usize;
             recovered = Some(format!(
-                "{} bytes at byte {} of {} were never acknowledged and are cut off: {what}",
-                zeros.len(),
+                "{zeros} bytes at byte {} of {} were never acknowledged and are cut off: {what}",
                 walked.offset,
                 path.display()
             ));
         }
-        WalkEnd::Sealed(_) | WalkEnd::Clean => {}
-    }
-    if let WalkEnd::Sealed(seal) = walked.end {
         // A crash came after the seal was written and before the file was cut off behind it. Write on over the seal: no
         // later segment exists.
-        let zeros = [0; FRAME_BYTES];
-        file.write_all_at(&zeros, seal.offset).map_err(io("reopening", path))?;
-        file.sync_data().map_err(io("syncing", path))?;
+        WalkEnd::Sealed(_) => zeros = FRAME_BYTES,
+        WalkEnd::Clean => {}
+    }
+    if zeros > 0 || walked.next > safe_to {
+        let from = first_unsafe(&header, &offsets, safe_to).min(walked.offset);
+        let mut again = bytes[from as usize..walked.offset as usize].to_vec();
+        again.resize(again.len() + zeros, 0);
+        keep(path, &*file, &again, from)?;
     }
     let open = OpenSegment {
         segment: Arc::new(Segment::open(path.to_owned(), header, file, offsets)),
