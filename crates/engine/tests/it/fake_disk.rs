@@ -11,11 +11,15 @@ use std::fmt;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use factum_engine::{OpenMode, Vfs, VfsFile};
 
 /// What a disk writes whole or not at all, in bytes.
 pub(crate) const SECTOR: u64 = 512;
+
+/// How long a sync takes on a disk whose syncs are slow.
+const SLOW_SYNC: Duration = Duration::from_micros(300);
 
 /// What is left of the unsynced when the machine stops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +65,7 @@ struct State {
     plan: Option<(usize, Fault)>,
     full: bool,
     crashed: Option<Survival>,
+    slow_syncs: bool,
 }
 
 #[derive(Default)]
@@ -318,6 +323,11 @@ impl FakeDisk {
         self.lock().full = true;
     }
 
+    /// Makes syncs take their time, so that other work gathers behind them.
+    pub(crate) fn slow_syncs(&self) {
+        self.lock().slow_syncs = true;
+    }
+
     /// There is space again.
     pub(crate) fn free_space(&self) {
         self.lock().full = false;
@@ -503,6 +513,9 @@ impl VfsFile for FakeFile {
     }
 
     fn sync_data(&self) -> io::Result<()> {
+        if self.disk.lock().slow_syncs {
+            std::thread::sleep(SLOW_SYNC);
+        }
         let mut state = self.disk.lock();
         let strike = state.strike(format!("sync {}", self.path.display()), false, true)?;
         let inode = &mut state.inodes[self.inode];

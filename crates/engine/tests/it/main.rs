@@ -2,5 +2,6 @@
 #![allow(clippy::unwrap_used)]
 
 mod basics;
+mod crash;
 mod fake_disk;
 mod maintenance;
