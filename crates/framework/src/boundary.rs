@@ -51,9 +51,16 @@ impl<E: Event> Boundary<E> {
     /// # Errors
     /// Where one of `E`'s kinds has a name that no store takes.
     pub fn tags(tags: impl IntoIterator<Item = Tag>, stream: StreamName) -> Result<Self, NameError> {
-        let types: Result<Vec<_>, _> =
-            E::kinds().iter().flat_map(crate::EventKind::names).map(EventType::new).collect();
-        Ok(Self::new(Query::item(QueryItem::types(types?).and_tags(tags)), stream))
+        Ok(Self::new(Query::item(every_kind::<E>()?.and_tags(tags)), stream))
+    }
+
+    /// And over all events of `E` that carry all of these other tags.
+    ///
+    /// # Errors
+    /// Where one of `E`'s kinds has a name that no store takes.
+    pub fn or_tags(mut self, tags: impl IntoIterator<Item = Tag>) -> Result<Self, NameError> {
+        self.query = self.query.or(every_kind::<E>()?.and_tags(tags));
+        Ok(self)
     }
 
     /// With each event going to the stream that `route` names.
@@ -80,6 +87,12 @@ impl<E: Event> Boundary<E> {
         }
         Ok(writes)
     }
+}
+
+/// Every event of `E`, under its current and its historical names: another type could not be folded.
+fn every_kind<E: Event>() -> Result<QueryItem, NameError> {
+    let names = E::kinds().iter().flat_map(crate::EventKind::names);
+    Ok(QueryItem::types(names.map(EventType::new).collect::<Result<Vec<_>, _>>()?))
 }
 
 /// The state that a query's events came to, and how far the log had been read for it.

@@ -113,6 +113,7 @@ impl<D: Decider> Given<D> {
     }
 
     /// The command is asked.
+    #[expect(clippy::needless_pass_by_value, reason = "a test reads better without borrows")]
     pub fn when(self, command: D::Command) -> When<D> {
         let decision = self.decider.decide(&self.state, &command, &self.context);
         When { decider: self.decider, state: self.state, decision }
@@ -175,6 +176,7 @@ where
     /// # Panics
     /// Where it is accepted, or refused for another reason.
     #[track_caller]
+    #[expect(clippy::needless_pass_by_value, reason = "a test reads better without borrows")]
     pub fn then_rejected(self, expected: D::Rejection)
     where
         D::Rejection: PartialEq,

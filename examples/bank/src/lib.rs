@@ -1,1 +1,19 @@
-//! placeholder
+//! A bank account, event-sourced: the example that `factum demo` runs.
+//!
+//! [`AccountEvent`] says what may happen, [`Accounts`] decides what does, [`Transfers`] decides over two accounts at
+//! once, [`Bank`] is what a program would call, [`demo`] is a month of its business.
+//!
+//! **Invariant:** no account is ever below zero, whoever writes at the same time.
+
+mod account;
+mod bank;
+pub mod demo;
+mod event;
+mod money;
+mod transfer;
+
+pub use account::{Account, AccountCommand, Accounts, Refusal, Status};
+pub use bank::{Bank, BankError};
+pub use event::{AccountEvent, AccountId};
+pub use money::{Currency, Money};
+pub use transfer::{Transfer, TransferState, Transfers};

@@ -1,4 +1,5 @@
 //! The framework through its public API, over the store in memory.
+#![allow(clippy::unwrap_used)]
 
 mod boundary;
 mod codec;
