@@ -39,7 +39,7 @@ pub use json_state::{
 pub use metadata::{ACTOR_KEY, COMMAND_KEY, CommandId, CommandMetadata, TRACEPARENT_KEY};
 pub use outcome::{Applied, Change, ExecuteError, MAX_CHANGES_NAMED, Outcome};
 pub use replay::{Asked, ReplayError, Replayed, decide_at, load_at};
-pub use schema::EventSchema;
+pub use schema::{EventSchema, LockError, LockFault, SchemaSet, ShapeChange};
 pub use snapshot::{
     DEFAULT_SNAPSHOT_EVERY, SNAPSHOT_TYPE, SnapshotError, SnapshotStats, SnapshotWrite, Snapshots,
     snapshot_stream,

@@ -7,5 +7,6 @@ mod execute;
 mod faulty;
 mod given;
 mod replay;
+mod schema;
 mod snapshot;
 mod wallet;
