@@ -1,4 +1,7 @@
-//! Tests of the loan book: its rules by example, and the whole real log where it is there.
+//! Does the loan book say what the log says? Its rules by example, its binary on a small log, and the whole real log.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
+
+mod binary;
 mod real_log;
 mod rules;

@@ -1,0 +1,67 @@
+//! Does the binary print what README.md promises, and end as it should?
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+const THREE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/three.xes");
+
+fn loans(args: &[&str], data: &Path) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_loans")).args(args).arg("--data").arg(data).output().unwrap()
+}
+
+/// Runs a command that must succeed and gives what it prints.
+fn prints(args: &[&str], data: &Path) -> String {
+    let output = loans(args, data);
+    assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Runs a command that must fail with this code and these words.
+fn fails(args: &[&str], data: &Path, code: i32, words: &str) {
+    let output = loans(args, data);
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{args:?}: {error}");
+    assert!(error.contains(words), "{args:?}: {error}");
+    assert!(output.stdout.is_empty());
+}
+
+#[test]
+fn a_small_loan_book_from_import_to_audit() {
+    let data = tempfile::tempdir().unwrap();
+    let data = data.path();
+    for _ in 0..2 {
+        assert_eq!(prints(&["import", THREE], data), "");
+        let now = r#"{"at":null,"applications":3,"events":18,"requested_eur":20507,"status":{"A_ACTIVATED":1,"A_DECLINED":1,"A_SUBMITTED":1}}"#;
+        assert_eq!(prints(&["summary"], data).trim_end(), now);
+    }
+    let between = r#"{"at":"2020-01-10T09:00:00.049Z","applications":3,"events":17,"requested_eur":20507,"status":{"A_ACTIVATED":1,"A_DECLINED":1}}"#;
+    assert_eq!(prints(&["summary", "--at", "2020-01-10T09:00:00.049Z"], data).trim_end(), between);
+    let third = r#"{"at":"2020-01-03T12:00:00+01:00","applications":2,"events":12,"requested_eur":20500,"status":{"A_FINALIZED":1,"A_PARTLYSUBMITTED":1}}"#;
+    assert_eq!(prints(&["summary", "--at", "2020-01-03T12:00:00+01:00"], data).trim_end(), third);
+    let shown = r#"{"at":"2020-01-03T12:00:00+01:00","application":"1","registered":"2020-01-01T10:00:00.000+01:00","requested_eur":20000,"status":"A_FINALIZED","granted":false,"offer":"sent","offers":1,"work":{"W_Completeren aanvraag":"running"},"activities":10,"last_activity":"2020-01-03T10:02:02.000+01:00"}"#;
+    assert_eq!(prints(&["show", "1", "--at", "2020-01-03T12:00:00+01:00"], data).trim_end(), shown);
+    let audit = r#"{"decided":21,"refused":[],"deviations":{},"granted_without_offer":[],"open_work":{"W_Completeren aanvraag":1}}"#;
+    assert_eq!(prints(&["audit"], data).trim_end(), audit);
+    fails(&["show", "9"], data, 5, "9 is not registered");
+    fails(&["show", "3", "--at", "2020-01-10T08:59:59Z"], data, 5, "not registered at 2020-01-10");
+    fails(&["summary", "--at", "yesterday"], data, 2, "'yesterday' is not a time");
+}
+
+#[test]
+fn a_bad_log_or_directory_is_named() {
+    let data = tempfile::tempdir().unwrap();
+    let cut = data.path().join("cut.xes");
+    let three = std::fs::read(THREE).unwrap();
+    std::fs::write(&cut, &three[..three.len() / 2]).unwrap();
+    let store = data.path().join("store");
+    fails(&["import", cut.to_str().unwrap()], &store, 2, "cut");
+    let empty = r#"{"at":null,"applications":0,"events":0,"requested_eur":0,"status":{}}"#;
+    assert_eq!(prints(&["summary"], &store).trim_end(), empty);
+    fails(&["import", "no such file"], &store, 5, "no such file");
+    fails(&["summary"], &data.path().join("nowhere"), 5, "there is no store");
+    let other = data.path().join("other.xes");
+    let unknown = String::from_utf8(three).unwrap().replace("A_DECLINED", "A_UNHEARD_OF");
+    std::fs::write(&other, unknown).unwrap();
+    prints(&["import", other.to_str().unwrap()], &store);
+    fails(&["summary"], &store, 1, "'A_UNHEARD_OF' of stream 'loan-2'");
+}
