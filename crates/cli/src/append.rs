@@ -1,6 +1,6 @@
 //! `factum append`: adds events to a stream.
 
-use std::io::{BufRead, Read as _};
+use std::io::{BufRead, BufReader, Read, Seek};
 
 use clap::Args;
 use factum_core::{
@@ -13,7 +13,7 @@ use crate::context::Context;
 use crate::event_json::read_event;
 use crate::failure::Failure;
 use crate::output::record;
-use crate::store::Access;
+use crate::store::{Access, is_locked};
 
 const EXAMPLES: &str = r#"EXAMPLES:
   Append one event, and only if the stream does not exist yet:
@@ -128,8 +128,10 @@ fn new_event(args: &AppendArgs) -> Result<NewEvent, Failure> {
 }
 
 async fn append_lines(args: &AppendArgs, context: &Context) -> Result<(), Failure> {
-    let store = context.open(Access::Create)?;
-    let mut lines = Lines { input: std::io::stdin().lock(), number: 0 };
+    let stdin = Box::new(BufReader::new(std::io::stdin()));
+    let input: Box<dyn BufRead> = if is_locked(context.data()?) { spool(stdin)? } else { stdin };
+    let store = context.open_waiting(Access::Create).await?;
+    let mut lines = Lines { input, number: 0 };
     let mut expected = args.expect;
     let mut total: Option<Appended> = None;
     loop {
@@ -138,7 +140,7 @@ async fn append_lines(args: &AppendArgs, context: &Context) -> Result<(), Failur
             break;
         }
         let done = batch.is_empty();
-        let appended = append_batch(&*store, args, expected, batch, lines.number).await?;
+        let appended = append_batch(&store, args, expected, batch, lines.number).await?;
         if expected != ExpectedRevision::Any
             && let Some(last) = appended.streams.first().and_then(|stream| stream.last)
         {
@@ -156,6 +158,16 @@ async fn append_lines(args: &AppendArgs, context: &Context) -> Result<(), Failur
         Some(appended) => report(context, &args.stream, &appended),
         None => Ok(()),
     }
+}
+
+/// The input in a temporary file. `factum read A | factum append B --ndjson` has the store open at both ends: the reader
+/// can only finish, and let go of the store, if its output is taken off it.
+fn spool(mut input: impl Read) -> Result<Box<dyn BufRead>, Failure> {
+    let failed = |e| Failure::io("keeping the input in a temporary file failed", &e);
+    let mut file = tempfile::tempfile().map_err(failed)?;
+    std::io::copy(&mut input, &mut file).map_err(failed)?;
+    file.rewind().map_err(failed)?;
+    Ok(Box::new(BufReader::new(file)))
 }
 
 async fn append_batch(

@@ -2,10 +2,9 @@
 
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use clap::Args;
-use factum_core::EventStore;
+use factum_engine::Engine;
 
 use crate::failure::{Exit, Failure};
 use crate::output::{Format, Out, Template};
@@ -55,8 +54,20 @@ impl Context {
     }
 
     /// The store in the data directory.
-    pub(crate) fn open(&self, access: Access) -> Result<Arc<dyn EventStore>, Failure> {
-        store::open(self.data()?, access)
+    pub(crate) fn open(&self, access: Access) -> Result<Engine, Failure> {
+        self.opened(store::open(self.data()?, access)?)
+    }
+
+    /// The store in the data directory, once another process that has it open is done.
+    pub(crate) async fn open_waiting(&self, access: Access) -> Result<Engine, Failure> {
+        self.opened(store::open_waiting(self.data()?, access).await?)
+    }
+
+    fn opened(&self, engine: Engine) -> Result<Engine, Failure> {
+        if let Some(what) = engine.recovered() {
+            self.say(&format!("recovered: {what}"));
+        }
+        Ok(engine)
     }
 
     /// Says something on stderr that is no result.

@@ -57,13 +57,13 @@ pub(crate) async fn run(args: ExportArgs, context: &Context) -> Result<(), Failu
     let Some(path) = &args.to else {
         let mut stdout = context.out.clone();
         let mut shown = |progress: ExportProgress| bar.at(progress.examined_to.0);
-        let done = export_ndjson(&*store, read, &mut stdout, &mut shown).await;
+        let done = export_ndjson(&store, read, &mut stdout, &mut shown).await;
         return done.map(|_| ()).map_err(|e| failure(&e));
     };
     let partial = partial_name(path);
     let cannot = |e: std::io::Error| Failure::io(format!("{} cannot be written", path.display()), &e);
     let mut file = BufWriter::new(File::create(&partial).map_err(cannot)?);
-    let done = export_ndjson(&*store, read, &mut file, &mut |progress| bar.at(progress.examined_to.0)).await;
+    let done = export_ndjson(&store, read, &mut file, &mut |progress| bar.at(progress.examined_to.0)).await;
     let finished = match done {
         Ok(done) => file
             .flush()

@@ -109,6 +109,13 @@ impl Failure {
         self
     }
 
+    /// With another second line.
+    #[must_use]
+    pub(crate) fn because(mut self, why: impl Into<String>) -> Self {
+        self.why = why.into();
+        self
+    }
+
     /// With another last line.
     #[must_use]
     pub(crate) fn advise(mut self, next: impl Into<String>) -> Self {

@@ -90,7 +90,7 @@ async fn xes(args: XesArgs, context: &Context) -> Result<(), Failure> {
     let options =
         XesImport { trace_date: args.trace_date, ..XesImport::new(args.category.as_str(), sort_dir) };
     let mut shown = Shown::new(context, bytes);
-    let summary = import_xes(&*store, input, &options, &mut |progress| shown.update(progress)).await;
+    let summary = import_xes(&store, input, &options, &mut |progress| shown.update(progress)).await;
     drop(shown);
     report(context, summary.map_err(|e| failure(&args.file, &e))?)
 }
@@ -99,7 +99,7 @@ async fn ndjson(args: NdjsonArgs, context: &Context) -> Result<(), Failure> {
     let (input, bytes) = open(&args.file)?;
     let store = context.open(Access::Create)?;
     let mut shown = Shown::new(context, bytes);
-    let summary = import_ndjson(&*store, input, &mut |progress| shown.update(progress)).await;
+    let summary = import_ndjson(&store, input, &mut |progress| shown.update(progress)).await;
     drop(shown);
     report(context, summary.map_err(|e| failure(&args.file, &e))?)
 }

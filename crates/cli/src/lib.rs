@@ -4,9 +4,11 @@
 //! of errors to exit codes.
 
 mod append;
+mod backup;
 mod command_line;
 mod completions;
 mod context;
+mod demo;
 mod event;
 mod event_json;
 mod export;
@@ -21,6 +23,7 @@ mod read;
 mod schema;
 mod selector;
 mod state;
+mod storage;
 mod store;
 mod streams;
 mod tail;

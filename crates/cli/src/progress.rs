@@ -51,6 +51,12 @@ impl Progress {
         self.0.set_position(done);
     }
 
+    /// Shows that this much of so much is done.
+    pub(crate) fn of(&self, done: u64, all: u64) {
+        self.0.set_length(all);
+        self.0.set_position(done);
+    }
+
     /// Shows what is being done.
     pub(crate) fn says(&self, what: &'static str) {
         self.0.set_message(what);

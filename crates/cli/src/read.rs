@@ -66,7 +66,7 @@ pub(crate) async fn run(args: ReadArgs, context: &Context) -> Result<(), Failure
         ..Read::forwards(selector)
     };
     let store = context.open(Access::Existing)?;
-    copy(&*store, read, &mut sink).await?;
+    copy(&store, read, &mut sink).await?;
     sink.finish()
 }
 

@@ -89,7 +89,7 @@ pub(crate) async fn run(args: SchemaArgs, context: &Context) -> Result<(), Failu
 
 async fn list(context: &Context) -> Result<(), Failure> {
     let store = context.open(Access::Existing)?;
-    let registry = SchemaRegistry::load(&*store).await?;
+    let registry = SchemaRegistry::load(&store).await?;
     let mut registered: Vec<_> = registry.registered().collect();
     registered.sort_by_key(|(event_type, version, _)| ((*event_type).clone(), *version));
     let mut sink = context.out.many(&["type", "version", "schema"]);
@@ -116,7 +116,7 @@ async fn register(args: &RegisterArgs, context: &Context) -> Result<(), Failure>
         })?);
     }
     let store = context.open(Access::Create)?;
-    let before = SchemaRegistry::load(&*store).await?;
+    let before = SchemaRegistry::load(&store).await?;
     let known = wanted.iter().filter(|(t, v, schema)| before.schema(t, *v) == Some(schema)).count();
     if known < wanted.len() {
         let stream = StreamName::new(SCHEMAS_STREAM)?;
@@ -163,7 +163,7 @@ fn read_json(path: &Path) -> Result<Value, Failure> {
 
 async fn check(context: &Context) -> Result<(), Failure> {
     let store = context.open(Access::Existing)?;
-    let registry = SchemaRegistry::load(&*store).await?;
+    let registry = SchemaRegistry::load(&store).await?;
     let mut types: Vec<_> = registry.registered().map(|(event_type, ..)| event_type.clone()).collect();
     types.sort();
     types.dedup();

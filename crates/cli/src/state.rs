@@ -77,14 +77,14 @@ pub(crate) async fn run(args: StateArgs, context: &Context) -> Result<(), Failur
     let store = context.open(Access::Existing)?;
     let at = args.at.map_or(AsOf::Now, |moment| moment.as_of(kind));
     if let Some(span) = args.diff {
-        let before = fold(&*store, &args.stream, span.from.as_of(kind), context).await?;
-        let after = fold(&*store, &args.stream, span.to.as_of(kind), context).await?;
+        let before = fold(&store, &args.stream, span.from.as_of(kind), context).await?;
+        let after = fold(&store, &args.stream, span.to.as_of(kind), context).await?;
         return show_diff(context, &before, &after);
     }
     if let Some(pointer) = &args.history {
-        return show_history(&*store, &args.stream, at, pointer, context).await;
+        return show_history(&store, &args.stream, at, pointer, context).await;
     }
-    let state = fold(&*store, &args.stream, at, context).await?;
+    let state = fold(&store, &args.stream, at, context).await?;
     match &args.blame {
         Some(pointer) => show_blame(context, &state, pointer),
         None => show_state(context, &state),

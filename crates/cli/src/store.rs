@@ -1,11 +1,12 @@
 //! Where the command line gets its store from: the one place that names a concrete one.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::time::Duration;
 
-use factum_core::{EventStore, MemoryStore};
+use factum_core::ErrorKind;
+use factum_engine::{Create, Engine, OpenError, Options};
 
-use crate::failure::{Exit, Failure};
+use crate::failure::Failure;
 
 /// What a command wants of the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +16,11 @@ pub(crate) enum Access {
     /// It writes: a store is created where there is none.
     Create,
 }
+
+/// How often a directory is tried that another process has open.
+const RETRY_EVERY: Duration = Duration::from_millis(20);
+/// How many times: 10 s in all.
+const RETRIES: u32 = 500;
 
 /// The data directory, from `--data` or `FACTUM_DATA`.
 pub(crate) fn data_dir(given: Option<&PathBuf>) -> Result<&Path, Failure> {
@@ -28,14 +34,63 @@ pub(crate) fn data_dir(given: Option<&PathBuf>) -> Result<&Path, Failure> {
 }
 
 /// Opens the store in `data`.
-pub(crate) fn open(data: &Path, access: Access) -> Result<Arc<dyn EventStore>, Failure> {
-    if access == Access::Existing && !data.exists() {
-        return Err(Failure::new(
-            (Exit::NotFound, "store-not-found"),
-            format!("there is no store in {}", data.display()),
-            "the directory does not exist",
-            "check --data; `factum append` and `factum import` create a store, `factum demo` fills one",
-        ));
+pub(crate) fn open(data: &Path, access: Access) -> Result<Engine, Failure> {
+    try_open(data, access).map_err(|e| failure(&e))
+}
+
+/// Opens the store in `data`, and waits some seconds for another process that has it open.
+///
+/// For the end of a pipe, whose beginning may be reading the same store.
+pub(crate) async fn open_waiting(data: &Path, access: Access) -> Result<Engine, Failure> {
+    for _ in 0..RETRIES {
+        match try_open(data, access) {
+            Err(OpenError::Locked { .. }) => tokio::time::sleep(RETRY_EVERY).await,
+            other => return other.map_err(|e| failure(&e)),
+        }
     }
-    Ok(Arc::new(MemoryStore::new()))
+    open(data, access)
+}
+
+/// Whether another process has the store in `data` open.
+pub(crate) fn is_locked(data: &Path) -> bool {
+    matches!(try_open(data, Access::Existing), Err(OpenError::Locked { .. }))
+}
+
+fn try_open(data: &Path, access: Access) -> Result<Engine, OpenError> {
+    let create = match access {
+        Access::Existing => Create::Never,
+        Access::Create => Create::IfMissing,
+    };
+    Engine::open(data, Options { create, ..Options::default() })
+}
+
+/// What a store that does not open means for a person.
+pub(crate) fn failure(error: &OpenError) -> Failure {
+    let (what, next) = match error {
+        OpenError::NotFound { path } => (
+            format!("there is no store in {}", path.display()),
+            "check --data; `factum append` and `factum import` create a store, `factum demo` fills one",
+        ),
+        OpenError::Locked { path } => (
+            format!("the store in {} is in use", path.display()),
+            "wait until the other process is done, or end it",
+        ),
+        OpenError::NewerFormat { .. } => ("the store is newer than this build".to_owned(), "use a newer build"),
+        OpenError::Damaged(_) => (
+            "the store is damaged".to_owned(),
+            "`factum storage verify` names every damaged place; `factum backup restore` goes back",
+        ),
+        OpenError::Io { .. } | OpenError::Option(_) => ("the store did not open".to_owned(), ""),
+    };
+    let why = match error {
+        OpenError::NotFound { .. } => "the directory does not exist, or holds no store".to_owned(),
+        other => other.to_string(),
+    };
+    let kind = match error {
+        // A directory that cannot be used is not a store that will be free later.
+        OpenError::Io { .. } => return Failure::new((crate::failure::Exit::Error, "io"), what, why, next),
+        other => other.kind(),
+    };
+    let failure = Failure::of_store(kind, what, why);
+    if kind == ErrorKind::Invalid { failure } else { failure.advise(next) }
 }

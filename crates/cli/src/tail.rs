@@ -51,7 +51,7 @@ pub(crate) async fn run(args: TailArgs, context: &Context) -> Result<(), Failure
     // The reads below end at this head and the subscription begins after it: no gap and no duplicate.
     let head = store.head().await?.map(|event| event.position());
     if let Some(head) = head {
-        show(&*store, &args, &selector, head, &mut sink).await?;
+        show(&store, &args, &selector, head, &mut sink).await?;
     }
     if !args.follow {
         return sink.finish();

@@ -110,7 +110,7 @@ impl Before {
 /// Runs `streams truncate`.
 pub(super) async fn truncate(args: TruncateArgs, context: &Context) -> Result<(), Failure> {
     let store = context.open(Access::Existing)?;
-    let before = Before::of(&*store, &args.stream).await?;
+    let before = Before::of(&store, &args.stream).await?;
     let hidden = before.before(args.before);
     let what = format!("'{}': hides {hidden} events before revision {}", args.stream, args.before);
     if args.ask.dry_run {
@@ -126,25 +126,25 @@ pub(super) async fn truncate(args: TruncateArgs, context: &Context) -> Result<()
 /// Runs `streams delete`.
 pub(super) async fn delete(args: DeleteArgs, context: &Context) -> Result<(), Failure> {
     let store = context.open(Access::Existing)?;
-    let hidden = Before::of(&*store, &args.stream).await?.all();
+    let hidden = Before::of(&store, &args.stream).await?.all();
     let what = format!("'{}': deletes the stream and hides its {hidden} events", args.stream);
     if args.ask.dry_run {
         return Err(context.dry_run(&what));
     }
     context.confirm(&what, args.ask.yes)?;
-    end(&*store, context, args.stream, args.expect, DeleteMode::Soft, hidden).await
+    end(&store, context, args.stream, args.expect, DeleteMode::Soft, hidden).await
 }
 
 /// Runs `streams tombstone`.
 pub(super) async fn tombstone(args: TombstoneArgs, context: &Context) -> Result<(), Failure> {
     let store = context.open(Access::Existing)?;
-    let hidden = Before::of(&*store, &args.stream).await?.all();
+    let hidden = Before::of(&store, &args.stream).await?.all();
     let what = format!("'{}': deletes the stream and its {hidden} events for ever", args.stream);
     if args.dry_run {
         return Err(context.dry_run(&what));
     }
     context.confirm_name(&what, &args.stream, args.confirm.as_deref())?;
-    end(&*store, context, args.stream, args.expect, DeleteMode::Tombstone, hidden).await
+    end(&store, context, args.stream, args.expect, DeleteMode::Tombstone, hidden).await
 }
 
 async fn end(

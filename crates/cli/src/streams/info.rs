@@ -56,7 +56,7 @@ pub(super) async fn run(args: InfoArgs, context: &Context) -> Result<(), Failure
         fields.insert("lastPosition".to_owned(), last.position().to_string().into());
     }
     if state != Some(StreamState::Tombstoned) {
-        add_metadata(&*store, stream, &mut fields).await?;
+        add_metadata(&store, stream, &mut fields).await?;
     }
     context.out.one(&fields)?;
     context.out.flush()

@@ -81,7 +81,7 @@ async fn list(shown: &Shown, context: &Context, wanted: impl Fn(&str) -> bool) -
             if left == 0 {
                 break 'pages;
             }
-            let Some(last) = last_event(&*store, name, shown.long).await? else { continue };
+            let Some(last) = last_event(&store, name, shown.long).await? else { continue };
             left -= 1;
             let mut fields =
                 record([("stream", name.into()), ("created", first.recorded_at().to_string().into())]);
