@@ -13,7 +13,7 @@ use crate::context::Context;
 use crate::event_json::read_event;
 use crate::failure::Failure;
 use crate::output::record;
-use crate::store::{Access, is_locked};
+use crate::store::Access;
 
 const EXAMPLES: &str = r#"EXAMPLES:
   Append one event, and only if the stream does not exist yet:
@@ -128,9 +128,16 @@ fn new_event(args: &AppendArgs) -> Result<NewEvent, Failure> {
 }
 
 async fn append_lines(args: &AppendArgs, context: &Context) -> Result<(), Failure> {
-    let stdin = Box::new(BufReader::new(std::io::stdin()));
-    let input: Box<dyn BufRead> = if is_locked(context.data()?) { spool(stdin)? } else { stdin };
-    let store = context.open_waiting(Access::Create).await?;
+    let mut input: Box<dyn BufRead> = Box::new(BufReader::new(std::io::stdin()));
+    // Whoever sends the first byte has opened what it reads from: from here on a lock that is free stays free.
+    input.fill_buf().map_err(|e| Failure::io("reading events from stdin failed", &e))?;
+    let store = match context.open_unless_locked(Access::Create)? {
+        Some(store) => store,
+        None => {
+            input = spool(input)?;
+            context.open_waiting(Access::Create).await?
+        }
+    };
     let mut lines = Lines { input, number: 0 };
     let mut expected = args.expect;
     let mut total: Option<Appended> = None;

@@ -58,6 +58,11 @@ impl Context {
         self.opened(store::open(self.data()?, access)?)
     }
 
+    /// The store in the data directory; `None` where another process has it open.
+    pub(crate) fn open_unless_locked(&self, access: Access) -> Result<Option<Engine>, Failure> {
+        store::open_unless_locked(self.data()?, access)?.map(|engine| self.opened(engine)).transpose()
+    }
+
     /// The store in the data directory, once another process that has it open is done.
     pub(crate) async fn open_waiting(&self, access: Access) -> Result<Engine, Failure> {
         self.opened(store::open_waiting(self.data()?, access).await?)

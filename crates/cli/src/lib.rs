@@ -8,7 +8,6 @@ mod backup;
 mod command_line;
 mod completions;
 mod context;
-mod demo;
 mod event;
 mod event_json;
 mod export;

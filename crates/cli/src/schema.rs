@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use factum_core::{
-    EventStoreExt, EventType, ExpectedRevision, NewEvent, Query, QueryItem, Read, RecordedEvent,
+    EventStore, EventStoreExt, EventType, ExpectedRevision, NewEvent, Query, QueryItem, Read, RecordedEvent,
     SCHEMAS_STREAM, SchemaRegistry, SchemaVersion, Selector, StreamName,
 };
 use serde_json::Value;

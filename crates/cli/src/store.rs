@@ -51,9 +51,13 @@ pub(crate) async fn open_waiting(data: &Path, access: Access) -> Result<Engine, 
     open(data, access)
 }
 
-/// Whether another process has the store in `data` open.
-pub(crate) fn is_locked(data: &Path) -> bool {
-    matches!(try_open(data, Access::Existing), Err(OpenError::Locked { .. }))
+/// Opens the store in `data`; `None` where another process has it open.
+pub(crate) fn open_unless_locked(data: &Path, access: Access) -> Result<Option<Engine>, Failure> {
+    match try_open(data, access) {
+        Ok(engine) => Ok(Some(engine)),
+        Err(OpenError::Locked { .. }) => Ok(None),
+        Err(error) => Err(failure(&error)),
+    }
 }
 
 fn try_open(data: &Path, access: Access) -> Result<Engine, OpenError> {
@@ -75,7 +79,9 @@ pub(crate) fn failure(error: &OpenError) -> Failure {
             format!("the store in {} is in use", path.display()),
             "wait until the other process is done, or end it",
         ),
-        OpenError::NewerFormat { .. } => ("the store is newer than this build".to_owned(), "use a newer build"),
+        OpenError::NewerFormat { .. } => {
+            ("the store is newer than this build".to_owned(), "use a newer build")
+        }
         OpenError::Damaged(_) => (
             "the store is damaged".to_owned(),
             "`factum storage verify` names every damaged place; `factum backup restore` goes back",

@@ -1,5 +1,7 @@
 //! `factum append`, and what is read back of it.
 
+use std::process::Stdio;
+
 use crate::factum::Factum;
 
 #[test]
@@ -90,6 +92,24 @@ fn reading_and_appending_are_symmetric() {
         }
     }
     assert_eq!(original, copy);
+}
+
+/// Both ends of the pipe open the same directory, which only one process may have open at a time.
+#[test]
+#[cfg(unix)]
+fn a_stream_is_copied_within_one_store() {
+    let factum = Factum::new();
+    let input = format!("{{\"type\":\"T\",\"data\":\"{}\"}}\n", "x".repeat(1_000)).repeat(1_500);
+    factum.feed(&["append", "s-1", "--ndjson"], &input).ok();
+    let mut reader = factum.command(&["read", "s-1"]).stdout(Stdio::piped()).spawn().unwrap();
+    let output = factum
+        .command(&["append", "copy-1", "--ndjson", "--expect", "none"])
+        .stdin(reader.stdout.take().unwrap())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(reader.wait().unwrap().success());
+    assert_eq!(factum.lines(&["streams", "info", "copy-1"])[0]["lastRevision"], 1_499);
 }
 
 #[test]

@@ -1,5 +1,4 @@
 //! The real binary, run in an empty directory of its own.
-#![allow(dead_code, reason = "the modules that use the rest come with the engine")]
 
 use std::io::Write;
 use std::path::PathBuf;

@@ -2,7 +2,16 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
+mod append;
+mod export_import;
 mod factum;
 mod help;
 mod import_xes;
 mod ndjson;
+mod read;
+mod refusals;
+mod schema;
+mod state;
+mod storage;
+mod streams;
+mod tail;
