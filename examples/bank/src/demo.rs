@@ -178,7 +178,8 @@ impl Month {
         let command = match self.dice.below(100) {
             0..=34 => AccountCommand::Deposit(amount),
             35..=49 => AccountCommand::Withdraw(amount),
-            50..=69 => return self.buy(&account, amount).await,
+            50..=66 => return self.pay(&account, amount).await,
+            67..=69 => AccountCommand::Unfreeze,
             70..=77 => return self.sell_to_many(amount).await,
             78..=79 => {
                 amount.currency = Currency::JPY;
@@ -188,10 +189,10 @@ impl Month {
                 amount.minor = -amount.minor;
                 AccountCommand::Withdraw(amount)
             }
-            82..=84 if number != 1 => AccountCommand::Freeze { reason: "card reported lost".to_owned() },
-            85..=89 => AccountCommand::Unfreeze,
-            90..=91 if number != 1 => AccountCommand::Close,
-            92..=95 => return self.repeat(&account, amount).await,
+            82..=83 if number != 1 => AccountCommand::Freeze { reason: "card reported lost".to_owned() },
+            84..=89 => AccountCommand::Unfreeze,
+            90 if number != 1 => AccountCommand::Close,
+            91..=95 => return self.repeat(&account, amount).await,
             _ => AccountCommand::Deposit(amount),
         };
         let asked = self.next("customer");
@@ -199,10 +200,14 @@ impl Month {
         self.tally.count(outcome)
     }
 
-    /// A customer pays in the shop: one append to two streams.
-    async fn buy(&mut self, customer: &AccountId, amount: Money) -> Result<(), BankError> {
-        let asked = self.next("shop");
-        let outcome = self.bank.transfer(customer, &Self::shop(), amount, &asked).await;
+    /// A customer pays in the shop, or somebody else: one append to two streams.
+    async fn pay(&mut self, customer: &AccountId, amount: Money) -> Result<(), BankError> {
+        let to = match self.dice.below(3) {
+            0 => Self::shop(),
+            _ => Self::account(1 + self.dice.below(self.accounts)),
+        };
+        let asked = self.next("customer");
+        let outcome = self.bank.transfer(customer, &to, amount, &asked).await;
         self.tally.count(outcome)
     }
 

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod demo;
+mod engine;
 mod rules;
 mod service;
 mod stored;
