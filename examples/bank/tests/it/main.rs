@@ -4,5 +4,6 @@
 mod demo;
 mod engine;
 mod rules;
+mod schemas;
 mod service;
 mod stored;

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 /// A stream as the first version of the bank left it, with one event of the second behind.
 const FIXTURE: &str = include_str!("../fixtures/account-v1.ndjson");
 
-fn fixture() -> Vec<(&'static str, u32, Value)> {
+pub(crate) fn fixture() -> Vec<(&'static str, u32, Value)> {
     let line = |text: &'static str| {
         let event: Value = serde_json::from_str(text).unwrap();
         let event_type = Box::leak(event["type"].as_str().unwrap().to_owned().into_boxed_str());
