@@ -211,6 +211,7 @@ fn replace_segment(vfs: &dyn Vfs, path: &Path, bytes: &[u8]) -> io::Result<()> {
 
 /// A segment that is written anew, frame by frame.
 struct Rewrite {
+    header: SegmentHeader,
     out: Vec<u8>,
     /// Of each record: where it was, and where it is now.
     moved: Vec<(u64, u32)>,
@@ -221,7 +222,7 @@ struct Rewrite {
 impl Rewrite {
     fn new(header: &SegmentHeader) -> Self {
         let head = header.encode();
-        Self { out: head.to_vec(), moved: Vec::new(), removed: 0, link: header_link(&head) }
+        Self { header: *header, out: head.to_vec(), moved: Vec::new(), removed: 0, link: header_link(&head) }
     }
 
     /// Where the record that was at `offset` is to be appended. Room is left for its frame's header before the first.
@@ -250,10 +251,12 @@ impl Rewrite {
                 out.extend_from_slice(&records[*start as usize..stop]);
             }
             let bytes = (out.len() - head - FRAME_BYTES) as u32;
-            link = FrameHeader { bytes, link, ..frame }.encode(&mut out[head..head + FRAME_BYTES]);
+            let place = self.header.place(head as u64);
+            link = FrameHeader { bytes, link, place, ..frame }.encode(&mut out[head..head + FRAME_BYTES]);
             at = end;
         }
-        let seal = Seal { offset: out.len() as u64, link, ..seal };
+        let offset = out.len() as u64;
+        let seal = Seal { offset, link, place: self.header.place(offset), ..seal };
         out.extend_from_slice(&seal.encode());
         (out, offsets, self.removed)
     }

@@ -257,7 +257,7 @@ impl Writer {
     }
 
     fn write(&mut self, group: &mut Group) -> io::Result<()> {
-        self.open.link = group.seal_frames(self.open.link);
+        self.open.link = group.seal_frames(&self.open.segment.header, self.open.tail, self.open.link);
         let file = Arc::clone(&self.open.segment.file);
         file.write_all_at(group.buffer(), self.open.tail)?;
         if group.unindexed() < OVERLAP_EVENTS {

@@ -102,6 +102,15 @@ impl SegmentHeader {
     }
 }
 
+impl SegmentHeader {
+    /// What a frame or a seal at `offset` of this store's files says of its place.
+    ///
+    /// Data may hold a copy of a segment. In an append that was torn, such a copy must not be taken for later frames.
+    pub(crate) fn place(&self, offset: u64) -> u32 {
+        crc32c::crc32c(self.store.0.as_bytes()) ^ offset as u32
+    }
+}
+
 /// The checksum that the first frame of a segment links to.
 pub(crate) fn header_link(header: &[u8; HEADER_BYTES]) -> u32 {
     u32_at(header, 60)
@@ -116,6 +125,8 @@ pub(crate) struct FrameHeader {
     pub(crate) records: u32,
     pub(crate) bytes: u32,
     pub(crate) link: u32,
+    /// [`SegmentHeader::place`] of the frame.
+    pub(crate) place: u32,
 }
 
 impl FrameHeader {
@@ -128,7 +139,7 @@ impl FrameHeader {
         out[32..36].copy_from_slice(&self.records.to_le_bytes());
         out[36..40].copy_from_slice(&self.bytes.to_le_bytes());
         out[40..44].copy_from_slice(&self.link.to_le_bytes());
-        out[44..48].fill(0);
+        out[44..48].copy_from_slice(&self.place.to_le_bytes());
         let checksum = crc32c::crc32c(&out[8..FRAME_BYTES]);
         out[4..8].copy_from_slice(&checksum.to_le_bytes());
         checksum
@@ -150,6 +161,7 @@ impl FrameHeader {
             records: u32_at(bytes, 32),
             bytes: u32_at(bytes, 36),
             link: u32_at(bytes, 40),
+            place: u32_at(bytes, 44),
         };
         Some((header, checksum))
     }
@@ -163,6 +175,8 @@ pub(crate) struct Seal {
     pub(crate) first_recorded: Timestamp,
     pub(crate) last_recorded: Timestamp,
     pub(crate) link: u32,
+    /// [`SegmentHeader::place`] of the seal.
+    pub(crate) place: u32,
 }
 
 impl Seal {
@@ -174,6 +188,7 @@ impl Seal {
         out[24..32].copy_from_slice(&self.first_recorded.0.to_le_bytes());
         out[32..40].copy_from_slice(&self.last_recorded.0.to_le_bytes());
         out[40..44].copy_from_slice(&self.link.to_le_bytes());
+        out[44..48].copy_from_slice(&self.place.to_le_bytes());
         let checksum = crc32c::crc32c(&out[8..FRAME_BYTES]);
         out[4..8].copy_from_slice(&checksum.to_le_bytes());
         out
@@ -192,6 +207,7 @@ impl Seal {
             first_recorded: Timestamp(i64_at(bytes, 24)),
             last_recorded: Timestamp(i64_at(bytes, 32)),
             link: u32_at(bytes, 40),
+            place: u32_at(bytes, 44),
         })
     }
 }
@@ -424,6 +440,7 @@ mod tests {
             records: 2,
             bytes: 100,
             link: 9,
+            place: header.place(64),
         };
         let mut out = [0; FRAME_BYTES];
         let checksum = frame.encode(&mut out);
@@ -434,6 +451,7 @@ mod tests {
             first_recorded: Timestamp(1),
             last_recorded: Timestamp(2),
             link: 4,
+            place: header.place(300),
         };
         let sealed = seal.encode();
         assert_eq!(Seal::decode(&sealed), Some(seal));

@@ -69,6 +69,7 @@ pub(crate) fn walk(
             && seal.end == at.next
             && seal.offset == at.offset
             && seal.link == at.link
+            && seal.place == header.place(at.offset)
         {
             at.end = WalkEnd::Sealed(seal);
             return at;
@@ -84,7 +85,7 @@ pub(crate) fn walk(
             };
             return at;
         }
-        match whole_frame(&rest, &at) {
+        match whole_frame(&rest, header, &at) {
             Ok((frame, link, steps)) => {
                 let first = at.recorded.map_or(frame.recorded_at, |(first, _)| first);
                 at.recorded = Some((first, frame.recorded_at));
@@ -94,7 +95,7 @@ pub(crate) fn walk(
                 steps.into_iter().for_each(&mut visit);
             }
             Err(why) => {
-                at.end = if at.next < safe_to || later_group(&rest, at.next) {
+                at.end = if at.next < safe_to || later_group(&rest, header, &at) {
                     WalkEnd::Damaged(why)
                 } else {
                     WalkEnd::Torn(why)
@@ -105,10 +106,17 @@ pub(crate) fn walk(
     }
 }
 
-fn whole_frame(rest: &Bytes, at: &Walked) -> Result<(FrameHeader, u32, Vec<Step>), String> {
+fn whole_frame(
+    rest: &Bytes,
+    header: &SegmentHeader,
+    at: &Walked,
+) -> Result<(FrameHeader, u32, Vec<Step>), String> {
     let (frame, checksum) = FrameHeader::decode(rest).ok_or("a frame header is unreadable")?;
     if frame.first != at.next {
         return Err(format!("a frame of position {} stands where {} belongs", frame.first, at.next));
+    }
+    if frame.place != header.place(at.offset) {
+        return Err("a frame was written for another place or another store".to_owned());
     }
     if frame.link != at.link {
         return Err("a frame does not follow the one before it".to_owned());
@@ -137,11 +145,12 @@ fn whole_frame(rest: &Bytes, at: &Walked) -> Result<(FrameHeader, u32, Vec<Step>
 
 /// Whether any frame in `rest` belongs to a commit group that started after `expected`: then everything before that
 /// group had been synced.
-fn later_group(rest: &[u8], expected: Position) -> bool {
+fn later_group(rest: &[u8], header: &SegmentHeader, at: &Walked) -> bool {
+    let in_place = |found: usize, place: u32| place == header.place(at.offset + found as u64);
     memchr::memmem::find_iter(rest, FRAME_MAGIC)
-        .filter_map(|at| FrameHeader::decode(&rest[at..]))
-        .any(|(frame, _)| frame.group > expected)
+        .filter_map(|found| Some((found, FrameHeader::decode(&rest[found..])?.0)))
+        .any(|(found, frame)| frame.group > at.next && in_place(found, frame.place))
         || memchr::memmem::find_iter(rest, SEAL_MAGIC)
-            .filter_map(|at| Seal::decode(&rest[at..]))
-            .any(|seal| seal.end > expected)
+            .filter_map(|found| Some((found, Seal::decode(&rest[found..])?)))
+            .any(|(found, seal)| seal.end > at.next && in_place(found, seal.place))
 }

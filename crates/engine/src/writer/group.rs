@@ -8,7 +8,7 @@ use factum_core::{
 
 use super::Outcome;
 use crate::index::Index;
-use crate::segment::format::{FRAME_BYTES, FrameHeader, encode_record};
+use crate::segment::format::{FRAME_BYTES, FrameHeader, SegmentHeader, encode_record};
 
 pub(super) struct Group {
     first: Position,
@@ -132,8 +132,9 @@ impl Group {
         frame.bytes = (self.buffer.len() - frame.start - FRAME_BYTES) as u32;
     }
 
-    /// Writes the frame headers, linked one to the next; returns what the next frame links to.
-    pub(super) fn seal_frames(&mut self, mut link: u32) -> u32 {
+    /// Writes the frame headers for a group that goes to `tail`, linked one to the next; returns what the next frame
+    /// links to.
+    pub(super) fn seal_frames(&mut self, segment: &SegmentHeader, tail: u64, mut link: u32) -> u32 {
         for frame in &self.frames {
             let header = FrameHeader {
                 first: frame.first,
@@ -142,6 +143,7 @@ impl Group {
                 records: frame.records,
                 bytes: frame.bytes,
                 link,
+                place: segment.place(tail + frame.start as u64),
             };
             link = header.encode(&mut self.buffer[frame.start..frame.start + FRAME_BYTES]);
         }

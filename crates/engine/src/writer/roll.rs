@@ -109,8 +109,10 @@ impl Writer {
     fn seal(&mut self) -> io::Result<()> {
         let end = self.log.committed();
         let (first_recorded, last_recorded) = self.open.recorded.unwrap_or_default();
-        let seal = Seal { end, offset: self.open.tail, first_recorded, last_recorded, link: self.open.link };
         let old = &self.open.segment;
+        let (offset, link) = (self.open.tail, self.open.link);
+        let place = old.header.place(offset);
+        let seal = Seal { end, offset, first_recorded, last_recorded, link, place };
         old.file.write_all_at(&seal.encode(), self.open.tail)?;
         old.file.sync_data()?;
         old.file.set_len(self.open.tail + FRAME_BYTES as u64)?;
