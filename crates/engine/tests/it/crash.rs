@@ -6,10 +6,11 @@
 mod check;
 mod script;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 
-use factum_core::{Append, AppendError, AppendId, ExpectedRevision};
+use factum_core::{Append, AppendError, AppendId, EventType, ExpectedRevision, NewEvent};
 use factum_engine::{Engine, Options, Upkeep};
 
 use crate::basics::stream;
@@ -187,6 +188,33 @@ fn a_failed_write_stops_the_writer_too() {
     drop(engine);
     disk.crash(Survival::Kept);
     check(&disk.reboot(), history);
+}
+
+#[test]
+fn a_torn_append_that_holds_a_segment_of_another_store_is_cut_off() {
+    let other = FakeDisk::new();
+    let (history, engine) = run(&other);
+    assert!(history.attempts.len() > 20);
+    drop(engine);
+    let cargo = other.content(Path::new("/store/log/00000000000000000034.seg"));
+    for seed in 0..64 {
+        let disk = FakeDisk::new();
+        let (engine, _) = store(&disk);
+        let pad = NewEvent::binary(EventType::new("Copied").unwrap(), vec![7; 1024]);
+        let copy = NewEvent::binary(EventType::new("Copied").unwrap(), cargo.clone());
+        let append = Append::to(stream("backup-1"), ExpectedRevision::Any, vec![pad, copy]);
+        let before = disk.points();
+        engine.append_blocking(append.clone()).unwrap();
+        let writes = disk.points() - before;
+        drop(engine);
+        let disk = FakeDisk::new();
+        let (engine, history) = store(&disk);
+        // The sync that would have kept it.
+        disk.plan(before + writes - 1, Fault::Crash(Survival::Random(seed)));
+        assert!(engine.append_blocking(append).is_err());
+        drop(engine);
+        check(&disk.reboot(), history);
+    }
 }
 
 /// Clients that append side by side, so that commits share a sync; the engine's threads do the rest.

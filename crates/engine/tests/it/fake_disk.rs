@@ -340,6 +340,12 @@ impl FakeDisk {
         FakeDisk { state: Arc::new(Mutex::new(state.survivors(survival))) }
     }
 
+    /// What a file holds, as a reader sees it.
+    pub(crate) fn content(&self, path: &Path) -> Vec<u8> {
+        let state = self.lock();
+        state.inodes[state.inode_of(path).unwrap()].current.clone()
+    }
+
     /// The paths of all files.
     pub(crate) fn paths(&self) -> Vec<PathBuf> {
         self.lock().names.keys().cloned().collect()
