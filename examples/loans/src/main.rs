@@ -74,7 +74,7 @@ struct Failure {
 }
 
 impl Failure {
-    fn new(kind: ErrorKind, what: impl ToString) -> Self {
+    fn new(kind: ErrorKind, what: &impl ToString) -> Self {
         Self { kind, what: what.to_string() }
     }
 }
@@ -83,7 +83,7 @@ fn main() -> ExitCode {
     let args = Args::parse();
     let runtime = match tokio::runtime::Builder::new_current_thread().build() {
         Ok(runtime) => runtime,
-        Err(error) => return report(&Failure::new(ErrorKind::Unavailable, error)),
+        Err(error) => return report(&Failure::new(ErrorKind::Unavailable, &error)),
     };
     match runtime.block_on(run(args.verb)) {
         Ok(()) => ExitCode::SUCCESS,
@@ -109,28 +109,28 @@ async fn run(verb: Verb) -> Result<(), Failure> {
         Verb::Summary { data, at } => {
             let at = at.map(moment).transpose()?;
             let summary = summarize(&open(&data, Create::Never)?, at).await;
-            print(&summary.map_err(|error| Failure::new(error.kind(), error))?)
+            print(&summary.map_err(|error| Failure::new(error.kind(), &error))?)
         }
         Verb::Show { number, data, at } => show(&number, &data, at).await,
         Verb::Audit { data } => {
             let found = audit(&open(&data, Create::Never)?).await;
-            print(&found.map_err(|error| Failure::new(error.kind(), error))?)
+            print(&found.map_err(|error| Failure::new(error.kind(), &error))?)
         }
     }
 }
 
 fn open(data: &Path, create: Create) -> Result<Engine, Failure> {
     let options = Options { create, ..Options::default() };
-    Engine::open(data, options).map_err(|error| Failure::new(error.kind(), error))
+    Engine::open(data, options).map_err(|error| Failure::new(error.kind(), &error))
 }
 
 fn moment(text: String) -> Result<(String, Timestamp), Failure> {
-    let time = Timestamp::parse(&text).map_err(|error| Failure::new(ErrorKind::Invalid, error))?;
+    let time = Timestamp::parse(&text).map_err(|error| Failure::new(ErrorKind::Invalid, &error))?;
     Ok((text, time))
 }
 
 fn print(value: &impl Serialize) -> Result<(), Failure> {
-    let text = serde_json::to_string(value).map_err(|error| Failure::new(ErrorKind::Invalid, error))?;
+    let text = serde_json::to_string(value).map_err(|error| Failure::new(ErrorKind::Invalid, &error))?;
     // A reader that has gone away wants no more: that is no failure.
     let _ = writeln!(std::io::stdout(), "{text}");
     Ok(())
@@ -138,7 +138,7 @@ fn print(value: &impl Serialize) -> Result<(), Failure> {
 
 async fn import(file: &Path, data: &Path) -> Result<(), Failure> {
     let failed =
-        |error| Failure::new(ErrorKind::NotFound, format!("cannot read {}: {error}", file.display()));
+        |error| Failure::new(ErrorKind::NotFound, &format!("cannot read {}: {error}", file.display()));
     let input = File::open(file).map_err(failed)?;
     let size = input.metadata().map_err(failed)?.len();
     let store = open(data, Create::IfMissing)?;
@@ -151,7 +151,7 @@ async fn import(file: &Path, data: &Path) -> Result<(), Failure> {
         }
     })
     .await
-    .map_err(|error| Failure::new(error.kind(), format!("{}: {error}", file.display())))?;
+    .map_err(|error| Failure::new(error.kind(), &format!("{}: {error}", file.display())))?;
     if shown != started {
         eprint!("\r\x1b[K");
     }
@@ -185,15 +185,15 @@ struct Shown<'a> {
 async fn show(number: &str, data: &Path, at: Option<String>) -> Result<(), Failure> {
     let (text, time) = at.map(moment).transpose()?.unzip();
     let stream = StreamName::new(format!("{CATEGORY}-{number}"))
-        .map_err(|error| Failure::new(ErrorKind::Invalid, error))?;
+        .map_err(|error| Failure::new(ErrorKind::Invalid, &error))?;
     let store = open(data, Create::Never)?;
     let replayed = load_at(&store, &LoanDecider, &stream, time.map_or(AsOf::Now, AsOf::Occurred))
         .await
-        .map_err(|error| Failure::new(error.kind(), error))?;
+        .map_err(|error| Failure::new(error.kind(), &error))?;
     if replayed.state.number.is_none() {
         let when = text.map(|at| format!(" at {at}")).unwrap_or_default();
         let what = format!("application {number} is not registered{when}: check the number and --at");
-        return Err(Failure::new(ErrorKind::NotFound, what));
+        return Err(Failure::new(ErrorKind::NotFound, &what));
     }
     print(&Shown { at: text, application: replayed.state.view() })
 }

@@ -1,11 +1,14 @@
 //! What an XES event log becomes, and what a broken one is told.
 
 use std::io::Write;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::SeqCst;
 
 use factum_cli::{ImportError, ImportPhase, ImportProgress, ImportSummary, XesImport, import_xes};
 use factum_core::{
-    ErrorKind, EventStore, EventStoreExt, EventType, ExpectedRevision, MemoryStore, NewEvent, Read,
-    RecordedEvent, Selector, StreamName,
+    Append, AppendError, Appended, BoxFuture, Capabilities, Delete, Deleted, ErrorKind, EventReader,
+    EventStore, EventStoreExt, EventType, ExpectedRevision, MemoryStore, NewEvent, Read, ReadError,
+    RecordedEvent, Selector, StreamName, Subscribe, Subscription,
 };
 
 const ORDERS: &str = include_str!("../fixtures/orders.xes");
@@ -106,6 +109,53 @@ fn a_longer_version_of_a_log_adds_what_is_new() {
             run(store.read_all(read())).unwrap().iter().map(RecordedEvent::id).collect()
         };
         assert_eq!(ids(&store), ids(&whole), "{trace}");
+    }
+}
+
+/// A store that takes so many appends and then no more, as a full disk or a killed process would.
+struct Failing {
+    inner: MemoryStore,
+    left: AtomicUsize,
+}
+
+impl EventStore for Failing {
+    fn capabilities(&self) -> Capabilities {
+        self.inner.capabilities()
+    }
+    fn append(&self, append: Append) -> BoxFuture<'_, Result<Appended, AppendError>> {
+        match self.left.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1)) {
+            Ok(_) => self.inner.append(append),
+            Err(_) => Box::pin(async { Err(AppendError::DiskFull) }),
+        }
+    }
+    fn read(&self, read: Read) -> BoxFuture<'_, Result<Box<dyn EventReader>, ReadError>> {
+        self.inner.read(read)
+    }
+    fn subscribe(&self, subscribe: Subscribe) -> BoxFuture<'_, Result<Box<dyn Subscription>, ReadError>> {
+        self.inner.subscribe(subscribe)
+    }
+    fn delete(&self, delete: Delete) -> BoxFuture<'_, Result<Deleted, AppendError>> {
+        self.inner.delete(delete)
+    }
+}
+
+#[test]
+fn an_import_that_was_cut_goes_on_to_the_same_log() {
+    let xes = log(200, 20);
+    let whole = MemoryStore::new();
+    assert_eq!(import(&whole, xes.as_bytes()).unwrap().new, 4_200);
+    for appends in 0..5 {
+        let store = Failing { inner: MemoryStore::new(), left: AtomicUsize::new(appends) };
+        let error = import(&store, xes.as_bytes()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+        assert!(
+            error.to_string().contains(&format!("{} events were appended before", appends * 1_000)),
+            "{error}"
+        );
+        store.left.store(usize::MAX, SeqCst);
+        let rest = import(&store, xes.as_bytes()).unwrap();
+        assert_eq!((rest.known, rest.new), (appends as u64 * 1_000, 4_200 - appends as u64 * 1_000));
+        assert_eq!(names(&store), names(&whole));
     }
 }
 
