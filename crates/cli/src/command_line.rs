@@ -10,8 +10,8 @@ use crate::context::{Context, Global};
 use crate::failure::{EXIT_CODES, Exit, Failure};
 use crate::output::Out;
 use crate::{
-    append, backup, completions, event, export_verb, import_verb, read, schema, state, storage, streams,
-    tail, version,
+    append, backup, completions, demo, event, export_verb, import_verb, read, schema, state, storage,
+    streams, tail, version,
 };
 
 /// Event sourcing on the command line
@@ -47,6 +47,7 @@ enum Verb {
     Export(export_verb::ExportArgs),
     Storage(storage::StorageArgs),
     Backup(backup::BackupArgs),
+    Demo(demo::DemoArgs),
     Completions(completions::CompletionsArgs),
     Version(version::VersionArgs),
 }
@@ -94,6 +95,7 @@ async fn run_verb(verb: Verb, context: &Context) -> Result<(), Failure> {
         Verb::Export(args) => export_verb::run(args, context).await,
         Verb::Storage(args) => storage::run(args, context),
         Verb::Backup(args) => backup::run(args, context),
+        Verb::Demo(args) => demo::run(&args, context).await,
         Verb::Completions(args) => completions::run(&args, context),
         Verb::Version(_) => version::run(context),
     }

@@ -53,6 +53,16 @@ impl Context {
         store::data_dir(self.global.data.as_ref())
     }
 
+    /// The data directory, if one was named.
+    pub(crate) fn data_if_given(&self) -> Option<&Path> {
+        self.global.data.as_deref()
+    }
+
+    /// Whether the caller asked for results in a form of its own, so that no prose is wanted.
+    pub(crate) fn wants_data(&self) -> bool {
+        self.global.format.is_some() || self.global.output.is_some_and(|format| format != Format::Table)
+    }
+
     /// The store in the data directory.
     pub(crate) fn open(&self, access: Access) -> Result<Engine, Failure> {
         self.opened(store::open(self.data()?, access)?)

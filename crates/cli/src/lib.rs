@@ -8,6 +8,7 @@ mod backup;
 mod command_line;
 mod completions;
 mod context;
+mod demo;
 mod event;
 mod event_json;
 mod export;

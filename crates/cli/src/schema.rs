@@ -1,5 +1,7 @@
 //! `factum schema`: the schemas that a store enforces.
 
+mod export;
+
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
@@ -35,7 +37,7 @@ const CHECK_EXAMPLES: &str = "EXAMPLES:
   factum schema check
   factum schema check -o ndjson | wc -l";
 
-/// Schemas that the store enforces, whoever appends
+/// Schemas that the store enforces, whoever appends; schemas of events for other languages
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct SchemaArgs {
@@ -48,6 +50,7 @@ enum Verb {
     Ls(ListArgs),
     Register(RegisterArgs),
     Check(CheckArgs),
+    Export(export::ExportArgs),
 }
 
 /// List the registered schemas
@@ -84,6 +87,7 @@ pub(crate) async fn run(args: SchemaArgs, context: &Context) -> Result<(), Failu
         Verb::Ls(_) => list(context).await,
         Verb::Register(args) => register(&args, context).await,
         Verb::Check(_) => check(context).await,
+        Verb::Export(args) => export::run(&args, context),
     }
 }
 

@@ -23,6 +23,8 @@ const COMMANDS: &[&str] = &[
     "schema ls",
     "schema register",
     "schema check",
+    "schema export",
+    "demo",
     "import",
     "import xes",
     "import ndjson",

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
 mod append;
+mod demo;
 mod export_import;
 mod factum;
 mod help;

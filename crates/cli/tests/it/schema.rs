@@ -44,3 +44,27 @@ fn a_file_that_is_no_schema_is_refused() {
     }
     factum.run(&["schema", "register", "/no/such/file"]).fails(5);
 }
+
+#[test]
+fn the_example_is_exported_in_three_languages() {
+    let factum = Factum::new();
+    let typescript = factum.run(&["schema", "export", "--typescript"]).ok();
+    assert!(typescript.contains("FundsDeposited") && typescript.contains("schemaVersion: 2"), "{typescript}");
+    assert!(factum.run(&["schema", "export", "--zod"]).ok().contains("from \"zod\""));
+    let dir = factum.path("schemas").display().to_string();
+    let files = factum.lines(&["schema", "export", "--json-schema", "--to", &dir]);
+    assert!(files.iter().any(|file| file["file"].as_str().unwrap().ends_with("FundsDeposited.v2.json")));
+    factum.run(&["schema", "export"]).fails(2);
+    factum.run(&["schema", "export", "--zod", "--typescript"]).fails(2);
+}
+
+#[test]
+fn what_is_exported_can_be_registered_and_holds_for_the_bank() {
+    let factum = Factum::new();
+    let file = factum.file("bank.json", &factum.run(&["schema", "export", "--json-schema"]).ok());
+    factum.run(&["demo", "--commands", "150"]).ok();
+    let registered = factum.lines(&["schema", "register", &file]);
+    assert!(registered[0]["registered"].as_u64().unwrap() >= 6);
+    factum.run(&["schema", "check"]).ok();
+    factum.run(&["append", "account-1", "FundsDeposited", "{}", "--schema-version", "2"]).fails(1);
+}
