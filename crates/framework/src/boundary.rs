@@ -13,7 +13,7 @@ use crate::execute::{applied, new_events};
 use crate::outcome::{ExecuteError, MAX_CHANGES_NAMED, Outcome};
 use crate::repeated::refused;
 use crate::replay::Replayed;
-use crate::{CommandId, CommandMetadata, Context, Decider, Event, Executor, ReplayError};
+use crate::{CommandMetadata, Context, Decider, Event, Executor, ReplayError};
 
 type Route<E> = Arc<dyn Fn(&E) -> StreamName + Send + Sync>;
 
@@ -156,10 +156,7 @@ impl<D: Decider> Executor<D> {
             let events = decided.map_err(ExecuteError::Rejected)?;
             let condition = AppendCondition::FailIfEventsMatch { query: boundary.query.clone(), after };
             let append = Append {
-                append_id: match events.is_empty() {
-                    true => None,
-                    false => metadata.command_id.as_ref().map(CommandId::append_id),
-                },
+                append_id: if events.is_empty() { None } else { self.append_id(metadata) },
                 writes: boundary.writes(&events, metadata)?,
                 conditions: vec![condition],
                 checks: Vec::new(),

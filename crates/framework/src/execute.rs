@@ -4,8 +4,8 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use factum_core::{
-    Append, AppendError, Appended, Clock, EventId, EventStore, ExpectedRevision, NewEvent, Read, ReadError,
-    ReadFrom, ReadHead, Revision, StreamName, StreamState, SystemClock, Timestamp,
+    Append, AppendError, Appended, Capability, Clock, EventId, EventStore, ExpectedRevision, NewEvent, Read,
+    ReadError, ReadFrom, ReadHead, Revision, StreamName, StreamState, SystemClock, Timestamp,
 };
 
 use crate::codec::{EncodeError, encode};
@@ -13,9 +13,7 @@ use crate::outcome::{Applied, Change, ExecuteError, MAX_CHANGES_NAMED, Outcome};
 use crate::repeated::refused;
 use crate::replay::Replayed;
 use crate::snapshot::{SnapshotCounters, SnapshotPlace, Unusable, last_snapshot, write_snapshot};
-use crate::{
-    CommandId, CommandMetadata, Context, Decider, Event, ReplayError, SnapshotStats, SnapshotWrite, Snapshots,
-};
+use crate::{CommandMetadata, Context, Decider, Event, ReplayError, SnapshotStats, SnapshotWrite, Snapshots};
 
 /// How often a command is decided before a conflict is reported. Attempts follow each other at once: whoever wrote in
 /// between has finished.
@@ -85,6 +83,8 @@ pub struct Executor<D: Decider> {
     pub(crate) decider: D,
     pub(crate) retries: RetryPolicy,
     pub(crate) clock: Arc<dyn Clock>,
+    /// Whether the store itself answers a repeated append.
+    pub(crate) append_ids: bool,
     snapshots: Option<(Snapshots<D::State>, String)>,
     counters: SnapshotCounters,
 }
@@ -116,6 +116,7 @@ impl<D: Decider> Executor<D> {
     /// An executor without snapshots, on the machine's clock.
     pub fn new(store: Arc<dyn EventStore>, decider: D, retries: RetryPolicy) -> Self {
         Self {
+            append_ids: store.capabilities().has(Capability::AppendIds),
             store,
             decider,
             retries,
@@ -198,7 +199,7 @@ impl<D: Decider> Executor<D> {
             let new = new_events(&events, metadata)?;
             let last_id = new.last().map(|event| event.id);
             let mut append = Append::to(stream.clone(), loaded.expected(), new);
-            append.append_id = metadata.command_id.as_ref().map(CommandId::append_id);
+            append.append_id = self.append_id(metadata);
             match self.store.append(append).await {
                 Ok(appended) if appended.deduplicated => {
                     return self.repeated(metadata, Some(stream), attempts).await;

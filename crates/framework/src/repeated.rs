@@ -1,7 +1,7 @@
 //! What a command that was executed before came to: the events that its append wrote.
 
 use factum_core::{
-    AppendError, Capability, Page, Position, Read, ReadError, RecordedEvent, Selector, StreamAppended,
+    AppendError, AppendId, Page, Position, Read, ReadError, RecordedEvent, Selector, StreamAppended,
     StreamName,
 };
 
@@ -10,6 +10,11 @@ use crate::outcome::{Applied, Change, ExecuteError, Outcome};
 use crate::{CommandId, CommandMetadata, Decider, Executor, SnapshotWrite};
 
 impl<D: Decider> Executor<D> {
+    /// The identity of the command's append, for a store that knows what to do with it.
+    pub(crate) fn append_id(&self, metadata: &CommandMetadata) -> Option<AppendId> {
+        metadata.command_id.as_ref().filter(|_| self.append_ids).map(CommandId::append_id)
+    }
+
     /// What an earlier execution of `command` wrote; with `stream`, it must have been there.
     async fn applied_before(
         &self,
@@ -17,10 +22,9 @@ impl<D: Decider> Executor<D> {
         stream: Option<&StreamName>,
         attempts: u32,
     ) -> Result<Option<Applied<D::Event>>, ExecuteError<D::Rejection>> {
-        let by_append = self.store.capabilities().has(Capability::AppendIds);
         let mut found: Vec<RecordedEvent> = Vec::new();
         let token = loop {
-            let selector = match by_append {
+            let selector = match self.append_ids {
                 true => Selector::Append(command.append_id()),
                 false => Selector::Event(command.event_id(found.len())),
             };
@@ -30,7 +34,7 @@ impl<D: Decider> Executor<D> {
                 // The store's own events, such as the revival of a deleted stream, are no part of the decision.
                 found.extend(events.into_iter().filter(|event| !event.event_type().starts_with('$')));
             }
-            if by_append || found.len() == before {
+            if self.append_ids || found.len() == before {
                 break reader.head().snapshot.clone();
             }
         };
@@ -71,7 +75,7 @@ impl<D: Decider> Executor<D> {
         stream: Option<&StreamName>,
         attempts: u32,
     ) -> Result<Option<Applied<D::Event>>, ExecuteError<D::Rejection>> {
-        if self.store.capabilities().has(Capability::AppendIds) {
+        if self.append_ids {
             return Ok(None);
         }
         self.seen(metadata, stream, attempts).await

@@ -61,18 +61,21 @@ async fn the_condition_is_captured_with_the_read_and_not_after_it() {
     let seen = Arc::new(std::sync::Mutex::new(Vec::new()));
     let kept = Arc::clone(&seen);
     let mut interlopers = 1;
-    let store = Faulty::new(memory()).before_append(move |store, append| {
-        let [AppendCondition::FailIfEventsMatch { after, .. }] = append.conditions[..] else {
-            panic!("one condition")
-        };
-        kept.lock().unwrap().push(after);
-        if interlopers > 0 {
-            interlopers -= 1;
-            // After the read, before the append: the decision has not seen it.
-            now(store.append_to(stream("wallet-1"), ExpectedRevision::Any, vec![filled(4)])).unwrap();
-        }
-        Ok(())
-    });
+    let store = Faulty::new(memory())
+        .before_append(move |_, append| {
+            let [AppendCondition::FailIfEventsMatch { after, .. }] = append.conditions[..] else {
+                panic!("one condition")
+            };
+            kept.lock().unwrap().push(after);
+            Ok(())
+        })
+        .after_read(move |store| {
+            if interlopers > 0 {
+                interlopers -= 1;
+                // The decision has not seen it, whatever the log's head says by now.
+                now(store.append_to(stream("wallet-1"), ExpectedRevision::Any, vec![filled(4)])).unwrap();
+            }
+        });
     let wallets = wallets(store);
     let outcome = wallets
         .execute_within(&all_wallets(), &WalletCommand::TopUp(10), &CommandMetadata::new())

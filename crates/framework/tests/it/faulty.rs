@@ -1,13 +1,14 @@
-//! A store that does something else just before an append, or refuses one: what tests of conflicts and faults need.
+//! A store that does something else after a read or before an append, or refuses one: for tests of conflicts and faults.
 
 use std::sync::{Arc, Mutex};
 
 use factum_core::{
     Append, AppendError, Appended, BoxFuture, Capabilities, Capability, Delete, Deleted, EventReader,
-    EventStore, MemoryStore, Read, ReadError, Subscribe, Subscription,
+    EventStore, MemoryStore, Page, Read, ReadError, ReadHead, Subscribe, Subscription,
 };
 
 type Before = Box<dyn FnMut(&MemoryStore, &Append) -> Result<(), AppendError> + Send>;
+type After = Box<dyn FnMut(&MemoryStore) + Send>;
 type Lost = Box<dyn FnMut(&Append) -> Option<AppendError> + Send>;
 
 /// A store in memory with something in the way.
@@ -15,6 +16,7 @@ type Lost = Box<dyn FnMut(&Append) -> Option<AppendError> + Send>;
 pub(crate) struct Faulty {
     pub(crate) store: MemoryStore,
     before_append: Arc<Mutex<Before>>,
+    after_read: Arc<Mutex<After>>,
     /// After the append was done: its answer is lost, this one comes instead.
     answer: Arc<Mutex<Lost>>,
     pub(crate) without: Option<Capability>,
@@ -25,6 +27,7 @@ impl Faulty {
         Self {
             store,
             before_append: Arc::new(Mutex::new(Box::new(|_, _| Ok(())))),
+            after_read: Arc::new(Mutex::new(Box::new(|_| {}))),
             answer: Arc::new(Mutex::new(Box::new(|_| None))),
             without: None,
         }
@@ -35,6 +38,12 @@ impl Faulty {
         before: impl FnMut(&MemoryStore, &Append) -> Result<(), AppendError> + Send + 'static,
     ) -> Self {
         *self.before_append.lock().unwrap() = Box::new(before);
+        self
+    }
+
+    /// Once a read has given its last page.
+    pub(crate) fn after_read(self, after: impl FnMut(&MemoryStore) + Send + 'static) -> Self {
+        *self.after_read.lock().unwrap() = Box::new(after);
         self
     }
 
@@ -53,11 +62,11 @@ impl EventStore for Faulty {
         capabilities.supported.retain(|capability| Some(*capability) != self.without);
         capabilities
     }
-    fn append(&self, mut append: Append) -> BoxFuture<'_, Result<Appended, AppendError>> {
+    fn append(&self, append: Append) -> BoxFuture<'_, Result<Appended, AppendError>> {
         Box::pin(async move {
             (self.before_append.lock().unwrap())(&self.store, &append)?;
-            if self.without == Some(Capability::AppendIds) {
-                append.append_id = None;
+            if let (Some(Capability::AppendIds), Some(_)) = (self.without, append.append_id) {
+                return Err(AppendError::Unsupported { capability: Capability::AppendIds });
             }
             let appended = self.store.append(append.clone()).await?;
             match (self.answer.lock().unwrap())(&append) {
@@ -67,13 +76,36 @@ impl EventStore for Faulty {
         })
     }
     fn read(&self, read: Read) -> BoxFuture<'_, Result<Box<dyn EventReader>, ReadError>> {
-        self.store.read(read)
+        Box::pin(async move {
+            let reader = self.store.read(read).await?;
+            Ok(Box::new(Watched { reader, faulty: self.clone() }) as Box<dyn EventReader>)
+        })
     }
     fn subscribe(&self, subscribe: Subscribe) -> BoxFuture<'_, Result<Box<dyn Subscription>, ReadError>> {
         self.store.subscribe(subscribe)
     }
     fn delete(&self, delete: Delete) -> BoxFuture<'_, Result<Deleted, AppendError>> {
         self.store.delete(delete)
+    }
+}
+
+struct Watched {
+    reader: Box<dyn EventReader>,
+    faulty: Faulty,
+}
+
+impl EventReader for Watched {
+    fn head(&self) -> &ReadHead {
+        self.reader.head()
+    }
+    fn next_page(&mut self) -> BoxFuture<'_, Result<Option<Page>, ReadError>> {
+        Box::pin(async move {
+            let page = self.reader.next_page().await?;
+            if page.is_none() {
+                (self.faulty.after_read.lock().unwrap())(&self.faulty.store);
+            }
+            Ok(page)
+        })
     }
 }
 

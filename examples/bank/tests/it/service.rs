@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use bank::{AccountCommand, AccountId, Bank, BankError, Currency, Money, Refusal};
-use factum::{CommandMetadata, Outcome};
-use factum_core::{AsOf, EventStoreExt, MemoryStore, Read, Revision, Selector};
+use factum::{CommandMetadata, ExecuteError, Outcome};
+use factum_core::{AsOf, EventStore, EventStoreExt, MemoryStore, Read, Revision, Selector};
+use factum_engine::{Engine, Options};
 
 fn eur(cents: i64) -> Money {
     Money::new(cents, Currency::EUR)
@@ -17,14 +18,18 @@ fn id(number: u64) -> AccountId {
 /// Accounts `0..count`, each with this much in it.
 async fn bank_with(count: u64, cents: i64) -> (MemoryStore, Arc<Bank>) {
     let store = MemoryStore::new();
-    let bank = Bank::new(Arc::new(store.clone())).unwrap();
+    (store.clone(), bank_on(Arc::new(store), count, cents).await)
+}
+
+async fn bank_on(store: Arc<dyn EventStore>, count: u64, cents: i64) -> Arc<Bank> {
+    let bank = Bank::new(store).unwrap();
     let asked = CommandMetadata::new().actor("branch");
     for number in 0..count {
         let open = AccountCommand::Open { holder: "Ada".to_owned(), currency: Currency::EUR };
         bank.ask(&id(number), open, &asked).await.unwrap();
         bank.ask(&id(number), AccountCommand::Deposit(eur(cents)), &asked).await.unwrap();
     }
-    (store, Arc::new(bank))
+    Arc::new(bank)
 }
 
 #[tokio::test]
@@ -62,11 +67,22 @@ async fn what_the_rules_are_against_is_refused() {
     assert_eq!(store.head().await.unwrap().unwrap().position(), before);
 }
 
-/// Withdrawals and transfers race for the same money: a withdrawal guards one stream, a transfer a query over two.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn no_money_is_made_or_lost_by_many_at_once() {
-    const ACCOUNTS: u64 = 3;
-    let (_, bank) = bank_with(ACCOUNTS, 20).await;
+    race(bank_with(ACCOUNTS, 20).await.1).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn no_money_is_made_or_lost_by_many_at_once_on_disk() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = Engine::open(dir.path(), Options::default()).unwrap();
+    race(bank_on(Arc::new(engine), ACCOUNTS, 20).await).await;
+}
+
+const ACCOUNTS: u64 = 3;
+
+/// Withdrawals and transfers race for the same money: a withdrawal guards one stream, a transfer a query over two.
+async fn race(bank: Arc<Bank>) {
     let tasks: Vec<_> = (0..8_u64)
         .map(|task| {
             let bank = Arc::clone(&bank);
@@ -82,7 +98,10 @@ async fn no_money_is_made_or_lost_by_many_at_once() {
                         Ok(Outcome::Applied(applied)) if applied.events.len() == 1 => paid_out += 1,
                         Ok(_) => {}
                         // Too little, or too many others: both leave everything as it was.
-                        Err(BankError::Refused(Refusal::Overdraft { .. }) | BankError::Failed(_)) => {}
+                        Err(
+                            BankError::Refused(Refusal::Overdraft { .. })
+                            | BankError::Failed(ExecuteError::Conflict { .. }),
+                        ) => {}
                         Err(error) => panic!("{error:?}"),
                     }
                 }
