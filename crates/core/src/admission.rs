@@ -6,7 +6,8 @@
 //! Order of answers: limits, then repetition (by append id, by event ids), then `StreamDeleted`, then `Conflict` with every
 //! failing check, and only for an append that would otherwise be written the schema registry's verdict.
 
-use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 
 use bytes::Bytes;
 use uuid::Uuid;
@@ -185,10 +186,17 @@ pub fn admit(view: &impl LogView, append: &Append) -> Result<Admission, AppendEr
 
     let mut failed = Vec::new();
     let mut streams: Vec<StreamPlan<'_>> = Vec::new();
+    // An append may speak to as many streams as it has events: none is looked for in a list.
+    let mut places: HashMap<&str, usize> = HashMap::new();
     for write in &append.writes {
-        match streams.iter_mut().find(|plan| plan.stream == &write.stream) {
-            Some(plan) => plan.ids.extend(write.events.iter().map(|event| event.id)),
-            None => streams.push(StreamPlan::new(write, view.facts(&write.stream)?)),
+        match places.entry(write.stream.as_str()) {
+            Entry::Occupied(place) => {
+                streams[*place.get()].ids.extend(write.events.iter().map(|event| event.id));
+            }
+            Entry::Vacant(place) => {
+                place.insert(streams.len());
+                streams.push(StreamPlan::new(write, view.facts(&write.stream)?));
+            }
         }
     }
     let mut verdicts = Vec::with_capacity(streams.len());
@@ -344,10 +352,9 @@ fn duplicate(streams: &[StreamPlan<'_>], verdicts: &[Verdict]) -> Admission {
 
 fn check_same_append(append: &Append, id: AppendId, written: &[Written]) -> Result<(), AppendError> {
     // A retried command may have decided anew, so that contents may differ; the streams it speaks to may not.
-    let same = append
-        .writes
-        .iter()
-        .all(|write| write.events.is_empty() || written.iter().any(|event| event.stream == write.stream));
+    let streams: HashSet<&str> = written.iter().map(|event| event.stream.as_str()).collect();
+    let same =
+        append.writes.iter().all(|write| write.events.is_empty() || streams.contains(write.stream.as_str()));
     match written.first() {
         Some(first) if !same => Err(AppendError::AppendIdReused { id, first: first.position }),
         _ => Ok(()),
@@ -356,14 +363,18 @@ fn check_same_append(append: &Append, id: AppendId, written: &[Written]) -> Resu
 
 fn summarize(written: &[Written]) -> Vec<StreamAppended> {
     let mut streams: Vec<StreamAppended> = Vec::new();
+    let mut places: HashMap<&str, usize> = HashMap::new();
     for event in written {
-        match streams.iter_mut().find(|appended| appended.stream == event.stream) {
-            Some(appended) => appended.last = Some(event.revision),
-            None => streams.push(StreamAppended {
-                stream: event.stream.clone(),
-                first: Some(event.revision),
-                last: Some(event.revision),
-            }),
+        match places.entry(event.stream.as_str()) {
+            Entry::Occupied(place) => streams[*place.get()].last = Some(event.revision),
+            Entry::Vacant(place) => {
+                place.insert(streams.len());
+                streams.push(StreamAppended {
+                    stream: event.stream.clone(),
+                    first: Some(event.revision),
+                    last: Some(event.revision),
+                });
+            }
         }
     }
     streams

@@ -26,7 +26,7 @@ const BATCH_EVENTS: usize = 1_000;
 /// Bytes after which an append is full, whatever its number of events.
 const BATCH_BYTES: usize = 8 * 1024 * 1024;
 /// Bytes of events that are sorted in memory before a run is written to disk.
-const RUN_BYTES: usize = 64 * 1024 * 1024;
+const RUN_BYTES: usize = 32 * 1024 * 1024;
 /// Events between two calls of the progress callback.
 const PROGRESS_EVENTS: u64 = 1_024;
 /// Names the ids of imported events (UUID version 5): never to be changed, or repeats are not recognised.
@@ -46,7 +46,7 @@ pub struct XesImport {
 }
 
 impl XesImport {
-    /// With 64 MiB of memory, and `REG_DATE` as the attribute that says when a trace began.
+    /// With 32 MiB of memory, and `REG_DATE` as the attribute that says when a trace began.
     pub fn new(category: impl Into<String>, sort_dir: impl Into<PathBuf>) -> Self {
         Self {
             category: category.into(),
