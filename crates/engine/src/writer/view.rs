@@ -131,7 +131,8 @@ impl LogView for View<'_> {
             if event.stream() == stream.as_str() {
                 found = Some((event.revision(), event.position()));
             }
-            true
+            // From the newest: the first hit is the one that counts.
+            found.is_none()
         })?;
         Ok(found)
     }

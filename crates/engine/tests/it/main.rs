@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used)]
 
 mod basics;
+mod conformance;
 mod crash;
 mod fake_disk;
 mod maintenance;
+mod model;
