@@ -10,7 +10,7 @@ use crate::context::{Context, Global};
 use crate::failure::{EXIT_CODES, Exit, Failure};
 use crate::output::Out;
 use crate::{
-    append, backup, completions, demo, event, export_verb, import_verb, read, schema, state, storage,
+    append, backup, bench, completions, demo, event, export_verb, import_verb, read, schema, state, storage,
     streams, tail, version,
 };
 
@@ -48,6 +48,7 @@ enum Verb {
     Storage(storage::StorageArgs),
     Backup(backup::BackupArgs),
     Demo(demo::DemoArgs),
+    Bench(bench::BenchArgs),
     Completions(completions::CompletionsArgs),
     Version(version::VersionArgs),
 }
@@ -96,6 +97,7 @@ async fn run_verb(verb: Verb, context: &Context) -> Result<(), Failure> {
         Verb::Storage(args) => storage::run(args, context),
         Verb::Backup(args) => backup::run(args, context),
         Verb::Demo(args) => demo::run(&args, context).await,
+        Verb::Bench(args) => tokio::task::block_in_place(|| bench::run(&args, context)),
         Verb::Completions(args) => completions::run(&args, context),
         Verb::Version(_) => version::run(context),
     }

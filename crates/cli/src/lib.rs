@@ -5,6 +5,7 @@
 
 mod append;
 mod backup;
+mod bench;
 mod command_line;
 mod completions;
 mod context;
