@@ -1,6 +1,5 @@
 //! Random operations on the engine and on the model, compared outcome by outcome, with the store reopened in between.
 
-use std::any::Any;
 use std::sync::Arc;
 
 use factum_core::{Clock, EventStore};
@@ -26,7 +25,6 @@ async fn reopen(fresh: Fresh) -> Fresh {
     let Fresh { store, clock, keep } = fresh;
     // The last handle closes the store and gives its directory free.
     drop(store);
-    let keep: Box<dyn Any + Send + Sync> = keep;
     let dir: Box<TempDir> = keep.downcast().unwrap();
     Fresh { store: open(&dir, clock.clone()), clock, keep: dir }
 }
