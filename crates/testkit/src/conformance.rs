@@ -181,6 +181,7 @@ macro_rules! conformance {
                 every_part_of_an_event_comes_back_verbatim
                 a_long_stream_comes_in_pages_without_gap
                 pages_say_how_far_they_looked
+                a_limited_read_can_go_on_where_it_stopped
                 a_reader_sees_neither_later_appends_nor_later_deletes
             }
             subscriptions {

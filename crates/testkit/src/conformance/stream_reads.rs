@@ -174,6 +174,31 @@ pub async fn pages_say_how_far_they_looked(t: Case) {
     }
 }
 
+pub async fn a_limited_read_can_go_on_where_it_stopped(t: Case) {
+    for _ in 0..40 {
+        t.append("s", events(&"AB".repeat(10))).await;
+        t.append("other", events("Z")).await;
+    }
+    for selector in [
+        Selector::All,
+        Selector::Stream(stream("s")),
+        Selector::event_type(event_type("B")),
+        Selector::event_type(event_type("Z")),
+    ] {
+        let whole = positions(&t.read(Read::forwards(selector.clone())).await);
+        let (mut from, mut seen) = (Position::START, Vec::new());
+        while seen.len() < whole.len() {
+            let read = Read::forwards(selector.clone()).from(ReadFrom::Position(from)).limit(7);
+            let mut reader = t.store.read(read).await.expect("the read starts");
+            while let Some(page) = reader.next_page().await.expect("the read goes on") {
+                seen.extend(positions(&page.events));
+                from = page.examined_to;
+            }
+        }
+        assert_eq!(seen, whole, "{selector:?}");
+    }
+}
+
 pub async fn a_reader_sees_neither_later_appends_nor_later_deletes(t: Case) {
     t.append("s", events("AB")).await;
     let mut stream_reader = t.store.read(forwards()).await.expect("the read starts");
