@@ -2,9 +2,12 @@
 
 use std::ffi::OsString;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
 
 use clap::error::ErrorKind as ClapErrorKind;
 use clap::{Parser, Subcommand};
+use tokio::sync::Notify;
 
 use crate::context::{Context, Global};
 use crate::failure::{EXIT_CODES, Exit, Failure};
@@ -25,6 +28,7 @@ use crate::{
     max_term_width = 100,
     after_help = EXIT_CODES,
     after_long_help = EXIT_CODES,
+    arg_required_else_help = true,
     disable_help_subcommand = true
 )]
 pub(crate) struct CommandLine {
@@ -79,8 +83,18 @@ fn run_line(line: CommandLine) -> Result<(), Failure> {
         .enable_all()
         .build()
         .map_err(|e| Failure::io("the runtime did not start", &e))?;
-    runtime.spawn(end_on_interrupt(context.out.clone()));
-    runtime.block_on(run_verb(line.verb, &context))
+    runtime.block_on(async {
+        let interrupted = Arc::new(Notify::new());
+        tokio::spawn(end_on_interrupt(Arc::clone(&interrupted), context.out.clone()));
+        tokio::select! {
+            done = run_verb(line.verb, &context) => done,
+            // What the command holds is let go of: its store, its temporary files.
+            () = interrupted.notified() => {
+                context.out.try_flush();
+                Err(Failure::silent(Exit::Interrupted))
+            }
+        }
+    })
 }
 
 async fn run_verb(verb: Verb, context: &Context) -> Result<(), Failure> {
@@ -103,9 +117,14 @@ async fn run_verb(verb: Verb, context: &Context) -> Result<(), Failure> {
     }
 }
 
-/// A store survives a process that ends at any point, so nothing is waited for but the line under way.
-async fn end_on_interrupt(out: Out) {
+/// How long a command that waits for something may take to let go after Ctrl-C; one that computes is cut off.
+const INTERRUPT_GRACE: Duration = Duration::from_millis(300);
+
+/// A store survives a process that ends at any point, so nothing must be waited for but the line under way.
+async fn end_on_interrupt(interrupted: Arc<Notify>, out: Out) {
     if tokio::signal::ctrl_c().await.is_ok() {
+        interrupted.notify_one();
+        tokio::time::sleep(INTERRUPT_GRACE).await;
         out.try_flush();
         std::process::exit(i32::from(Exit::Interrupted as u8));
     }

@@ -26,7 +26,7 @@ const EXAMPLES: &str = "EXAMPLES:
 #[command(after_help = EXAMPLES)]
 pub(crate) struct DemoArgs {
     /// How many commands, at least 100
-    #[arg(long, value_name = "N", default_value_t = 3_000)]
+    #[arg(long, value_name = "N", default_value_t = 2_500)]
     commands: u64,
 }
 
@@ -84,17 +84,22 @@ fn report(context: &Context, summary: &Summary, seconds: f64) -> Result<(), Fail
     context.out.flush()
 }
 
+/// How many of the rules that refused commands are named.
+const REASONS_SHOWN: usize = 3;
+
 /// At most a screenful: what happened, and commands that can be pasted.
 fn screen(summary: &Summary, seconds: f64, kept: Option<&Path>) -> String {
     let example = &summary.example;
     let money =
         |money: Option<bank::Money>| money.map_or_else(|| "nothing".to_owned(), |money| money.to_string());
+    let mut reasons: Vec<_> = summary.rejections.iter().collect();
+    reasons.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
     let refused: Vec<String> =
-        summary.rejections.iter().map(|(reason, count)| format!("{reason} {count}")).collect();
+        reasons.iter().take(REASONS_SHOWN).map(|(reason, count)| format!("{reason} {count}")).collect();
     let total: Vec<String> = summary.total.values().map(ToString::to_string).collect();
     let mut text = format!(
         "A bank's month: {} commands for {} accounts in {seconds:.1} s, each append synced to disk.\n\
-         \n  accepted       {}  ({} events, {} snapshots)\n  refused        {}  ({})\n  \
+         \n  accepted       {}  ({} events, {} snapshots)\n  refused        {}  (mostly: {})\n  \
          nothing to do  {}\n  sent twice     {}  (each had one effect)\n  decided again  {}  (somebody else wrote in between)\n  \
          in all accounts  {}\n",
         summary.commands,

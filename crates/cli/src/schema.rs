@@ -37,7 +37,7 @@ const CHECK_EXAMPLES: &str = "EXAMPLES:
   factum schema check
   factum schema check -o ndjson | wc -l";
 
-/// Schemas that the store enforces, whoever appends; schemas of events for other languages
+/// Schemas that the store enforces, whoever appends
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct SchemaArgs {

@@ -44,14 +44,14 @@ impl Table {
         if self.widths.is_some() || self.sample.is_empty() {
             return String::new();
         }
-        let mut widths: Vec<usize> = self.titles.iter().map(|title| title.width()).collect();
+        let mut widths: Vec<usize> = self.titles.iter().map(|title| heading(title).width()).collect();
         for row in &self.sample {
             for (width, cell) in widths.iter_mut().zip(row) {
                 *width = (*width).max(cell.width());
             }
         }
         fit(&mut widths, self.total);
-        let header: Vec<String> = self.titles.iter().map(|title| title.to_uppercase()).collect();
+        let header: Vec<String> = self.titles.iter().map(|title| heading(title)).collect();
         let mut text = line(&header, &widths);
         for row in self.sample.drain(..) {
             text.push_str(&line(&row, &widths));
@@ -59,6 +59,18 @@ impl Table {
         self.widths = Some(widths);
         text
     }
+}
+
+/// A column's name as people read it: `lastType` becomes `LAST TYPE`.
+fn heading(title: &str) -> String {
+    let mut text = String::new();
+    for character in title.chars() {
+        if character.is_uppercase() {
+            text.push(' ');
+        }
+        text.extend(character.to_uppercase());
+    }
+    text
 }
 
 /// Takes from the widest column until all fit, or none can give.
@@ -134,6 +146,12 @@ mod tests {
         assert_eq!(clean("a\u{1b}[31mb\nc"), "a\u{fffd}[31mb c");
         assert_eq!(cut("short", 9), "short");
         assert_eq!(cut("x", 0), "\u{2026}");
+    }
+
+    #[test]
+    fn headings_are_words() {
+        assert_eq!(heading("lastRevision"), "LAST REVISION");
+        assert_eq!(heading("type"), "TYPE");
     }
 
     #[test]
