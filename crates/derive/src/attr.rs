@@ -186,7 +186,8 @@ impl Step {
             end(&content)?;
             return Ok(Step::Remove { field: first });
         }
-        content.parse::<Token![,]>()?;
+        let two = || meta.error("this takes two: `rename(\"old\", \"new\")`, `default(\"field\", value)`");
+        content.parse::<Token![,]>().map_err(|_| two())?;
         let step = if meta.path.is_ident("rename") {
             Step::Rename { from: first, to: content.parse()? }
         } else {
@@ -203,6 +204,11 @@ impl FieldAttrs {
         for attr in attrs {
             if attr.path().is_ident("event") {
                 attr.parse_nested_meta(|meta| {
+                    if meta.path.is_ident("tag") && !meta.input.peek(Token![=]) {
+                        return Err(
+                            meta.error("a tag needs a prefix: `tag = \"account\"` gives `account:<value>`")
+                        );
+                    }
                     if meta.path.is_ident("tag") {
                         found.tags.push(meta.value()?.parse()?);
                         return Ok(());
@@ -259,7 +265,7 @@ fn json_literal(input: ParseStream<'_>) -> Result<String> {
         return if word == "null" { Ok(word.to_string()) } else { Err(Error::new(word.span(), expected)) };
     }
     let minus = input.parse::<Option<Token![-]>>()?.map_or("", |_| "-");
-    let literal: Lit = input.parse()?;
+    let literal: Lit = input.parse().map_err(|e| Error::new(e.span(), expected))?;
     match &literal {
         Lit::Str(text) if minus.is_empty() => Ok(json_string(&text.value())),
         Lit::Bool(value) if minus.is_empty() => Ok(value.value.to_string()),

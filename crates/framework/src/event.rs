@@ -7,6 +7,67 @@ use crate::Upcaster;
 /// The events of one aggregate or one decision: an enum, one variant per kind of fact.
 ///
 /// Pure: nothing here does I/O, reads the clock or knows a store.
+///
+/// # Deriving it
+///
+/// ```
+/// use factum::Event;
+///
+/// #[derive(Debug, PartialEq, Event)]
+/// enum AccountEvent {
+///     /// Money came in. (Doc comments reach the schemas.)
+///     #[event(name = "FundsDeposited", version = 3, alias = "Deposited")]
+///     #[event(upcast(from = 1, rename("amt", "amount"), default("currency", "EUR")))]
+///     #[event(upcast(from = 2, with = cents))]
+///     Deposited {
+///         #[event(tag = "account")]
+///         account: String,
+///         amount: i64,
+///         currency: String,
+///     },
+///     Frozen,
+/// }
+///
+/// /// Version 2 had whole units.
+/// fn cents(mut data: serde_json::Value) -> Result<serde_json::Value, String> {
+///     let units = data["amount"].as_i64().ok_or("amount is not a whole number")?;
+///     data["amount"] = (units * 100).into();
+///     Ok(data)
+/// }
+///
+/// let event = AccountEvent::Deposited { account: "7".into(), amount: 1250, currency: "EUR".into() };
+/// assert_eq!((event.event_type(), event.schema_version()), ("FundsDeposited", 3));
+/// assert_eq!(event.tags()?[0], "account:7");
+/// assert_eq!(event.encode()?, br#"{"account":"7","amount":1250,"currency":"EUR"}"#);
+/// assert_eq!(AccountEvent::Frozen.event_type(), "Frozen");
+/// assert!(AccountEvent::decode("Frozen", br#"{"why":"no such field"}"#).is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// A variant has named fields, no fields, or holds one struct (which is then `Serialize`, `Deserialize` with
+/// `deny_unknown_fields`, and `JsonSchema` itself). Fields need serde's and schemars' traits; the derive finds both
+/// crates through `factum`.
+///
+/// | on | attribute | means |
+/// |---|---|---|
+/// | variant | `name = ".."` | the stored type name; else the variant's. Not empty, not starting with `$` |
+/// | variant | `version = n` | the current schema version; else 1 |
+/// | variant | `alias = ".."` | an earlier stored name, any number of times |
+/// | variant | `upcast(from = n, ..)` | the step from version n to n + 1: one for each version before the current one |
+/// | field | `tag = "prefix"` | the tag `prefix:value`, by `Display`; any number of times |
+/// | enum | `crate = path` | where the `factum` crate is, if not at `::factum` |
+///
+/// An `upcast` does its parts in the order written: `rename("old", "new")`, `default("field", literal)`,
+/// `remove("field")`, `with = path` to a `fn(serde_json::Value) -> Result<serde_json::Value, String>`. Numbers beyond
+/// 64 bits do not survive an upcast.
+///
+/// A field whose type is spelled `Option<..>`, `Vec<..>`, `VecDeque<..>`, `BTreeSet<..>`, `HashSet<..>` or an array
+/// gives one tag per value. An empty value is an error; a tag that comes twice is kept once.
+///
+/// `#[serde(..)]` and `#[schemars(..)]` on fields work as on any struct, except `flatten`, which would let unknown
+/// fields in. `#[serde(rename_all = "..")]` on a variant, or `#[serde(rename_all_fields = "..")]` on the enum, renames
+/// fields. Structs inside fields say `#[serde(deny_unknown_fields)]` themselves; [`Codec::new`](crate::Codec::new)
+/// finds those that do not.
 pub trait Event: Sized + 'static {
     /// The name of the whole set of events, such as `AccountEvent`: the union's name in exported schemas.
     fn name() -> &'static str {

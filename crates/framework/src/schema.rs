@@ -135,6 +135,31 @@ impl SchemaSet {
         self
     }
 
+    /// Schemas that no declaration here gives, such as those registered in a store, as one union called `events`.
+    /// A reference that does not lead to the document's own `$defs` becomes a type that takes anything.
+    ///
+    /// ```
+    /// use factum::SchemaSet;
+    /// use serde_json::json;
+    ///
+    /// let schema = json!({"type": "object", "properties": {"id": {"type": "string"}}, "required": ["id"]});
+    /// let schemas = SchemaSet::of_documents("ShopEvent", [("OrderPlaced".to_owned(), 1, schema)]);
+    /// assert!(schemas.typescript().contains("export type ShopEvent ="));
+    /// ```
+    pub fn of_documents(events: &str, documents: impl IntoIterator<Item = (String, u32, Value)>) -> Self {
+        let mut schemas: Vec<_> = documents
+            .into_iter()
+            .map(|(event_type, version, schema)| EventSchema {
+                events: events.to_owned(),
+                event_type,
+                version,
+                schema,
+            })
+            .collect();
+        schemas.sort_by(|a, b| (&a.event_type, a.version).cmp(&(&b.event_type, b.version)));
+        Self { schemas, aliases: Vec::new() }
+    }
+
     /// And the earlier versions that a lock file has of the same types.
     ///
     /// # Errors

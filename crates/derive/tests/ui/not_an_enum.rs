@@ -1,4 +1,4 @@
-#[derive(factum::Event)]
+#[derive(factum_derive::Event)]
 struct Deposited {
     amount: i64,
 }

@@ -1,0 +1,9 @@
+#[derive(factum_derive::Event)]
+enum AccountEvent {
+    Withdrawn {
+        #[event(tag = "")]
+        branch: String,
+    },
+}
+
+fn main() {}

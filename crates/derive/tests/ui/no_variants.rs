@@ -1,0 +1,4 @@
+#[derive(factum_derive::Event)]
+enum AccountEvent {}
+
+fn main() {}
