@@ -20,7 +20,54 @@ type Route<E> = Arc<dyn Fn(&E) -> StreamName + Send + Sync>;
 /// What one decision rests on, and to which streams its events go.
 ///
 /// The decision holds if no event that matches the query was appended since it was read: other events in the same
-/// streams do not matter.
+/// streams do not matter. Boundaries have no snapshots: each decision folds every event that matches.
+///
+/// ```
+/// use std::sync::Arc;
+/// use factum::{Boundary, CommandMetadata, Context, Decider, Event, Executor, RetryPolicy};
+/// use factum_core::{MemoryStore, StreamName, Tag};
+///
+/// #[derive(Debug, Event)]
+/// enum Enrolment {
+///     SeatTaken {
+///         #[event(tag = "course")]
+///         course: String,
+///         #[event(tag = "student")]
+///         student: String,
+///     },
+/// }
+///
+/// /// A course has two seats, whichever student's stream they are recorded in.
+/// struct Seats;
+/// struct TakeSeat { course: String, student: String }
+///
+/// impl Decider for Seats {
+///     type State = usize;
+///     type Command = TakeSeat;
+///     type Event = Enrolment;
+///     type Rejection = &'static str;
+///     fn initial_state(&self) -> usize { 0 }
+///     fn evolve(&self, taken: &mut usize, _: &Enrolment) { *taken += 1; }
+///     fn decide(&self, taken: &usize, command: &TakeSeat, _: &Context) -> Result<Vec<Enrolment>, &'static str> {
+///         let TakeSeat { course, student } = command;
+///         let seat = Enrolment::SeatTaken { course: course.clone(), student: student.clone() };
+///         if *taken < 2 { Ok(vec![seat]) } else { Err("the course is full") }
+///     }
+/// }
+///
+/// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+/// let seats = Executor::new(Arc::new(MemoryStore::new()), Seats, RetryPolicy::attempts(5));
+/// for (student, seated) in [("ada", true), ("grace", true), ("tony", false)] {
+///     let command = TakeSeat { course: "c1".to_owned(), student: student.to_owned() };
+///     let stream = StreamName::new(format!("student-{student}"))?;
+///     let boundary = Boundary::tags([Tag::new("course:c1")?], stream)?;
+///     let outcome = seats.execute_within(&boundary, &command, &CommandMetadata::new()).await;
+///     assert_eq!(outcome.is_ok(), seated);
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Boundary<E> {
     query: Query,
     route: Route<E>,

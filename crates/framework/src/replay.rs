@@ -80,6 +80,39 @@ impl<S> Replayed<S> {
 ///
 /// # Errors
 /// `Decode` where an event is not one of the decider's; `Store` where reading fails or the stream is tombstoned.
+///
+/// ```
+/// # use std::sync::Arc;
+/// # use factum::{CommandMetadata, Context, Decider, Event, Executor, RetryPolicy};
+/// # use factum_core::{MemoryStore, StreamName};
+/// use factum::load_at;
+/// use factum_core::{AsOf, Revision};
+/// # #[derive(Event)]
+/// # enum Click { Counted }
+/// # struct Counter;
+/// # impl Decider for Counter {
+/// #     type State = u64;
+/// #     type Command = ();
+/// #     type Event = Click;
+/// #     type Rejection = ();
+/// #     fn initial_state(&self) -> u64 { 0 }
+/// #     fn evolve(&self, state: &mut u64, _: &Click) { *state += 1; }
+/// #     fn decide(&self, _: &u64, _: &(), _: &Context) -> Result<Vec<Click>, ()> { Ok(vec![Click::Counted]) }
+/// # }
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// # let store = MemoryStore::new();
+/// # let counter = Executor::new(Arc::new(store.clone()), Counter, RetryPolicy::NEVER);
+/// # let stream = StreamName::new("counter-1").unwrap();
+/// # for _ in 0..3 {
+/// #     counter.execute(&stream, &(), &CommandMetadata::new()).await.unwrap();
+/// # }
+///
+/// // After three clicks:
+/// let then = load_at(&store, &Counter, &stream, AsOf::Revision(Revision(1))).await?;
+/// assert_eq!((then.state, then.events), (2, 2));
+/// # Ok::<(), factum::ReplayError>(())
+/// # }).unwrap();
+/// ```
 pub async fn load_at<D: Decider>(
     store: &dyn EventStore,
     decider: &D,

@@ -40,6 +40,23 @@ type Predicate<S> = Arc<dyn Fn(&S) -> bool + Send + Sync>;
 /// A snapshot may be thrown away at any time: it is used only where it says the same as the events behind it.
 /// Its fingerprint is made from the shape of the state type and the decider's event kinds, so that changing either
 /// leaves old snapshots unused. A change of `evolve` alone changes neither: name it with [`fold_changed`](Self::fold_changed).
+///
+/// ```
+/// use factum::Snapshots;
+///
+/// #[derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+/// struct Account {
+///     cents: i64,
+///     closed: bool,
+/// }
+///
+/// // Every 100 events, and once more when the books are closed.
+/// let snapshots = Snapshots::<Account>::every(100).or_when(|account| account.closed);
+/// # use factum::{Decider, Executor};
+/// # fn with<D: Decider<State = Account>>(executor: Executor<D>, snapshots: Snapshots<Account>) -> Executor<D> {
+/// executor.with_snapshots(snapshots)
+/// # }
+/// ```
 pub struct Snapshots<S> {
     every: u64,
     when: Option<Predicate<S>>,

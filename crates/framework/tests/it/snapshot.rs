@@ -298,3 +298,53 @@ async fn the_append_goes_to_the_true_head_whatever_the_snapshot_says() {
     assert_eq!(outcome.applied().unwrap().revision(), Some(Revision(15)));
     assert_eq!(wallets.load(&stream("wallet-1")).await.unwrap().state, truth(&store).await);
 }
+
+/// Whatever is done to a stream and to its snapshots, loading with them says the same as loading without.
+#[tokio::test]
+async fn snapshots_change_no_answer_whatever_happens() {
+    let mut used = 0;
+    for seed in 1..=40_u64 {
+        let mut dice = seed;
+        let mut below = |bound: u64| {
+            dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (dice >> 33) % bound
+        };
+        let store = memory();
+        let kept = kept(store.clone(), 4);
+        for step in 0..60 {
+            let name = if below(6) == 0 { "wallet:snapshot-1" } else { "wallet-1" };
+            let last = store.last_event(stream(name)).await.ok().flatten().map(|event| event.revision().0);
+            match below(20) {
+                0 => {
+                    let mode = DeleteMode::Soft;
+                    let delete = Delete { stream: stream(name), expected: ExpectedRevision::Any, mode };
+                    // A stream that is not there cannot be deleted, which is as good.
+                    drop(store.delete(delete).await);
+                }
+                1 if last.is_some() => {
+                    let before = below(last.unwrap() + 2);
+                    let hide = StreamMetadata { truncate_before: Some(before), ..StreamMetadata::default() };
+                    store.set_stream_metadata(stream(name), &hide).await.unwrap();
+                }
+                2 if last.is_some() => {
+                    let keep = StreamMetadata { max_count: Some(1 + below(9)), ..StreamMetadata::default() };
+                    store.set_stream_metadata(stream(name), &keep).await.unwrap();
+                }
+                3..=5 => drop(fill(&wallets(store.clone()), 1 + below(3)).await),
+                _ => drop(fill(&kept, 1).await),
+            }
+            let (with, without) = (
+                kept.load(&stream("wallet-1")).await,
+                wallets(store.clone()).load(&stream("wallet-1")).await,
+            );
+            let (with, without) = (with.unwrap(), without.unwrap());
+            assert_eq!(
+                (with.state, with.revision),
+                (without.state, without.revision),
+                "seed {seed} step {step}"
+            );
+        }
+        used += kept.snapshot_stats().used;
+    }
+    assert!(used > 500, "{used} loads used a snapshot");
+}
