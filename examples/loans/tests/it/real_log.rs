@@ -6,7 +6,8 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use factum_cli::{ImportSummary, XesImport, import_xes};
-use factum_core::{EventStore, MemoryStore, Timestamp};
+use factum_core::{EventStore, Timestamp};
+use factum_engine::{Engine, Options};
 use loans::{Summary, audit, summarize};
 
 /// The log, in `shared/data` beside the repository or beside a worktree of it.
@@ -70,7 +71,8 @@ fn the_real_log_has_its_totals_and_obeys_the_rules() {
             "../shared/data/bpic2012.xes.gz is not there: the real loan log is not part of the repository";
         return factum_testkit::skip("the_real_log_has_its_totals_and_obeys_the_rules", why);
     };
-    let store = MemoryStore::new();
+    let data = tempfile::tempdir().unwrap();
+    let store = Engine::open(data.path(), Options::default()).unwrap();
     let first = import(&store, &log);
     assert_eq!((first.traces, first.events, first.new), (13_087, 275_287, 275_287));
     for (moment, expected) in MOMENTS {
