@@ -39,10 +39,14 @@ async fn race(store: &Arc<dyn EventStore>, appends: Vec<Append>) -> (Vec<Positio
 }
 
 pub async fn on_one_condition_exactly_one_wins(t: Case) {
+    one_winner_on_each_condition(t, ROUNDS).await;
+}
+
+pub(super) async fn one_winner_on_each_condition(t: Case, rounds: u64) {
     if !t.has(Capability::QueryConditions) {
         return t.close();
     }
-    for round in 0..ROUNDS {
+    for round in 0..rounds {
         let name = format!("seat:{round}");
         let query = Query::item(QueryItem::tags([tag(&name)]));
         let condition =
@@ -57,7 +61,7 @@ pub async fn on_one_condition_exactly_one_wins(t: Case) {
         let expected = [FailedCheck::Condition { index: 0, conflicting: Position(round) }];
         assert!(lost.iter().all(|failed| *failed == expected), "round {round}: {lost:?}");
     }
-    assert_eq!(t.length().await, ROUNDS);
+    assert_eq!(t.length().await, rounds);
 }
 
 pub async fn on_one_expected_revision_exactly_one_wins(t: Case) {
