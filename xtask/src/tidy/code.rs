@@ -15,6 +15,7 @@ const MAY_READ_CLOCK: &[&str] = &[
     "crates/core/src/clock.rs",
     "crates/cli/src/bench.rs",
     "crates/cli/src/bench/",
+    "crates/cli/src/demo.rs",
     "crates/cli/src/progress.rs",
     "examples/",
     "xtask/",

@@ -16,19 +16,21 @@ use factum_engine::{Engine, Options, Upkeep};
 use crate::basics::stream;
 use crate::fake_disk::{FakeDisk, Fault, Survival, count_points};
 use check::{check, check_content};
-use script::{Answer, Attempt, History, STORE, answer, events, open, options, run};
+use script::{Answer, Attempt, History, STORE, answer, events, open, options, run, run_until_merged};
+
+/// A script: what it tried, and the store while it is still open.
+type Script = fn(&FakeDisk) -> (History, Option<Engine>);
 
 /// Runs the script with `fault` at every point in turn.
-fn matrix(fault: impl Fn(usize) -> Fault) {
-    let points = count_points(|disk| drop(run(disk)));
-    assert!(points > 200, "the script reaches rolls, runs, a scavenge and a backup: {points} points");
+fn matrix(script: Script, fault: impl Fn(usize) -> Fault) {
+    let points = count_points(|disk| drop(script(disk)));
     // One point more than there are: the machine stops after the script.
     for point in 0..=points {
         let disk = FakeDisk::new();
         let fault = fault(point);
         disk.plan(point, fault);
         let context = Context { point, fault, disk: disk.clone() };
-        let (history, engine) = run(&disk);
+        let (history, engine) = script(&disk);
         if let Some(engine) = &engine
             && !disk.has_crashed()
         {
@@ -62,42 +64,67 @@ impl Drop for Context {
 
 #[test]
 fn a_crash_that_loses_all_that_was_not_synced() {
-    matrix(|_| Fault::Crash(Survival::Lost));
+    matrix(run, |_| Fault::Crash(Survival::Lost));
 }
 
 #[test]
 fn a_crash_that_keeps_all_that_was_not_synced() {
-    matrix(|_| Fault::Crash(Survival::Kept));
+    matrix(run, |_| Fault::Crash(Survival::Kept));
 }
 
 #[test]
 fn a_crash_that_keeps_the_first_half() {
-    matrix(|_| Fault::Crash(Survival::FirstHalf));
+    matrix(run, |_| Fault::Crash(Survival::FirstHalf));
 }
 
 #[test]
 fn a_crash_that_tears_in_any_way() {
-    matrix(|point| Fault::Crash(Survival::Random(point as u64)));
+    matrix(run, |point| Fault::Crash(Survival::Random(point as u64)));
 }
 
 #[test]
 fn a_crash_that_tears_in_any_other_way() {
-    matrix(|point| Fault::Crash(Survival::Random(!(point as u64))));
+    matrix(run, |point| Fault::Crash(Survival::Random(!(point as u64))));
 }
 
 #[test]
 fn a_write_that_stops_half_way() {
-    matrix(|_| Fault::Short);
+    matrix(run, |_| Fault::Short);
 }
 
 #[test]
 fn a_disk_that_fills_up() {
-    matrix(|_| Fault::Full);
+    matrix(run, |_| Fault::Full);
 }
 
 #[test]
 fn a_sync_that_fails() {
-    matrix(|_| Fault::SyncError);
+    matrix(run, |_| Fault::SyncError);
+}
+
+#[test]
+fn index_runs_that_are_merged() {
+    matrix(run_until_merged, |_| Fault::Crash(Survival::Lost));
+    matrix(run_until_merged, |_| Fault::Crash(Survival::Kept));
+    matrix(run_until_merged, |point| Fault::Crash(Survival::Random(point as u64)));
+    matrix(run_until_merged, |_| Fault::Short);
+    matrix(run_until_merged, |_| Fault::Full);
+    matrix(run_until_merged, |_| Fault::SyncError);
+}
+
+#[test]
+fn the_script_reaches_everything_that_is_promised() {
+    let disk = FakeDisk::new();
+    drop(run(&disk));
+    let effects: Vec<_> = (0..disk.points()).map(|point| disk.point(point)).collect();
+    let count = |start: &str, end: &str| {
+        effects.iter().filter(|effect| effect.starts_with(start) && effect.ends_with(end)).count()
+    };
+    assert!(count("rename /store/log/next.tmp", ".seg") >= 4, "segments are sealed");
+    assert!(count("rename /store/log/0", ".seg") >= 2, "a scavenge puts segments in place of others");
+    assert!(count("rename /store/index/", ".run") >= 3, "index runs are written");
+    assert!(count("rename /backup/", "backup.json") == 1, "a backup is finished");
+    assert!(count("rename /store/tail.tmp", "tail") >= 5, "the store is closed and sealed");
 }
 
 #[test]

@@ -145,6 +145,17 @@ impl History {
     }
 }
 
+/// A script that seals so many segments that their index runs are merged, twice over.
+pub(super) fn run_until_merged(disk: &FakeDisk) -> (History, Option<Engine>) {
+    let mut history = History::default();
+    let Ok(engine) = open(disk) else { return (history, None) };
+    for number in 0..18 {
+        // Each asks for more room than the one before left, so that each seals a segment.
+        history.append(&engine, &[["account-1", "account-2", "account-3"][number % 3]], 1);
+    }
+    (history, Some(engine))
+}
+
 /// The whole script: appends of every kind, rolls, index runs, deletes, a scavenge, a backup, and a second opening.
 /// Gives what was tried, and the store while it is still open.
 pub(super) fn run(disk: &FakeDisk) -> (History, Option<Engine>) {
