@@ -79,6 +79,20 @@ fn an_import_run_again_adds_nothing() {
     assert_eq!(events(&store), before);
 }
 
+#[test]
+fn a_byte_order_mark_prefixes_and_other_line_ends_change_nothing() {
+    let plain = MemoryStore::new();
+    import(&plain, ORDERS.as_bytes()).unwrap();
+    let prefixed = ORDERS.replace("</", "</x:").replace("<", "<x:").replace("<x:/x:", "</x:");
+    let prefixed = prefixed.replace("<x:?", "<?").replace("<x:!", "<!").replace("xmlns=", "xmlns:x=");
+    for variant in [format!("\u{feff}{ORDERS}"), ORDERS.replace('\n', "\r\n"), prefixed] {
+        let store = MemoryStore::new();
+        import(&store, variant.as_bytes()).unwrap();
+        let data = |store: &MemoryStore| events(store).iter().map(RecordedEvent::data).collect::<Vec<_>>();
+        assert_eq!(data(&store), data(&plain));
+    }
+}
+
 /// A log of `traces` traces whose events interleave.
 fn log(traces: usize, events: usize) -> String {
     let mut xes = String::from("<log>");
