@@ -24,7 +24,7 @@ use crate::log::Log;
 use crate::open::{Opened, open};
 use crate::options::{OpenError, Options, Upkeep};
 use crate::reader::{EngineReader, Snapshot};
-use crate::upkeep::{self, UpkeepQueue, UpkeepWork};
+use crate::upkeep::{self, UpkeepQueue, UpkeepWork, rebuild_damaged};
 use crate::vfs::Vfs;
 use crate::waiting::block_on;
 use crate::writer::{Outcome, Proposal, Work, Writer};
@@ -190,8 +190,15 @@ impl Shared {
         if self.closing.load(Ordering::Acquire) {
             return Err(ReadError::Closed);
         }
-        let snapshot = Snapshot::take(&self.log, &self.index, &self.start());
-        EngineReader::new(snapshot, read, &*self.clock)
+        let snapshot = || Snapshot::take(&self.log, &self.index, &self.start());
+        rebuild_damaged(&self.log, &self.index)?;
+        match EngineReader::new(snapshot(), read.clone(), &*self.clock) {
+            Err(_) if self.index.is_damaged() => {
+                rebuild_damaged(&self.log, &self.index)?;
+                EngineReader::new(snapshot(), read, &*self.clock)
+            }
+            reader => reader,
+        }
     }
 
     /// All that can be done for an append outside the writer's lock.
@@ -293,6 +300,7 @@ impl Handle {
             // Only a lower bound, and only a help to notice later damage: a failure loses nothing.
             drop(write_tail(&*shared.vfs, &shared.dir, shared.log.committed()));
         }
+        shared.index.stop();
         for thread in locked(&self.threads).drain(..) {
             drop(thread.join());
         }

@@ -6,8 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use factum_core::{
-    Checkpoint, Position, Read, ReadError, RecordedEvent, SCHEMAS_STREAM, SchemaRegistry, StoreId,
-    StreamName, Timestamp,
+    Checkpoint, Position, Read, ReadError, SCHEMAS_STREAM, SchemaRegistry, StoreId, StreamName, Timestamp,
 };
 
 use crate::identity::{Identity, Tail, read_tail, store_path};
@@ -19,6 +18,7 @@ use crate::segment::format::{FRAME_BYTES, HEADER_BYTES, Record, Seal, SegmentHea
 use crate::segment::offsets::{Offsets, open_table, write_table};
 use crate::segment::walk::{WalkEnd, walk};
 use crate::segment::{Segment, base_in_name, damaged};
+use crate::upkeep::{events_of, rebuild_damaged, rebuild_from_log};
 use crate::vfs::{OpenMode, Vfs};
 use crate::writer::{OpenSegment, create_segment};
 
@@ -94,7 +94,14 @@ pub(crate) fn open(dir: &Path, options: &Options) -> Result<Opened, OpenError> {
     segments.push(Arc::clone(&open.segment));
     let log = Arc::new(Log::new(segments, committed));
     let index = open_index(options, dir, &log, open.segment.base(), &tail_events)?;
-    let schemas = load_schemas(&log, &index, &identity, options)?;
+    let schemas = match load_schemas(&log, &index, &identity, options) {
+        // A damaged index run never keeps the log from opening.
+        Err(_) if index.is_damaged() => {
+            rebuild_damaged(&log, &index)?;
+            load_schemas(&log, &index, &identity, options)?
+        }
+        schemas => schemas?,
+    };
     Ok(Opened { identity, log, index: Arc::new(index), open, last_recorded, schemas, lock, recovered })
 }
 
@@ -312,14 +319,7 @@ fn open_index(
     let OpenedIndex { index, missing, dropped: _ } =
         Index::open(Arc::clone(&options.vfs), &index_dir, open_base.0).map_err(failed)?;
     for range in missing {
-        let mut rebuild = index.rebuild(range.clone());
-        let mut from = range.start;
-        while from < range.end {
-            let block = log.block_forwards(from, range.end)?;
-            from += block.len() as u64;
-            rebuild.insert(&events_of(&block)).map_err(failed)?;
-        }
-        rebuild.finish().map_err(failed)?;
+        rebuild_from_log(log, index.rebuild(range))?;
     }
     index.insert(&events_of(tail));
     Ok(index)
@@ -349,12 +349,4 @@ fn load_schemas(
         }
     }
     Ok(schemas)
-}
-
-fn events_of(records: &[Record]) -> Vec<RecordedEvent> {
-    let events = records.iter().filter_map(|record| match record {
-        Record::Event(event) => Some(event.clone()),
-        Record::Removed { .. } => None,
-    });
-    events.collect()
 }

@@ -8,7 +8,7 @@ use factum_core::{
     StreamName, Timestamp,
 };
 
-use crate::index::{Cursor, Index, IndexSnapshot, KeyHash, Plan};
+use crate::index::{Cursor, Index, IndexError, IndexSnapshot, KeyHash, Plan};
 use crate::log::Log;
 use crate::segment::format::Record;
 
@@ -96,8 +96,8 @@ impl ReadView for Snapshot {
 enum Source {
     /// Every position from the first number up to the second.
     Scan { from: u64, to: u64 },
-    /// What the index suggests.
-    Candidates(Cursor),
+    /// What the index suggests between two positions.
+    Candidates { cursor: Cursor, from: u64, to: u64 },
     /// Nothing is left.
     Done,
 }
@@ -137,7 +137,7 @@ impl EngineReader {
         } else {
             match snapshot.index.plan(&read.selector, from..to, read.direction) {
                 Plan::Everything => Source::Scan { from, to },
-                Plan::Candidates(cursor) => Source::Candidates(cursor),
+                Plan::Candidates(cursor) => Source::Candidates { cursor, from, to },
             }
         };
         let batch = usize::try_from(left).unwrap_or(usize::MAX).clamp(1, BATCH_CANDIDATES);
@@ -149,7 +149,7 @@ impl EngineReader {
         match &self.source {
             Source::Done => Ok(None),
             Source::Scan { from, to } => self.scan(*from, *to).map(Some),
-            Source::Candidates(_) => self.fetch(),
+            Source::Candidates { .. } => self.fetch(),
         }
     }
 
@@ -200,13 +200,16 @@ impl EngineReader {
         let mut looked_at = 0;
         let mut examined_to = Position::START;
         while events.is_empty() && self.left > 0 && looked_at < MAX_EXAMINED {
-            let Source::Candidates(cursor) = &mut self.source else { break };
-            let mut positions = Vec::with_capacity(self.batch);
-            while positions.len() < self.batch {
-                match cursor.next()? {
-                    Some(position) => positions.push(position),
-                    None => break,
-                }
+            let Source::Candidates { cursor, from, to } = &mut self.source else { break };
+            let Ok(mut positions) = next_positions(cursor, self.batch) else {
+                // A damaged index run costs time, not the answer. It is built again before the next read.
+                let (from, to) = (*from, *to);
+                return self.scan(from, to).map(Some);
+            };
+            match (self.direction, positions.last()) {
+                (_, None) => {}
+                (Direction::Forwards, Some(last)) => *from = last + 1,
+                (Direction::Backwards, Some(last)) => *to = *last,
             }
             let exhausted = positions.len() < self.batch;
             looked_at += positions.len() as u64;
@@ -236,6 +239,16 @@ impl EngineReader {
         let over = events.is_empty() && matches!(self.source, Source::Done);
         Ok((!over).then_some(Page { events, examined_to }))
     }
+}
+
+fn next_positions(cursor: &mut Cursor, wanted: usize) -> Result<Vec<u64>, IndexError> {
+    let mut positions = Vec::with_capacity(wanted);
+    while positions.len() < wanted
+        && let Some(position) = cursor.next()?
+    {
+        positions.push(position);
+    }
+    Ok(positions)
 }
 
 impl EventReader for EngineReader {

@@ -2,13 +2,17 @@
 //!
 //! Nothing here is the truth, so a failure is kept to be shown, and tried again the next time.
 
+use std::ops::Range;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
-use crate::index::Index;
+use factum_core::{ReadError, RecordedEvent};
+
+use crate::index::{Index, Rebuild};
 use crate::log::Log;
 use crate::segment::Segment;
+use crate::segment::format::Record;
 use crate::segment::offsets::{Offsets, open_table, write_table};
 use crate::vfs::Vfs;
 
@@ -40,12 +44,18 @@ impl UpkeepWork {
 
     /// Does all that there is to do.
     pub(crate) fn run(&self) {
-        let done =
-            self.write_tables().map_err(|error| format!("writing an offset table: {error}")).and_then(|()| {
-                while self.index.write_frozen().map_err(|error| error.to_string())? {}
-                Ok(())
-            });
+        let done = self
+            .write_tables()
+            .map_err(|error| format!("writing an offset table: {error}"))
+            .and_then(|()| self.keep_index().map_err(|error| error.to_string()));
         *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = done.err();
+    }
+
+    fn keep_index(&self) -> Result<(), ReadError> {
+        while self.index.write_frozen()? {}
+        rebuild_damaged(&self.log, &self.index)?;
+        while self.index.merge_step()? {}
+        Ok(())
     }
 
     fn write_tables(&self) -> std::io::Result<()> {
@@ -67,6 +77,43 @@ impl UpkeepWork {
         }
         Ok(())
     }
+}
+
+/// Builds those index runs again that were found damaged. Until that is done they answer with an error, never wrongly.
+///
+/// # Errors
+/// Where the log cannot be read or a run cannot be written.
+pub(crate) fn rebuild_damaged(log: &Log, index: &Index) -> Result<(), ReadError> {
+    if !index.is_damaged() {
+        return Ok(());
+    }
+    while let Some(rebuild) = index.rebuild_damaged() {
+        rebuild_from_log(log, rebuild)?;
+    }
+    Ok(())
+}
+
+/// Gives the index the events that it lacks.
+///
+/// # Errors
+/// Where the log cannot be read or a run cannot be written.
+pub(crate) fn rebuild_from_log(log: &Log, mut rebuild: Rebuild<'_>) -> Result<(), ReadError> {
+    let Range { start: mut from, end } = rebuild.range();
+    while from < end {
+        let block = log.block_forwards(from, end)?;
+        from += block.len() as u64;
+        rebuild.insert(&events_of(&block))?;
+    }
+    Ok(rebuild.finish()?)
+}
+
+/// The events among these records.
+pub(crate) fn events_of(records: &[Record]) -> Vec<RecordedEvent> {
+    let events = records.iter().filter_map(|record| match record {
+        Record::Event(event) => Some(event.clone()),
+        Record::Removed { .. } => None,
+    });
+    events.collect()
 }
 
 /// How the writer asks for upkeep.

@@ -20,7 +20,7 @@ use crate::index::Index;
 use crate::log::Log;
 use crate::segment::Segment;
 use crate::segment::format::{FRAME_BYTES, record_bytes};
-use crate::upkeep::UpkeepQueue;
+use crate::upkeep::{UpkeepQueue, rebuild_damaged};
 use crate::vfs::Vfs;
 use group::Group;
 pub(crate) use roll::create_segment;
@@ -124,6 +124,8 @@ impl Writer {
     /// Does all of `batch`, in order, in as few syncs as it can. `reply` gets each outcome, by index, after the sync that
     /// makes it true.
     pub(crate) fn commit(&mut self, batch: Vec<Work>, mut reply: impl FnMut(usize, Outcome)) {
+        // If that fails, so do the questions below, each with its reason.
+        drop(rebuild_damaged(&self.log, &self.index));
         let mut group = Group::new(self.log.committed());
         for (index, work) in batch.into_iter().enumerate() {
             if let Some(cause) = &self.stopped {

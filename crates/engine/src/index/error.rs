@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use factum_core::{ErrorKind, ReadError};
+use factum_core::ReadError;
 
 /// Why the index could not do something. The log is not touched by it: a run can be discarded and built again.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -35,17 +35,10 @@ impl IndexError {
     }
 
     /// The file that it is about.
+    #[cfg(test)]
     pub(crate) fn path(&self) -> &Path {
         match self {
             IndexError::Io { path, .. } | IndexError::Damaged { path, .. } => path,
-        }
-    }
-
-    /// What kind of answer this is.
-    pub(crate) fn kind(&self) -> ErrorKind {
-        match self {
-            IndexError::Io { .. } => ErrorKind::Unavailable,
-            IndexError::Damaged { .. } => ErrorKind::Damaged,
         }
     }
 }

@@ -52,6 +52,11 @@ impl Layer {
         }
     }
 
+    /// Whether a read has found damage in it.
+    pub(super) fn is_damaged(&self) -> bool {
+        matches!(&self.source, Source::Run(run) if run.is_damaged())
+    }
+
     /// Bytes in memory.
     pub(super) fn bytes(&self) -> usize {
         match &self.source {
@@ -73,6 +78,7 @@ pub(crate) struct IndexSnapshot {
 
 impl IndexSnapshot {
     /// The position that all answers are below.
+    #[cfg(test)]
     pub(crate) fn upto(&self) -> u64 {
         self.upto
     }
@@ -90,7 +96,8 @@ impl IndexSnapshot {
         Ok(None)
     }
 
-    /// How many postings a key has. Exact but for what a scavenge has removed since, and for keys that share a hash.
+    /// How many postings a key has, without walking over them. Exact but for what a scavenge has removed since, and for keys that share a hash.
+    #[cfg_attr(not(test), expect(dead_code, reason = "nothing in the engine shows counters yet"))]
     pub(crate) fn count(&self, key: KeyHash) -> Result<u64, IndexError> {
         let mut count = 0;
         for layer in self.layers.iter().filter(|layer| layer.from < self.upto) {

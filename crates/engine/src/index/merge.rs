@@ -13,6 +13,8 @@ use super::run::Run;
 pub(super) const FAN_IN: usize = 8;
 /// Bytes of each run that a merge keeps in memory.
 const WINDOW_BYTES: u64 = 256 * 1024;
+/// Keys between two questions whether to go on: some milliseconds.
+const KEYS_BETWEEN: u64 = 16 * 1024;
 
 /// The runs to merge next: neighbours of one level, the lowest level first.
 pub(super) fn choose(layers: &[Layer]) -> Option<Vec<Arc<Run>>> {
@@ -38,28 +40,50 @@ pub(super) fn choose(layers: &[Layer]) -> Option<Vec<Arc<Run>>> {
     best
 }
 
-/// Writes the postings of `runs`, which are neighbours in order; `false`: `stop` said so before all was written.
+/// Writes the postings of `runs`, which are neighbours in order; `false`: `goes_on`, which is asked now and then, said so.
 pub(super) fn merge(
     runs: &[Arc<Run>],
     into: &mut RunWriter<'_>,
-    stop: impl Fn() -> bool,
+    mut goes_on: impl FnMut() -> Result<bool, IndexError>,
 ) -> Result<bool, IndexError> {
     let from = runs.first().map_or(0, |run| run.header().from);
     let mut scans = Vec::with_capacity(runs.len());
     for run in runs {
         scans.push(Scan::begin(run, from)?);
     }
+    let mut keys = 0_u64;
     while let Some(key) = scans.iter().filter_map(Scan::key).min() {
-        if stop() {
+        if keys.is_multiple_of(KEYS_BETWEEN) && !goes_on()? {
             return Ok(false);
         }
+        keys += 1;
         into.key(key)?;
         for scan in scans.iter_mut().filter(|scan| scan.key() == Some(key)) {
-            scan.copy_postings(into)?;
+            scan.each_posting(|posting| into.posting(posting))?;
             scan.advance()?;
         }
     }
     Ok(true)
+}
+
+/// Reads all of a run, as a merge would.
+pub(super) fn check(run: &Run) -> Result<(), IndexError> {
+    let mut scan = Scan::begin(run, run.header().from)?;
+    let (mut keys, mut postings) = (0, 0);
+    while let Some((_, found)) = scan.keys.get(scan.next) {
+        keys += 1;
+        postings += match found {
+            Found::Single(_) => 1,
+            Found::Many(place) => u64::from(place.count),
+        };
+        scan.each_posting(|_| Ok(()))?;
+        scan.advance()?;
+    }
+    if (keys, postings) == (run.header().keys, run.header().postings) {
+        Ok(())
+    } else {
+        Err(run.damaged(32, "it holds not as many keys or postings as its header says"))
+    }
 }
 
 /// Walks over a run, key by key.
@@ -138,11 +162,14 @@ impl<'a> Scan<'a> {
         Ok(())
     }
 
-    /// Writes the postings of the key that comes next.
-    fn copy_postings(&mut self, into: &mut RunWriter<'_>) -> Result<(), IndexError> {
+    /// Calls `each` with the postings of the key that comes next, as they are in the merged run.
+    fn each_posting(
+        &mut self,
+        mut each: impl FnMut(u32) -> Result<(), IndexError>,
+    ) -> Result<(), IndexError> {
         let place = match self.keys.get(self.next) {
             None => return Ok(()),
-            Some((_, Found::Single(posting))) => return into.posting(posting + self.shift),
+            Some((_, Found::Single(posting))) => return each(posting + self.shift),
             Some((_, Found::Many(place))) => *place,
         };
         let mut before = None;
@@ -157,7 +184,7 @@ impl<'a> Scan<'a> {
             }
             before = self.postings.last().copied();
             for posting in &self.postings {
-                into.posting(posting + self.shift)?;
+                each(posting + self.shift)?;
             }
         }
         Ok(())

@@ -5,6 +5,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::bloom::Bloom;
 use super::error::IndexError;
@@ -22,6 +23,8 @@ pub(super) struct Run {
     header: Header,
     fanout: Fanout,
     bloom: Bloom,
+    /// Set by the first read that finds damage.
+    damaged: AtomicBool,
 }
 
 /// Where each bucket is.
@@ -95,7 +98,7 @@ impl Run {
         )?;
         let bloom = Bloom::from_bytes(&bytes)
             .ok_or(damaged(header.bloom_at)("the bloom filter is not made of whole lines"))?;
-        Ok(Self { path: path.to_owned(), file, header, fanout, bloom })
+        Ok(Self { path: path.to_owned(), file, header, fanout, bloom, damaged: AtomicBool::new(false) })
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -196,7 +199,14 @@ impl Run {
         self.file.read_exact_at(bytes, at).map_err(|error| IndexError::io(&self.path, error))
     }
 
+    /// Whether a read has found damage.
+    pub(super) fn is_damaged(&self) -> bool {
+        self.damaged.load(Ordering::Relaxed)
+    }
+
+    /// Marks the run as damaged, and says where.
     pub(super) fn damaged(&self, offset: u64, what: Fault) -> IndexError {
+        self.damaged.store(true, Ordering::Relaxed);
         IndexError::Damaged { path: self.path.clone(), offset, what }
     }
 }

@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use factum_core::{
     AppendId, Category, ContentType, Direction, ErrorKind, EventId, EventType, NewEvent, Position, Query,
-    QueryItem, RecordedEvent, RecordedHeader, Revision, SchemaVersion, Selector, StreamName, Tag, Timestamp,
+    QueryItem, ReadError, RecordedEvent, RecordedHeader, Revision, SchemaVersion, Selector, StreamName, Tag,
+    Timestamp,
 };
 
 use super::key::event_keys;
@@ -358,14 +359,13 @@ fn a_merge_names_the_run_that_is_damaged_and_goes_on_once_it_is_rebuilt() {
     bytes[100] ^= 4;
     std::fs::write(&file, bytes).unwrap();
     let error = world.index.merge_step().unwrap_err();
-    assert_eq!((error.kind(), error.path()), (ErrorKind::Damaged, &*file));
-    let range = world.index.damaged_range(&error).unwrap();
-    assert_eq!(range, 90..120);
-    let mut rebuild = world.index.rebuild(range);
+    assert_eq!((ReadError::from(error.clone()).kind(), error.path()), (ErrorKind::Damaged, &*file));
+    let mut rebuild = world.index.rebuild_damaged().unwrap();
+    assert_eq!(rebuild.range(), 90..120);
     rebuild.insert(&world.events[90..120]).unwrap();
     rebuild.finish().unwrap();
     assert!(world.index.merge_step().unwrap());
-    assert_eq!(world.index.damaged_range(&error), None);
+    assert!(world.index.rebuild_damaged().is_none());
     // A rebuild that comes too late changes nothing.
     world.index.rebuild(90..120).finish().unwrap();
     assert_eq!(run_files(world.dir.path()).len(), 1);
@@ -432,20 +432,29 @@ fn answers(index: &Index, events: &[RecordedEvent]) -> Result<Vec<Option<u64>>, 
 /// Opens what `damage` made of a run and checks: the same answers, or an error that names the file and can be repaired.
 fn check_damaged(world: &World, file: &Path, bytes: &[u8], expected: &[Option<u64>], repair: bool) {
     std::fs::write(file, bytes).unwrap();
+    let mut found = Vec::new();
+    super::verify_runs(&OsVfs, world.dir.path(), |place, what| found.push((place, what)));
     let opened = open(world.dir.path(), world.sealed);
     if let Some(error) = opened.dropped.first() {
         assert_eq!(error.path(), file);
+        assert!(!found.is_empty());
         assert_eq!(opened.missing, once(0..world.sealed));
         return;
     }
     match answers(&opened.index, &world.events) {
-        Ok(answers) => assert_eq!(answers, expected, "wrong and not noticed"),
+        Ok(answers) => {
+            assert_eq!(answers, expected, "wrong and not noticed");
+            assert_eq!(found, [], "every byte that means something is read to answer these questions");
+        }
         Err(error) => {
-            assert_eq!(opened.index.damaged_range(&error), Some(0..world.sealed), "{error}");
+            assert!(!found.is_empty());
+            assert_eq!((ReadError::from(error.clone()).kind(), error.path()), (ErrorKind::Damaged, file));
             if repair {
-                let mut rebuild = opened.index.rebuild(0..world.sealed);
+                let mut rebuild = opened.index.rebuild_damaged().unwrap();
+                assert_eq!(rebuild.range(), 0..world.sealed);
                 rebuild.insert(&world.events).unwrap();
                 rebuild.finish().unwrap();
+                assert!(!opened.index.is_damaged());
                 assert_eq!(answers(&opened.index, &world.events).unwrap(), expected);
             }
         }

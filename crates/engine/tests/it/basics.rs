@@ -30,7 +30,7 @@ pub(crate) fn now<T>(future: impl Future<Output = T>) -> T {
     }
 }
 
-fn all(mut reader: Box<dyn EventReader>) -> Vec<RecordedEvent> {
+pub(crate) fn all(mut reader: Box<dyn EventReader>) -> Vec<RecordedEvent> {
     let mut events = Vec::new();
     loop {
         let mut next = reader.next_page();

@@ -5,5 +5,6 @@ mod basics;
 mod conformance;
 mod crash;
 mod fake_disk;
+mod index_damage;
 mod maintenance;
 mod model;
