@@ -32,6 +32,8 @@ struct Block {
     number: u32,
     ordinal: u32,
     postings: Vec<u32>,
+    /// Place of the posting that was found last: reading on, the next one is beside it.
+    found: usize,
 }
 
 impl List {
@@ -163,7 +165,7 @@ impl Block {
             head.postings(blocks.place.last, &mut postings)?;
             Ok(head.ordinal)
         })?;
-        (self.number, self.postings) = (number, postings);
+        (self.number, self.postings, self.found) = (number, postings, 0);
         Ok(true)
     }
 
@@ -190,8 +192,13 @@ impl Block {
             _ => blocks.locate(at, 0)?.unwrap_or(0),
         };
         while self.load(blocks, number)? {
-            let above = self.postings.partition_point(|posting| *posting < at);
-            if let Some(posting) = self.postings.get(above) {
+            let postings = self.postings.as_slice();
+            let above = match (postings.get(self.found), postings.get(self.found + 1)) {
+                (Some(here), Some(next)) if *here < at && at <= *next => self.found + 1,
+                _ => postings.partition_point(|posting| *posting < at),
+            };
+            if let Some(posting) = postings.get(above) {
+                self.found = above;
                 return Ok(Some(*posting));
             }
             number += 1;
@@ -218,8 +225,13 @@ impl Block {
         };
         let Some(number) = number else { return Ok(None) };
         self.load(blocks, number)?;
-        let below = self.postings.partition_point(|posting| *posting <= at);
-        Ok(below.checked_sub(1).map(|i| self.postings[i]))
+        let postings = self.postings.as_slice();
+        let below = match (self.found.checked_sub(1).map(|i| postings[i]), postings.get(self.found)) {
+            (Some(previous), Some(here)) if previous <= at && at < *here => self.found,
+            _ => postings.partition_point(|posting| *posting <= at),
+        };
+        self.found = below.saturating_sub(1);
+        Ok(below.checked_sub(1).map(|i| postings[i]))
     }
 
     /// How many postings are at or below `at`.
