@@ -25,6 +25,7 @@ const COMMANDS: &[&str] = &[
     "schema check",
     "schema export",
     "demo",
+    "bench",
     "import",
     "import xes",
     "import ndjson",
