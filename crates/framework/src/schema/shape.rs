@@ -88,7 +88,10 @@ impl Comparison<'_> {
             (Some(old), Some(new)) => self.compare_objects(old, new, field),
             _ if old_shape == new_shape => {}
             _ => {
-                self.report(field, format!("changed from {} to {}", describe(old_shape), describe(new_shape)))
+                self.report(
+                    field,
+                    format!("changed from {} to {}", describe(old_shape), describe(new_shape)),
+                );
             }
         }
         if opened {
@@ -255,6 +258,7 @@ mod tests {
 
     use super::*;
 
+    #[expect(clippy::needless_pass_by_value, reason = "reads better in a table of cases")]
     fn check(old: Value, new: Value, expected: &[&str]) {
         let found: Vec<_> = changes(&old, &new).iter().map(ToString::to_string).collect();
         assert_eq!(found, expected, "{old} -> {new}");
