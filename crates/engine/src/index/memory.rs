@@ -103,6 +103,18 @@ impl Memtable {
         Self { from, shards: Default::default() }
     }
 
+    /// An empty table with room for as many keys as this one has: the next segment is most often like the last.
+    pub(super) fn next(&self, from: u64) -> Self {
+        let room = |shard: &RwLock<Shard>| {
+            let keys = read(shard).slots.len();
+            RwLock::new(Shard {
+                slots: HashMap::with_capacity_and_hasher(keys, BuildHasherDefault::default()),
+                lists: Vec::new(),
+            })
+        };
+        Self { from, shards: std::array::from_fn(|number| room(&self.shards[number])) }
+    }
+
     pub(super) fn from(&self) -> u64 {
         self.from
     }
