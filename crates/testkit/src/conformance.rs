@@ -1,4 +1,4 @@
-//! Does a store keep the contract? One named test per rule, for every store: [`conformance!`](crate::conformance).
+//! Does a store keep the contract? One named test per rule, for every store: [`conformance!`](macro@crate::conformance).
 #![allow(missing_docs, reason = "a rule's name is the rule; its text is the test")]
 
 pub mod atomicity;
@@ -20,8 +20,8 @@ pub mod subscriptions;
 ///
 /// It takes the path of an async function without arguments that gives a [`Fresh`](crate::Fresh) store.
 ///
-/// ```ignore
-/// async fn memory() -> factum_testkit::Fresh { … }
+/// ```text
+/// async fn memory() -> factum_testkit::Fresh { ... }
 /// factum_testkit::conformance!(memory);
 /// ```
 #[macro_export]
