@@ -15,7 +15,7 @@ use factum_core::{EventType, NameError, NewEvent, SchemaRegistry, SchemaVersion,
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value};
 
-use crate::{Event, EventKind};
+use crate::{Codec, CodecError, Event, EventKind};
 
 /// The dialect of every document.
 const SCHEMA_DIALECT: &str = "https://json-schema.org/draft/2020-12/schema";
@@ -117,6 +117,8 @@ pub struct SchemaSet {
     schemas: Vec<EventSchema>,
     /// Historical names, each with the current one.
     aliases: Vec<(&'static str, &'static str)>,
+    /// Declarations that cannot work: the lock check says so too, for those who make no codec at start.
+    unsound: Vec<CodecError>,
 }
 
 impl SchemaSet {
@@ -128,6 +130,7 @@ impl SchemaSet {
     /// And those of another enum.
     #[must_use]
     pub fn and<E: Event>(mut self) -> Self {
+        self.unsound.extend(Codec::<E>::new().err());
         for kind in E::kinds() {
             self.schemas.push(EventSchema::of(E::name(), kind));
             self.aliases.extend(kind.aliases.iter().map(|alias| (*alias, kind.event_type)));
@@ -157,7 +160,7 @@ impl SchemaSet {
             })
             .collect();
         schemas.sort_by(|a, b| (&a.event_type, a.version).cmp(&(&b.event_type, b.version)));
-        Self { schemas, aliases: Vec::new() }
+        Self { schemas, ..Self::default() }
     }
 
     /// And the earlier versions that a lock file has of the same types.
@@ -228,7 +231,8 @@ impl SchemaSet {
         Ok(missing)
     }
 
-    /// Checks that the lock file has every declared version, and that no published shape has changed.
+    /// Checks that the lock file has every declared version, that no published shape has changed, and all that
+    /// [`Codec::new`] checks.
     ///
     /// # Errors
     /// `LockError::Malformed` where the text is not a lock file; `LockError::OutOfDate` with everything that differs,
@@ -260,7 +264,8 @@ impl SchemaSet {
     }
 
     fn lock_faults(&self, lock: &str) -> Result<Vec<LockFault>, LockError> {
-        Ok(lock::faults(&self.schemas, &self.aliases, &lock::parse(lock)?))
+        let unsound = self.unsound.iter().cloned().map(LockFault::Unsound);
+        Ok(unsound.chain(lock::faults(&self.schemas, &self.aliases, &lock::parse(lock)?)).collect())
     }
 }
 

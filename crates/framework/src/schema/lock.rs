@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use super::EventSchema;
 use super::shape::{self, ShapeChange};
+use crate::CodecError;
 
 /// Published schemas by type and version.
 pub(super) type Locked = BTreeMap<(String, u32), Value>;
@@ -45,6 +46,8 @@ impl LockError {
 /// One difference between declarations and lock file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LockFault {
+    /// The declaration cannot work.
+    Unsound(CodecError),
     /// A declared version is not locked yet: to be added.
     New {
         /// The type.
@@ -80,6 +83,7 @@ pub enum LockFault {
 impl fmt::Display for LockFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            LockFault::Unsound(error) => error.fmt(f),
             LockFault::New { event_type, version } => write!(
                 f,
                 "{event_type} version {version} is new and to be added: run the test again with FACTUM_UPDATE_SCHEMAS=1, \

@@ -297,3 +297,20 @@ fn a_lock_file_that_is_none_says_so() {
         "{text}"
     );
 }
+
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+struct Loose {
+    a: u8,
+}
+
+#[derive(Event)]
+enum LooseEvent {
+    Happened { part: Loose },
+}
+
+#[test]
+fn the_lock_check_finds_declarations_that_cannot_work() {
+    let schemas = SchemaSet::of::<LooseEvent>();
+    let refused = schemas.update_lock("").unwrap_err().to_string();
+    assert!(refused.contains("- 'Happened': the type Loose ignores unknown fields"), "{refused}");
+}
