@@ -1,7 +1,7 @@
 //! Walking everything that a store holds, and naming the place of any damage.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use factum_core::{Position, StoreId, Timestamp};
 use sha2::{Digest, Sha256};
@@ -137,13 +137,13 @@ impl<'a> Walker<'a> {
             Tail::SafeTo(position) => self.safe_to = position,
             Tail::Missing => {}
             Tail::Damaged => {
-                self.damage(&tail_path(dir), 0, "the note of how far the log is safe is damaged", true)
+                self.damage(&tail_path(dir), 0, "the note of how far the log is safe is damaged", true);
             }
         }
         Ok(())
     }
 
-    fn segment(&mut self, path: &PathBuf, identity: &Identity, is_last: bool) {
+    fn segment(&mut self, path: &Path, identity: &Identity, is_last: bool) {
         self.report.segments += 1;
         let opened = Segment::file(self.vfs, path).and_then(|file| {
             let header = Segment::read_header(path, &*file, identity.id)?;
