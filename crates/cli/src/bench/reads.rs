@@ -219,8 +219,8 @@ fn points(engine: &Engine, streams: u64, report: &mut Report) -> BenchResult<()>
     const READS: u64 = 5_000;
     let by_tag = |n: u64| -> BenchResult<Selector> { Ok(Selector::tag(tag(n)?)) };
     let by_stream = |n: u64| -> BenchResult<Selector> { Ok(Selector::Stream(stream(n)?)) };
-    let kinds: [(&str, &dyn Fn(u64) -> BenchResult<Selector>); 2] =
-        [("tag", &by_tag), ("stream", &by_stream)];
+    type Kind<'a> = (&'a str, &'a dyn Fn(u64) -> BenchResult<Selector>);
+    let kinds: [Kind<'_>; 2] = [("tag", &by_tag), ("stream", &by_stream)];
     for (what, selector) in kinds {
         let mut times = Vec::with_capacity(READS as usize);
         // The first round only warms the pages that the second one reads.

@@ -104,6 +104,12 @@ fn a_sync_that_fails() {
 
 #[test]
 fn index_runs_that_are_merged() {
+    let disk = FakeDisk::new();
+    drop(run_until_merged(&disk));
+    let removed = (0..disk.points()).map(|point| disk.point(point));
+    let removed =
+        removed.filter(|effect| effect.starts_with("remove /store/index") && effect.ends_with(".run"));
+    assert!(removed.count() >= 8, "a merge of eight runs");
     matrix(run_until_merged, |_| Fault::Crash(Survival::Lost));
     matrix(run_until_merged, |_| Fault::Crash(Survival::Kept));
     matrix(run_until_merged, |point| Fault::Crash(Survival::Random(point as u64)));

@@ -145,11 +145,11 @@ impl History {
     }
 }
 
-/// A script that seals so many segments that their index runs are merged, twice over.
+/// A script that seals so many segments that their index runs are merged.
 pub(super) fn run_until_merged(disk: &FakeDisk) -> (History, Option<Engine>) {
     let mut history = History::default();
     let Ok(engine) = open(disk) else { return (history, None) };
-    for number in 0..18 {
+    for number in 0..10 {
         // Each asks for more room than the one before left, so that each seals a segment.
         history.append(&engine, &[["account-1", "account-2", "account-3"][number % 3]], 1);
     }
