@@ -44,6 +44,8 @@ pub(crate) struct BenchArgs {
     child_open: Option<PathBuf>,
     #[arg(long, hide = true)]
     child_append: Option<PathBuf>,
+    #[arg(long, hide = true, default_value_t = 1)]
+    writers: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -62,7 +64,7 @@ type BenchResult<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 pub(crate) fn run(args: &BenchArgs, context: &Context) -> Result<(), Failure> {
     let done = match (&args.child_open, &args.child_append) {
         (Some(dir), _) => opening::child_open(dir),
-        (_, Some(dir)) => opening::child_append(dir),
+        (_, Some(dir)) => opening::child_append(dir, args.writers),
         _ => measure(args, context),
     };
     done.map_err(|error| {

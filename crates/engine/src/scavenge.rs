@@ -114,7 +114,8 @@ fn removable_streams(shared: &Shared) -> Result<HashMap<String, Removable>, Read
         while let Some(page) = reader.page()? {
             for event in page.events {
                 let stream = event.stream().strip_prefix("$$").unwrap_or(event.stream()).to_owned();
-                if removable.contains_key(&stream) {
+                // The registered schemas are enforced for ever, whatever anybody writes into their metadata.
+                if removable.contains_key(&stream) || stream == SCHEMAS_STREAM {
                     continue;
                 }
                 let Ok(name) = StreamName::new(stream.as_str()) else { continue };

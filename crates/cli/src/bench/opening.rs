@@ -1,27 +1,28 @@
 //! Opening a large store after its process was killed.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use factum_core::{Append, ExpectedRevision};
+use factum_core::{Append, ExpectedRevision, StreamName};
 use factum_engine::{Engine, Options};
 use serde_json::{Value, json};
 
-use super::account::{event, stream};
+use super::account::event;
 use super::{BenchResult, Report, Row};
 
 /// Events that the process has appended when it is killed.
-const BEFORE_KILL: u64 = 2_000;
+const BEFORE_KILL: usize = 2_000;
 
 pub(super) fn run(large: &Path, report: &mut Report) -> BenchResult<()> {
     let program = std::env::current_exe()?;
     let mut writer =
         Command::new(&program).args(["bench", "--child-append"]).arg(large).stdout(Stdio::piped()).spawn()?;
     let said = writer.stdout.take().ok_or("the child's output is not to be had")?;
-    let mut line = String::new();
-    BufReader::new(said).read_line(&mut line)?;
+    for line in BufReader::new(said).lines().take(BEFORE_KILL) {
+        line?;
+    }
     // SIGKILL, in the middle of appending.
     writer.kill()?;
     writer.wait()?;
@@ -48,14 +49,27 @@ pub(super) fn run(large: &Path, report: &mut Report) -> BenchResult<()> {
     })
 }
 
-/// Appends until it is killed, and says when it is well under way.
-pub(super) fn child_append(dir: &Path) -> BenchResult<()> {
+/// Appends with so many writers until it is killed. Each says `stream revision` of an event once it is acknowledged.
+pub(super) fn child_append(dir: &Path, writers: u64) -> BenchResult<()> {
     let engine = Engine::open(dir, Options::default())?;
+    std::thread::scope(|scope| {
+        let engine = &engine;
+        let threads: Vec<_> =
+            (0..writers).map(|writer| scope.spawn(move || append_for_ever(engine, writer))).collect();
+        threads
+            .into_iter()
+            .try_for_each(|thread| thread.join().unwrap_or_else(|_| Err("a writer panicked".into())))
+    })
+}
+
+fn append_for_ever(engine: &Engine, writer: u64) -> BenchResult<()> {
+    let name = StreamName::new(format!("writer-{writer}"))?;
     for n in 0.. {
-        engine.append_blocking(Append::to(stream(n % 100)?, ExpectedRevision::Any, vec![event(n)?]))?;
-        if n == BEFORE_KILL {
-            println!("under way");
-        }
+        let appended =
+            engine.append_blocking(Append::to(name.clone(), ExpectedRevision::Any, vec![event(n)?]))?;
+        let last = appended.streams.first().and_then(|stream| stream.last).unwrap_or_default();
+        // One write: a line is never cut in two by the line of another writer.
+        writeln!(std::io::stdout().lock(), "{name} {last}")?;
     }
     Ok(())
 }

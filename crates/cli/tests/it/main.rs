@@ -8,6 +8,7 @@ mod export_import;
 mod factum;
 mod help;
 mod import_xes;
+mod kill;
 mod ndjson;
 mod read;
 mod refusals;
