@@ -10,8 +10,8 @@ use std::path::Path;
 use std::sync::{Arc, RwLock};
 
 use factum_core::{
-    EventType, METADATA_TYPE, Position, Read, ReadError, RecordedEvent, Revision, STREAM_DELETED_TYPE,
-    Selector, StreamFacts, StreamName, StreamState, VisibleRange,
+    EventType, METADATA_TYPE, Position, Read, ReadError, RecordedEvent, Revision, SCHEMAS_STREAM,
+    STREAM_DELETED_TYPE, Selector, StreamFacts, StreamName, StreamState, VisibleRange,
 };
 
 use crate::engine::{Engine, Shared};
