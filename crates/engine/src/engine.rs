@@ -24,10 +24,11 @@ use crate::log::Log;
 use crate::open::{Opened, open};
 use crate::options::{OpenError, Options, Upkeep};
 use crate::reader::{EngineReader, Snapshot};
+use crate::spare::Spare;
 use crate::upkeep::{self, UpkeepQueue, UpkeepWork, rebuild_damaged};
 use crate::vfs::Vfs;
 use crate::waiting::block_on;
-use crate::writer::{Outcome, Proposal, Work, Writer};
+use crate::writer::{Outcome, Proposal, RememberedHeads, Work, Writer};
 
 /// Most appends that wait in the queue; beyond it `append` waits with them outside.
 const MAX_QUEUED: usize = 64 * 1024;
@@ -95,8 +96,9 @@ impl Engine {
         let Opened { identity, log, index, open, last_recorded, schemas, lock, recovered } =
             open(&dir, &options)?;
         let Options { segment_bytes, upkeep: kind, clock, vfs, create: _ } = options;
+        let spare = Arc::new(Spare::new(&dir.join("log"), segment_bytes));
         let (log_handle, index_handle) = (Arc::clone(&log), Arc::clone(&index));
-        let work = Arc::new(UpkeepWork::new(Arc::clone(&vfs), log_handle, index_handle));
+        let work = Arc::new(UpkeepWork::new(Arc::clone(&vfs), log_handle, index_handle, Arc::clone(&spare)));
         let failed = |source| OpenError::Io { action: "starting a thread for", path: dir.clone(), source };
         let mut threads = Vec::new();
         let queue = match kind {
@@ -122,6 +124,9 @@ impl Engine {
             last_recorded,
             shared_schemas: Arc::clone(&shared_schemas),
             schemas,
+            buffer: Vec::new(),
+            spare: Some(spare).filter(|_| kind == Upkeep::Thread),
+            heads: RememberedHeads::default(),
             stopped: None,
         };
         let shared = Arc::new(Shared {
@@ -323,6 +328,7 @@ impl Handle {
             drop(write_tail(&*shared.vfs, &shared.dir, shared.log.committed()));
         }
         shared.index.stop();
+        shared.upkeep.stop();
         for thread in locked(&self.threads).drain(..) {
             drop(thread.join());
         }

@@ -16,6 +16,7 @@ mod options;
 mod reader;
 mod scavenge;
 mod segment;
+mod spare;
 mod upkeep;
 mod verify;
 mod vfs;

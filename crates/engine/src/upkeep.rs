@@ -3,6 +3,7 @@
 //! Nothing here is the truth, so a failure is kept to be shown, and tried again the next time.
 
 use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -14,6 +15,7 @@ use crate::log::Log;
 use crate::segment::Segment;
 use crate::segment::format::Record;
 use crate::segment::offsets::{Offsets, open_table, write_table};
+use crate::spare::Spare;
 use crate::vfs::Vfs;
 
 /// What upkeep works on.
@@ -23,13 +25,23 @@ pub(crate) struct UpkeepWork {
     pub(crate) index: Arc<Index>,
     /// Held while segments are replaced, here and by a scavenge, so that neither undoes the other's work.
     pub(crate) replacing: Mutex<()>,
+    /// Zeros for the next segment.
+    pub(crate) spare: Arc<Spare>,
+    /// Set when the store closes, so that nobody waits for what is of no use any more.
+    stopping: AtomicBool,
     /// The newest failure, for people.
     failure: Mutex<Option<String>>,
 }
 
 impl UpkeepWork {
-    pub(crate) fn new(vfs: Arc<dyn Vfs>, log: Arc<Log>, index: Arc<Index>) -> Self {
-        Self { vfs, log, index, replacing: Mutex::new(()), failure: Mutex::new(None) }
+    pub(crate) fn new(vfs: Arc<dyn Vfs>, log: Arc<Log>, index: Arc<Index>, spare: Arc<Spare>) -> Self {
+        let (replacing, failure) = (Mutex::new(()), Mutex::new(None));
+        Self { vfs, log, index, replacing, spare, stopping: AtomicBool::new(false), failure }
+    }
+
+    /// Ends what can be left undone.
+    pub(crate) fn stop(&self) {
+        self.stopping.store(true, Ordering::Release);
     }
 
     /// Takes the right to replace segments.
@@ -44,9 +56,12 @@ impl UpkeepWork {
 
     /// Does all that there is to do.
     pub(crate) fn run(&self) {
+        let stopping = || self.stopping.load(Ordering::Acquire);
         let done = self
-            .write_tables()
-            .map_err(|error| format!("writing an offset table: {error}"))
+            .spare
+            .make(&*self.vfs, stopping)
+            .map_err(|error| format!("making zeros for the next segment: {error}"))
+            .and_then(|()| self.write_tables().map_err(|error| format!("writing an offset table: {error}")))
             .and_then(|()| self.keep_index().map_err(|error| error.to_string()));
         *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = done.err();
     }

@@ -1,16 +1,18 @@
 //! The writer: the one owner of the log's end. It admits, numbers, writes, syncs and publishes. It has no thread.
 
 mod group;
+mod heads;
 mod roll;
 mod view;
 
+use std::cell::RefCell;
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use factum_core::{
     Admission, Admitted, Append, AppendError, Appended, BodyLayout, Checkpoint, Clock, Delete, DeleteMode,
-    Position, SchemaRegistry, StreamAppended, Timestamp, admit, admit_delete, encode_body_into,
+    Position, SchemaRegistry, StreamAppended, SystemEvent, Timestamp, admit, admit_delete, encode_body_into,
 };
 
 use bytes::{Bytes, BytesMut};
@@ -20,9 +22,11 @@ use crate::index::Index;
 use crate::log::Log;
 use crate::segment::Segment;
 use crate::segment::format::{FRAME_BYTES, record_bytes};
+use crate::spare::Spare;
 use crate::upkeep::{UpkeepQueue, rebuild_damaged};
 use crate::vfs::Vfs;
 use group::Group;
+use heads::Heads;
 pub(crate) use roll::create_segment;
 use view::View;
 
@@ -100,6 +104,10 @@ pub(crate) struct OpenSegment {
     pub(crate) recorded: Option<(Timestamp, Timestamp)>,
 }
 
+/// What the writer remembers of streams; empty at first.
+#[derive(Default)]
+pub(crate) struct RememberedHeads(RefCell<Heads>);
+
 /// The one owner of the log's end.
 pub(crate) struct Writer {
     pub(crate) vfs: Arc<dyn Vfs>,
@@ -116,6 +124,12 @@ pub(crate) struct Writer {
     pub(crate) schemas: SchemaRegistry,
     /// The same, for those who prepare appends; it may lag behind.
     pub(crate) shared_schemas: Arc<RwLock<SchemaRegistry>>,
+    /// The bytes of the last group, to be filled again.
+    pub(crate) buffer: Vec<u8>,
+    /// Where the next segment's zeros come from, if somebody makes them.
+    pub(crate) spare: Option<Arc<Spare>>,
+    /// What the writer remembers of streams.
+    pub(crate) heads: RememberedHeads,
     /// The first failure of a write or a sync. After it nothing is written.
     pub(crate) stopped: Option<Arc<io::Error>>,
 }
@@ -126,7 +140,7 @@ impl Writer {
     pub(crate) fn commit(&mut self, batch: Vec<Work>, mut reply: impl FnMut(usize, Outcome)) {
         // If that fails, so do the questions below, each with its reason.
         drop(rebuild_damaged(&self.log, &self.index));
-        let mut group = Group::new(self.log.committed());
+        let mut group = Group::new(self.log.committed(), std::mem::take(&mut self.buffer));
         for (index, work) in batch.into_iter().enumerate() {
             if let Some(cause) = &self.stopped {
                 reply(index, Err(AppendError::Stopped { cause: Arc::clone(cause) }));
@@ -145,12 +159,13 @@ impl Writer {
             group.outcomes.push((index, outcome));
         }
         self.flush(&mut group, &mut reply);
+        self.buffer = group.take_buffer();
     }
 
     fn admit(&mut self, group: &mut Group, work: &Work) -> Outcome {
         // Every decision sees what is before it in the same group.
         group.index_pending(&self.index);
-        let view = View { log: &self.log, index: &self.index, group };
+        let view = View { log: &self.log, index: &self.index, group, heads: &self.heads.0 };
         match work {
             Work::Append(proposal) => match admit(&view, &proposal.append)? {
                 Admission::Write(admitted) => {
@@ -168,9 +183,10 @@ impl Writer {
             Work::Delete(delete) => {
                 let event = admit_delete(&view, delete)?;
                 let revision = event.revision;
-                let frame = group.start(self.now(), None);
+                let frame = group.start(self.now(group), None);
                 group.push_new(frame, &event);
                 group.finish(frame);
+                self.heads.0.borrow_mut().wrote(&event.stream, revision);
                 let position = Position(group.next().0 - 1);
                 let stream = event.stream;
                 debug_assert!(delete.mode == DeleteMode::Soft || stream == delete.stream);
@@ -204,19 +220,25 @@ impl Writer {
             let token = self.token(group.next());
             return Appended { first: None, last: None, streams, deduplicated: false, token };
         }
-        let frame = group.start(self.now(), proposal.append.append_id);
-        before.iter().for_each(|event| group.push_new(frame, event));
+        let frame = group.start(self.now(group), proposal.append.append_id);
+        let mut heads = self.heads.0.borrow_mut();
+        let push_own = |group: &mut Group, heads: &mut Heads, event: &SystemEvent| {
+            group.push_new(frame, event);
+            heads.wrote(&event.stream, event.revision);
+        };
+        before.iter().for_each(|event| push_own(group, &mut heads, event));
         let first = group.next();
         let mut bodies = proposal.bodies.iter();
         for (write, first_revision) in proposal.append.writes.iter().zip(first_revisions) {
             let mut revision = first_revision;
             for (event, (body, layout)) in write.events.iter().zip(&mut bodies) {
                 group.push(frame, revision, event, body.clone(), *layout);
+                heads.wrote(&write.stream, revision);
                 revision = revision.next();
             }
         }
         let last = Position(group.next().0 - 1);
-        after.iter().for_each(|event| group.push_new(frame, event));
+        after.iter().for_each(|event| push_own(group, &mut heads, event));
         group.finish(frame);
         Appended {
             first: Some(first),
@@ -227,8 +249,9 @@ impl Writer {
         }
     }
 
-    fn now(&self) -> Timestamp {
-        self.clock.now().max(self.last_recorded)
+    /// Never earlier than what is recorded before it, in the log or in the group, whatever the machine's clock does.
+    fn now(&self, group: &Group) -> Timestamp {
+        self.clock.now().max(self.last_recorded).max(group.recorded().1)
     }
 
     fn token(&self, next: Position) -> Checkpoint {
@@ -255,7 +278,7 @@ impl Writer {
                     .map_or(outcome, |cause| Err(AppendError::Stopped { cause: Arc::clone(cause) })),
             );
         }
-        *group = Group::new(self.log.committed());
+        *group = Group::new(self.log.committed(), group.take_buffer());
     }
 
     fn write(&mut self, group: &mut Group) -> io::Result<()> {
@@ -284,6 +307,10 @@ impl Writer {
         self.open.tail += group.bytes();
         self.open.recorded = Some((self.open.recorded.map_or(first, |(first, _)| first), last));
         self.last_recorded = self.last_recorded.max(last);
+        let half_full = self.open.tail > self.open.limit / 2;
+        if half_full && self.spare.as_ref().is_some_and(|spare| spare.want()) {
+            self.upkeep.request();
+        }
         let mut shared = self.shared_schemas.write().unwrap_or_else(PoisonError::into_inner);
         if shared.generation() != self.schemas.generation() {
             *shared = self.schemas.clone();

@@ -10,6 +10,9 @@ use super::Outcome;
 use crate::index::Index;
 use crate::segment::format::{FRAME_BYTES, FrameHeader, SegmentHeader, encode_record};
 
+/// Most bytes of buffer that are kept from one group to the next.
+const MAX_KEPT_BYTES: usize = 4 * 1024 * 1024;
+
 pub(super) struct Group {
     first: Position,
     events: Vec<RecordedEvent>,
@@ -36,16 +39,25 @@ struct Frame {
 pub(super) struct FrameHandle(usize);
 
 impl Group {
-    pub(super) fn new(first: Position) -> Self {
+    /// An empty group. `buffer` is one that an earlier group has left, or a new one.
+    pub(super) fn new(first: Position, buffer: Vec<u8>) -> Self {
         Self {
             first,
             events: Vec::new(),
             indexed: 0,
-            buffer: Vec::new(),
+            buffer,
             records: Vec::new(),
             frames: Vec::new(),
             outcomes: Vec::new(),
         }
+    }
+
+    /// The buffer, empty, for the next group; a very large one is given back to the system.
+    pub(super) fn take_buffer(&mut self) -> Vec<u8> {
+        let mut buffer = std::mem::take(&mut self.buffer);
+        buffer.clear();
+        buffer.shrink_to(MAX_KEPT_BYTES);
+        buffer
     }
 
     pub(super) fn is_empty(&self) -> bool {

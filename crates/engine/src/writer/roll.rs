@@ -68,12 +68,23 @@ impl Writer {
             return Ok(());
         }
         let log_dir = self.dir.join("log");
-        let beside = log_dir.join("next.tmp");
         let header = SegmentHeader { generation: 0, base, store: self.identity.id };
         let limit = self.segment_bytes.max(HEADER_BYTES as u64 + bytes + FRAME_BYTES as u64);
-        let zeroed =
-            limit.min(ZERO_AHEAD_BYTES).max(HEADER_BYTES as u64 + bytes + FRAME_BYTES as u64).min(limit);
-        let made = write_segment(&*self.vfs, &beside, &header, zeroed);
+        let (beside, zeroed, made) = match self.spare.as_ref().and_then(|spare| spare.take(limit)) {
+            Some((path, bytes)) => {
+                let made = write_header(&*self.vfs, &path, &header);
+                (path, bytes, made)
+            }
+            None => {
+                let path = log_dir.join("next.tmp");
+                let zeroed = limit
+                    .min(ZERO_AHEAD_BYTES)
+                    .max(HEADER_BYTES as u64 + bytes + FRAME_BYTES as u64)
+                    .min(limit);
+                let made = write_segment(&*self.vfs, &path, &header, zeroed);
+                (path, zeroed, made)
+            }
+        };
         if let Err(error) = made {
             // Give back what was taken, so that small appends may still fit in the open segment.
             let removed = self.vfs.remove(&beside);
@@ -151,6 +162,13 @@ fn write_segment(vfs: &dyn Vfs, path: &Path, header: &SegmentHeader, zeroed: u64
     let file = vfs.open(path, OpenMode::CreateNew)?;
     file.write_all_at(&header.encode(), 0)?;
     write_zeros(&*file, HEADER_BYTES as u64, zeroed)?;
+    file.sync_data()
+}
+
+/// Makes a segment of a file of zeros.
+fn write_header(vfs: &dyn Vfs, path: &Path, header: &SegmentHeader) -> io::Result<()> {
+    let file = vfs.open(path, OpenMode::Write)?;
+    file.write_all_at(&header.encode(), 0)?;
     file.sync_data()
 }
 

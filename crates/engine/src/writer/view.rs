@@ -1,11 +1,14 @@
 //! What the admission rules see: the committed log and the group before them.
 
+use std::cell::RefCell;
+
 use factum_core::{
     AppendId, Direction, EventId, EventType, LogView, Position, Query, ReadError, RecordedEvent, Revision,
     Selector, StreamFacts, StreamName, Written,
 };
 
 use super::group::Group;
+use super::heads::Heads;
 use crate::index::{Index, KeyHash, Plan};
 use crate::log::Log;
 use crate::reader::facts_of;
@@ -14,6 +17,7 @@ pub(super) struct View<'a> {
     pub(super) log: &'a Log,
     pub(super) index: &'a Index,
     pub(super) group: &'a Group,
+    pub(super) heads: &'a RefCell<Heads>,
 }
 
 impl View<'_> {
@@ -72,7 +76,12 @@ impl View<'_> {
 
 impl LogView for View<'_> {
     fn facts(&self, stream: &StreamName) -> Result<StreamFacts, ReadError> {
-        facts_of(stream, |name| self.last_of(name))
+        if let Some(facts) = self.heads.borrow().get(stream) {
+            return Ok(facts.clone());
+        }
+        let facts = facts_of(stream, |name| self.last_of(name))?;
+        self.heads.borrow_mut().learn(stream, &facts);
+        Ok(facts)
     }
 
     fn last_match(&self, query: &Query, after: Option<Position>) -> Result<Option<Position>, ReadError> {
@@ -126,6 +135,10 @@ impl LogView for View<'_> {
         stream: &StreamName,
         id: EventId,
     ) -> Result<Option<(Revision, Position)>, ReadError> {
+        let end = self.group.next().0;
+        if self.index.snapshot(end).last(KeyHash::event_id(id), end)?.is_none() {
+            return Ok(None);
+        }
         let mut found = None;
         self.matching(&Selector::Event(id), 0, |event| {
             if event.stream() == stream.as_str() {
