@@ -5,6 +5,7 @@ mod basics;
 mod conformance;
 mod crash;
 mod fake_disk;
+mod fixture;
 mod index_damage;
 mod maintenance;
 mod model;
