@@ -63,10 +63,6 @@ pub(crate) struct Shared {
     lock: Mutex<Option<Box<dyn Any + Send + Sync>>>,
 }
 
-/// Times that the writer yields to see whether one more append comes, before it starts a group smaller than the last one. A
-/// yield takes about a microsecond where nothing else wants the core.
-const GATHER_IDLE_YIELDS: u32 = 16;
-
 struct Pending {
     work: Work,
     reply: oneshot::Sender<Outcome>,
@@ -276,7 +272,6 @@ impl Shared {
     }
 
     fn lead_until_closed(&self) {
-        let mut last_group = 0;
         loop {
             let mut queue = locked(&self.queue);
             while queue.is_empty() {
@@ -286,24 +281,7 @@ impl Shared {
                 queue = self.wake.wait(queue).unwrap_or_else(PoisonError::into_inner);
             }
             drop(queue);
-            self.gather(last_group);
-            last_group = locked(&self.queue).len();
             self.commit_queued(&mut locked(&self.writer));
-        }
-    }
-
-    /// Lets those who were answered together come back together: a group that starts with the first of them leaves the others
-    /// a whole sync behind. Ends as soon as nobody comes any more; a lone client is never kept waiting.
-    fn gather(&self, last_group: usize) {
-        let (mut seen, mut idle) = (0, 0);
-        while idle < GATHER_IDLE_YIELDS {
-            let waiting = locked(&self.queue).len();
-            if waiting >= last_group {
-                return;
-            }
-            idle = if waiting > seen { 0 } else { idle + 1 };
-            seen = waiting;
-            std::thread::yield_now();
         }
     }
 }

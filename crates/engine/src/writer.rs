@@ -12,7 +12,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use factum_core::{
     Admission, Admitted, Append, AppendError, Appended, BodyLayout, Checkpoint, Clock, Delete, DeleteMode,
-    Position, SchemaRegistry, StreamAppended, SystemEvent, Timestamp, admit, admit_delete, encode_body_into,
+    Position, Revision, SchemaRegistry, StreamAppended, SystemEvent, Timestamp, admit, admit_delete,
+    encode_body_into,
 };
 
 use bytes::{Bytes, BytesMut};
@@ -220,6 +221,7 @@ impl Writer {
             let token = self.token(group.next());
             return Appended { first: None, last: None, streams, deduplicated: false, token };
         }
+        group.reserve(proposal.bodies.len(), proposal.bytes as usize);
         let frame = group.start(self.now(group), proposal.append.append_id);
         let mut heads = self.heads.0.borrow_mut();
         let push_own = |group: &mut Group, heads: &mut Heads, event: &SystemEvent| {
@@ -233,8 +235,10 @@ impl Writer {
             let mut revision = first_revision;
             for (event, (body, layout)) in write.events.iter().zip(&mut bodies) {
                 group.push(frame, revision, event, body.clone(), *layout);
-                heads.wrote(&write.stream, revision);
                 revision = revision.next();
+            }
+            if revision > first_revision {
+                heads.wrote(&write.stream, Revision(revision.0 - 1));
             }
         }
         let last = Position(group.next().0 - 1);

@@ -82,6 +82,13 @@ impl Group {
         position.checked_sub(self.first.0).and_then(|at| self.events.get(at as usize))
     }
 
+    /// Makes room for so many events with so many bytes of records.
+    pub(super) fn reserve(&mut self, events: usize, bytes: usize) {
+        self.events.reserve(events);
+        self.records.reserve(events);
+        self.buffer.reserve(bytes);
+    }
+
     /// Starts the frame of one append.
     pub(super) fn start(&mut self, recorded_at: Timestamp, append_id: Option<AppendId>) -> FrameHandle {
         let start = self.buffer.len();
