@@ -82,9 +82,9 @@ impl RecordedEvent {
             return Err(MalformedBody("its parts are longer than the whole"));
         }
         let event = Self::at(header, body, layout);
-        if std::str::from_utf8(&event.body[..event.type_at as usize]).is_err()
-            || std::str::from_utf8(&event.body[event.type_at as usize..event.tags_at as usize]).is_err()
-        {
+        // Both names in one look; each is whole if the border between them is that of a character.
+        let names = std::str::from_utf8(&event.body[..event.tags_at as usize]);
+        if !names.is_ok_and(|names| names.is_char_boundary(event.type_at as usize)) {
             return Err(MalformedBody("the stream name or the event type is not UTF-8"));
         }
         let mut rest = &event.body[event.tags_at as usize..event.metadata_at as usize];

@@ -155,6 +155,7 @@ impl EngineReader {
 
     /// Keeps the events that the read is about.
     fn keep(&mut self, records: impl Iterator<Item = Record>, events: &mut Vec<RecordedEvent>) {
+        events.reserve(records.size_hint().0.min(usize::try_from(self.left).unwrap_or(usize::MAX)));
         for record in records {
             if self.left == 0 {
                 break;
