@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use factum_core::{
     Append, Delete, DeleteMode, EventId, EventStore, EventStoreExt, EventType, ExpectedRevision, NewEvent,
@@ -245,4 +246,39 @@ fn names_and_events_over_their_limits_leave_nothing() {
         engine.append_blocking(Append::to(stream("s"), ExpectedRevision::Any, vec![event])).unwrap();
     }
     assert_eq!(read(&engine, Read::stream(stream("s"))).len(), 2);
+}
+
+#[test]
+fn a_scavenge_may_run_while_appends_and_reads_go_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = Engine::open(dir.path(), options()).unwrap();
+    let keep_two = StreamMetadata { max_count: Some(2), ..StreamMetadata::default() };
+    now(engine.set_stream_metadata(stream("account-0"), &keep_two)).unwrap();
+    fill(&engine, 2, 200);
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            fill(&engine, 2, 200);
+            done.store(true, Ordering::Release);
+        });
+        let reader = scope.spawn(|| {
+            while !done.load(Ordering::Acquire) {
+                let kept = read(&engine, Read::stream(stream("account-1")));
+                let dense =
+                    kept.iter().enumerate().all(|(at, event)| event.revision() == Revision(at as u64));
+                assert!(dense && kept.len() >= 100, "{} events", kept.len());
+            }
+        });
+        let mut removed = 0;
+        while !writer.is_finished() {
+            removed += engine.scavenge(ScavengeMode::Reclaim, |_, _| {}).unwrap().events;
+        }
+        assert!(removed > 0, "nothing was removed while appends went on");
+        writer.join().unwrap();
+        reader.join().unwrap();
+    });
+    assert_eq!(read(&engine, Read::stream(stream("account-0"))).len(), 2);
+    assert_eq!(read(&engine, Read::stream(stream("account-1"))).len(), 200);
+    engine.close();
+    assert_eq!(check(dir.path()).damage, []);
 }
