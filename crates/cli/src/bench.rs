@@ -91,7 +91,7 @@ fn measure(args: &BenchArgs, context: &Context) -> BenchResult<()> {
         let streams = args.streams.unwrap_or(args.events / 10).clamp(1, args.events);
         let large = args.keep.clone().unwrap_or_else(|| scratch.path().join("large"));
         context.say(&format!("filling a store with {} events in {streams} streams ...", args.events));
-        reads::run(&large, scratch.path(), (args.events, streams), &mut report)?;
+        reads::run(&large, (args.events, streams), &mut report)?;
         context.say("killing and opening ...");
         opening::run(&large, &mut report)?;
     }

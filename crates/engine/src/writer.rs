@@ -309,6 +309,8 @@ impl Writer {
         }
         let (first, last) = group.recorded();
         self.open.tail += group.bytes();
+        // The store's own events may be larger than the room kept for them: zeros must never be written behind the tail.
+        self.open.zeroed = self.open.zeroed.max(self.open.tail);
         self.open.recorded = Some((self.open.recorded.map_or(first, |(first, _)| first), last));
         self.last_recorded = self.last_recorded.max(last);
         let half_full = self.open.tail > self.open.limit / 2;

@@ -22,19 +22,13 @@ const AGGREGATE_EVENTS: u64 = 10_000;
 /// Name of the aggregate that is loaded.
 const AGGREGATE: u64 = u64::MAX;
 
-pub(super) fn run(
-    large: &Path,
-    scratch: &Path,
-    (events, streams): (u64, u64),
-    report: &mut Report,
-) -> BenchResult<()> {
+pub(super) fn run(large: &Path, (events, streams): (u64, u64), report: &mut Report) -> BenchResult<()> {
     let engine = Engine::open(large, Options::default())?;
     fill(&engine, events, streams, report)?;
     conditional_appends(&engine, streams, report)?;
     scans(&engine, report)?;
     aggregates(&engine, report)?;
     points(&engine, streams, report)?;
-    let _ = scratch;
     engine.close();
     Ok(())
 }

@@ -282,3 +282,24 @@ fn a_scavenge_may_run_while_appends_and_reads_go_on() {
     engine.close();
     assert_eq!(check(dir.path()).damage, []);
 }
+
+#[test]
+fn a_large_event_of_the_stores_own_is_not_zeroed_by_the_next_append() {
+    let dir = tempfile::tempdir().unwrap();
+    let large = Options { segment_bytes: 64 * 1024 * 1024, ..options() };
+    let engine = Engine::open(dir.path(), large.clone()).unwrap();
+    fill(&engine, 1, 2);
+    let soft =
+        Delete { stream: stream("account-0"), expected: ExpectedRevision::Any, mode: DeleteMode::Soft };
+    now(engine.delete(soft)).unwrap();
+    // Metadata over a soft delete makes the store write it once more, with what keeps the deleted events hidden.
+    let mut metadata = StreamMetadata::default();
+    metadata.user.insert("note".to_owned(), "x".repeat(3 * 1024 * 1024).into());
+    now(engine.set_stream_metadata(stream("account-0"), &metadata)).unwrap();
+    fill(&engine, 3, 30);
+    let before = read(&engine, Read::forwards(Selector::All));
+    engine.close();
+    assert_eq!(check(dir.path()).damage, []);
+    let engine = Engine::open(dir.path(), large).unwrap();
+    assert_eq!(read(&engine, Read::forwards(Selector::All)), before);
+}
