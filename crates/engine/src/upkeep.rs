@@ -74,9 +74,12 @@ impl UpkeepWork {
     }
 
     fn write_tables(&self) -> std::io::Result<()> {
-        for segment in self.log.segments().iter() {
-            let (Some(seal), Offsets::Memory(offsets)) = (segment.seal, &segment.offsets) else { continue };
+        for base in self.log.segments().iter().map(|segment| segment.base()).collect::<Vec<_>>() {
             let _replacing = self.replace();
+            // Looked up under the lock: a scavenge may have put another file in its place since.
+            let segments = self.log.segments();
+            let Some(segment) = segments.iter().find(|segment| segment.base() == base) else { continue };
+            let (Some(seal), Offsets::Memory(offsets)) = (segment.seal, &segment.offsets) else { continue };
             let offsets = offsets.read().unwrap_or_else(PoisonError::into_inner).clone();
             write_table(&*self.vfs, &segment.path, &segment.header, &offsets)?;
             let count = seal.end.0 - segment.base().0;
