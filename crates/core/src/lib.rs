@@ -22,6 +22,7 @@ mod names;
 mod numbers;
 mod query;
 mod read;
+pub mod read_model;
 mod read_plan;
 mod recorded;
 mod schema;
