@@ -15,6 +15,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("factum-engine", &["factum-core"]),
     ("bank", &["factum", "factum-core", "factum-engine"]),
     ("loans", &["factum", "factum-cli", "factum-core", "factum-engine"]),
+    ("orders", &["factum", "factum-core", "factum-engine"]),
     ("factum-cli", &["bank", "factum", "factum-core", "factum-engine"]),
     ("xtask", &[]),
 ];
@@ -39,7 +40,7 @@ const KNOWN_ONLY_TO: &[(&str, &[&str])] = &[
     ("tokio-postgres", &["factum-postgres"]),
     ("chacha20", &["factum-vault"]),
     ("aes-", &["factum-vault"]),
-    ("clap", &["factum-cli", "bank", "loans"]),
+    ("clap", &["factum-cli", "bank", "loans", "orders"]),
     ("anyhow", &[]),
 ];
 

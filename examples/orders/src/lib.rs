@@ -1,0 +1,34 @@
+//! A shop: orders, payments, shipments and stock, event-sourced.
+//!
+//! [`Orders`], [`Payments`] and [`Shipments`] decide about one order each, in streams of their own. [`Inventory`] decides
+//! over whatever an order wants: its boundary is a query, not a stream. [`Shop`] is what a program would call.
+//!
+//! **Invariant:** no more pieces are promised than there are, however many buy at the same moment.
+
+mod catalogue;
+mod coupon;
+mod money;
+mod names;
+mod order;
+mod payment;
+mod shipment;
+mod shop;
+mod stock;
+
+pub use catalogue::{Article, Catalogue};
+pub use coupon::{Coupon, Discount};
+pub use money::{Currency, Money};
+pub use names::{ArticleId, CouponCode, OrderId};
+pub use order::{
+    Line, MAX_PIECES, Order, OrderCommand, OrderEvent, OrderRefusal, OrderStatus, Orders, PricedLine,
+    Submission,
+};
+pub use payment::{
+    Card, Decline, Payment, PaymentCommand, PaymentEvent, PaymentRefusal, PaymentStatus, Payments,
+};
+pub use shipment::{
+    Country, MAX_PARCELS, NoShipment, PARCEL_GRAMS, Shipment, ShipmentCommand, ShipmentEvent,
+    ShipmentRefusal, Shipments,
+};
+pub use shop::{Answer, Shop, ShopError};
+pub use stock::{Inventory, Reservation, Stock, StockCommand, StockEvent, StockRefusal};
