@@ -2,6 +2,7 @@
 
 mod bench;
 mod ci;
+mod services;
 mod step;
 mod test;
 mod tidy;
@@ -24,6 +25,11 @@ const TASKS: &[Task] = &[
         run: tidy::run,
     },
     Task { name: "ci", about: "fmt, clippy, tidy, docs and test: what CI runs", run: ci::run },
+    Task {
+        name: "services",
+        about: "start what tests need (PostgreSQL) and keep it until Ctrl-C, to run single tests",
+        run: services::run,
+    },
     Task {
         name: "bench",
         about: "factum bench, then its rivals UmaDB and SQLite (slow: builds them in release)",
@@ -58,7 +64,7 @@ fn main() -> ExitCode {
 fn listing() -> String {
     let mut text = String::from("Factum's development tasks:\n\n");
     for task in TASKS {
-        text.push_str(&format!("  cargo xtask {:<6} {}\n", task.name, task.about));
+        text.push_str(&format!("  cargo xtask {:<8} {}\n", task.name, task.about));
     }
     text
 }

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 
+use crate::services::Services;
 use crate::step::Step;
 
 /// What the runners counted.
@@ -22,13 +23,14 @@ struct Counts {
 /// Runs unit, integration and documentation tests. Further arguments go to the runner, as a filter.
 pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
     let skips = SkipFile::new()?;
+    let services = Services::start();
     let mut counts = Counts::default();
     let mut ignored = BTreeSet::new();
     let mut broken = Vec::new();
     for (step, read) in runners(arguments) {
         let shown = step.shown().to_owned();
         let mut here = Counts::default();
-        let succeeded = step.env("FACTUM_SKIPS", &skips.0).watch(|line| {
+        let succeeded = services.tell(step).env("FACTUM_SKIPS", &skips.0).watch(|line| {
             read(line, &mut here);
             ignored.extend(ignored_test(line));
         })?;

@@ -3,7 +3,9 @@
 mod case;
 pub mod conformance;
 pub mod model;
+mod postgres;
 mod skip;
 
 pub use case::{Case, Fresh, check};
+pub use postgres::{POSTGRES_VARIABLE, PostgresDatabase, PrivatePostgres};
 pub use skip::skip;

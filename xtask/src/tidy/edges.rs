@@ -10,14 +10,15 @@ use super::Finding;
 const MAY_USE: &[(&str, &[&str])] = &[
     ("factum-core", &[]),
     ("factum-derive", &[]),
-    ("factum-testkit", &["factum-core"]),
+    ("factum-testserver", &[]),
+    ("factum-testkit", &["factum-core", "factum-testserver"]),
     ("factum", &["factum-core", "factum-derive"]),
     ("factum-engine", &["factum-core"]),
     ("bank", &["factum", "factum-core", "factum-engine"]),
     ("loans", &["factum", "factum-cli", "factum-core", "factum-engine"]),
     ("orders", &["factum", "factum-core", "factum-engine"]),
     ("factum-cli", &["bank", "factum", "factum-core", "factum-engine"]),
-    ("xtask", &[]),
+    ("xtask", &["factum-testserver"]),
 ];
 
 /// What tests may use beside that. The kit is for tests, so each crate's tests may use it.

@@ -1,3 +1,4 @@
 //! Does the test kit find what it should?
 
 mod model;
+mod postgres;
