@@ -16,7 +16,7 @@ mod value;
 mod version;
 
 pub use contract::{
-    AppliedWatch, Change, CompareOptions, ReadModelReader, ReadModelWriter, ReadModels, RowDifference,
+    AppliedWatch, CompareOptions, ReadModelReader, ReadModelWriter, ReadModels, RowDifference,
     TableDifference, Tables, Woken,
 };
 pub use error::ReadModelError;

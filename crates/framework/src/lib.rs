@@ -8,6 +8,7 @@ extern crate self as factum;
 #[doc(hidden)]
 #[path = "derived.rs"]
 pub mod __private;
+mod blocking;
 mod boundary;
 mod codec;
 mod decider;
@@ -17,6 +18,7 @@ mod given;
 mod json_state;
 mod metadata;
 mod outcome;
+mod projection;
 mod repeated;
 mod replay;
 mod schema;
@@ -38,6 +40,11 @@ pub use json_state::{
 };
 pub use metadata::{ACTOR_KEY, COMMAND_KEY, CommandId, CommandMetadata, TRACEPARENT_KEY};
 pub use outcome::{Applied, Change, ExecuteError, MAX_CHANGES_NAMED, Outcome};
+pub use projection::{
+    ApplyError, Changed, ChangedTags, Changes, Definition, DefinitionError, Handle, MAX_CHANGED_TAGS,
+    MAX_PARTITIONS, Model, Projection, ProjectionError, Projections, STALLED_AFTER, Status, StatusReport,
+    TypedProjection, Waited,
+};
 pub use replay::{Asked, ReplayError, Replayed, decide_at, load_at};
 pub use schema::{EventSchema, LockError, LockFault, SchemaSet, ShapeChange};
 pub use snapshot::{

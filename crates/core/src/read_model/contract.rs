@@ -6,7 +6,6 @@ use super::{
     Action, Fault, NewVersion, Parameters, Partition, Progress, ProjectionName, ReadModelError, Row, Rows,
     Skip, Version, VersionNumber,
 };
-use crate::Timestamp;
 
 /// A database of read models, shared by all who project into it or read from it. Calls block.
 pub trait ReadModels: Send + Sync + 'static {
@@ -287,17 +286,4 @@ pub enum RowDifference {
         /// The new version's row.
         new: Row,
     },
-}
-
-/// What a commit changed, for caches and subscribers outside.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Change {
-    /// The projection.
-    pub name: ProjectionName,
-    /// How far it has come with this commit.
-    pub progress: Progress,
-    /// What the projection says has changed, such as `account:7`. Each tag once.
-    pub tags: Vec<String>,
-    /// When it was committed.
-    pub at: Timestamp,
 }

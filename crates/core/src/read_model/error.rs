@@ -88,9 +88,9 @@ pub enum ReadModelError {
         /// The version that was to serve.
         version: VersionNumber,
         /// How far it is.
-        applied: Checkpoint,
+        applied: Box<Checkpoint>,
         /// How far the serving one is.
-        serving: Checkpoint,
+        serving: Box<Checkpoint>,
     },
     /// The version may not be discarded: it serves.
     #[error("{version} of '{name}' serves: promote another version first, or delete the projection")]

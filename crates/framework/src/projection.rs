@@ -1,0 +1,118 @@
+//! What is a projection? A fold over the log into rows, whose progress is kept with the rows.
+
+mod applier;
+mod board;
+mod changes;
+mod definition;
+mod handle;
+mod projections;
+mod reader;
+mod status;
+mod typed;
+mod worker;
+
+use factum_core::RecordedEvent;
+use factum_core::read_model::{Parameters, ReadModelError, Rows, Tables};
+
+use crate::DecodeError;
+
+pub use board::Waited;
+pub use changes::{Changed, ChangedTags, Changes, MAX_CHANGED_TAGS};
+pub use definition::{Definition, DefinitionError, MAX_PARTITIONS};
+pub use handle::Handle;
+pub use projections::{ProjectionError, Projections};
+pub use status::{STALLED_AFTER, Status, StatusReport};
+pub use typed::TypedProjection;
+
+/// A fold over the log, or a query of it, into the rows of a read model.
+///
+/// Rows and progress are committed together: each event is applied exactly once, whatever is killed. So `apply` only
+/// changes rows: it sends nothing, reads no clock and keeps nothing outside the tables.
+///
+/// Most projections are written with [`TypedProjection`].
+pub trait Projection: Send + Sync + 'static {
+    /// What an event becomes before it is applied.
+    type Event: Send + 'static;
+
+    /// Its name, its tables, and which events it is about.
+    fn definition(&self) -> &Definition;
+
+    /// Reads an event; `None` where it does not concern the projection. It runs on another thread than `apply`, ahead of
+    /// it.
+    ///
+    /// # Errors
+    /// Where the event cannot be read: the projection stops before it.
+    fn decode(&self, event: &RecordedEvent) -> Result<Option<Self::Event>, ApplyError>;
+
+    /// Applies an event to the rows, within a transaction of several events.
+    ///
+    /// # Errors
+    /// Where the event cannot be applied: the transaction is given up, and the projection stops before the event. It
+    /// may be called again with the same event.
+    fn apply(
+        &self,
+        event: &Self::Event,
+        recorded: &RecordedEvent,
+        model: &mut Model<'_>,
+    ) -> Result<(), ApplyError>;
+}
+
+/// Why an event could not be applied.
+#[derive(Debug, thiserror::Error)]
+pub enum ApplyError {
+    /// It cannot be read as one of the projection's events.
+    #[error(transparent)]
+    Decode(#[from] DecodeError),
+    /// The database refused.
+    #[error(transparent)]
+    ReadModel(#[from] ReadModelError),
+    /// The projection itself cannot go on, and says why.
+    #[error("{0}")]
+    Refused(String),
+}
+
+impl ApplyError {
+    /// Whether it is this event that cannot be applied, and not the database that cannot work.
+    pub(crate) fn is_about_the_event(&self) -> bool {
+        match self {
+            ApplyError::Decode(_) | ApplyError::Refused(_) => true,
+            ApplyError::ReadModel(error) => {
+                matches!(error, ReadModelError::Statement { .. } | ReadModelError::MissingParameter { .. })
+            }
+        }
+    }
+}
+
+/// The rows of a read model within a transaction, as `apply` gets them.
+pub struct Model<'a> {
+    tables: &'a mut dyn Tables,
+    changed: &'a mut ChangedTags,
+}
+
+impl<'a> Model<'a> {
+    /// Over these tables; `changed` takes what the projection says has changed.
+    pub fn new(tables: &'a mut dyn Tables, changed: &'a mut ChangedTags) -> Self {
+        Self { tables, changed }
+    }
+
+    /// Executes a statement with named parameters: `:name` takes the value of `("name", value)`.
+    ///
+    /// # Errors
+    /// As [`Tables::execute`].
+    pub fn execute(&mut self, statement: &str, parameters: &Parameters<'_>) -> Result<(), ReadModelError> {
+        self.tables.execute(statement, parameters)
+    }
+
+    /// Reads rows; it sees what this transaction has changed so far.
+    ///
+    /// # Errors
+    /// As [`Tables::query`].
+    pub fn query(&mut self, statement: &str, parameters: &Parameters<'_>) -> Result<Rows, ReadModelError> {
+        self.tables.query(statement, parameters)
+    }
+
+    /// Says that what carries this tag, such as `account:7`, has changed: caches forget it once the rows are committed.
+    pub fn changed(&mut self, tag: impl Into<String>) {
+        self.changed.add(tag.into());
+    }
+}

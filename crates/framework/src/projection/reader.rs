@@ -1,0 +1,120 @@
+//! Where do a partition's events come from? A thread that reads and decodes ahead of the one that applies.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::JoinHandle;
+
+use factum_core::{
+    Checkpoint, EventFilter, EventStore, ReadError, RecordedEvent, Subscribe, SubscribeFrom,
+    SubscriptionMessage, SystemEvents,
+};
+use tokio::sync::watch;
+
+use super::Projection;
+use super::applier::{Batch, Item};
+use crate::blocking::block_on;
+
+/// Most pages that are decoded ahead.
+const PAGES_AHEAD: usize = 8;
+
+/// What the reader says.
+pub(crate) enum Message<E> {
+    /// Events, or a stretch of the log without any.
+    Batch(Batch<E>),
+    /// That was all there is; what follows is live.
+    CaughtUp,
+    /// The log cannot be read.
+    Failed(ReadError),
+    /// Nothing: someone wants the receiver to look around.
+    Wake,
+}
+
+/// The reading half. Dropping it ends the thread.
+pub(crate) struct Reader<E> {
+    messages: Receiver<Message<E>>,
+    stop: watch::Sender<bool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl<E: Send + 'static> Reader<E> {
+    /// Reads what concerns one partition from this place on, and then follows the log.
+    pub(crate) fn start<P: Projection<Event = E>>(
+        store: Arc<dyn EventStore>,
+        projection: Arc<P>,
+        partition: u16,
+        from: Checkpoint,
+    ) -> std::io::Result<(Self, SyncSender<Message<E>>)> {
+        let (sender, messages) = sync_channel(PAGES_AHEAD);
+        let (stop, stopped) = watch::channel(false);
+        let wake = sender.clone();
+        let name = format!("read {}", projection.definition().name());
+        let thread = std::thread::Builder::new().name(name).spawn(move || {
+            let reading = read(&*store, &*projection, partition, from, &sender, stopped);
+            if let Err(error) = block_on(reading) {
+                // The one that applies may have gone: then nobody needs to know.
+                let _ = sender.send(Message::Failed(error));
+            }
+        })?;
+        Ok((Self { messages, stop, thread: Some(thread) }, wake))
+    }
+
+    /// The next message; waits for one.
+    pub(crate) fn next(&self) -> Option<Message<E>> {
+        self.messages.recv().ok()
+    }
+
+    /// The next message, if there is one already.
+    pub(crate) fn try_next(&self) -> Option<Message<E>> {
+        self.messages.try_recv().ok()
+    }
+}
+
+impl<E> Drop for Reader<E> {
+    fn drop(&mut self) {
+        self.stop.send_replace(true);
+        // The thread may wait for room: make it find that nobody listens.
+        let (_, nobody) = sync_channel(1);
+        drop(std::mem::replace(&mut self.messages, nobody));
+        if let Some(thread) = self.thread.take() {
+            // A panic in it has been reported where it happened.
+            let _ = thread.join();
+        }
+    }
+}
+
+async fn read<P: Projection>(
+    store: &dyn EventStore,
+    projection: &P,
+    partition: u16,
+    from: Checkpoint,
+    sender: &SyncSender<Message<P::Event>>,
+    mut stopped: watch::Receiver<bool>,
+) -> Result<(), ReadError> {
+    let definition = projection.definition();
+    let filter = EventFilter { system_events: SystemEvents::Exclude, ..EventFilter::default() };
+    let subscribe =
+        Subscribe::to(definition.selector().clone()).from(SubscribeFrom::Checkpoint(from)).filter(filter);
+    let mut subscription = store.subscribe(subscribe).await?;
+    loop {
+        let message = tokio::select! {
+            biased;
+            _ = stopped.wait_for(|stopped| *stopped) => return Ok(()),
+            message = subscription.next() => message?,
+        };
+        let message = match message {
+            SubscriptionMessage::Events { events, checkpoint } => {
+                let ours = |event: &RecordedEvent| definition.partition_of(event.stream()) == partition;
+                let items = events
+                    .into_iter()
+                    .filter(ours)
+                    .map(|recorded| Item { event: projection.decode(&recorded), recorded });
+                Message::Batch(Batch { items: items.collect(), next: checkpoint })
+            }
+            SubscriptionMessage::Checkpoint(next) => Message::Batch(Batch { items: Vec::new(), next }),
+            SubscriptionMessage::CaughtUp(_) => Message::CaughtUp,
+        };
+        if sender.send(message).is_err() {
+            return Ok(());
+        }
+    }
+}
