@@ -10,6 +10,7 @@ extern crate self as factum;
 pub mod __private;
 mod blocking;
 mod boundary;
+mod cache;
 mod codec;
 mod decider;
 mod event;
@@ -26,6 +27,7 @@ mod snapshot;
 mod upcast;
 
 pub use boundary::{Boundary, BoundaryState};
+pub use cache::{Cache, Load, Lookup, MAX_CACHE_TAGS};
 pub use codec::{
     Codec, CodecError, DecodeError, DecodeFault, EncodeError, EncodeFault, MAX_DROPPED_FIELDS, UnknownEvents,
     UnknownFields,

@@ -51,6 +51,12 @@ pub trait ReadModels: Send + Sync + 'static {
         version: VersionNumber,
     ) -> Result<Vec<Progress>, ReadModelError>;
 
+    /// The events of a version that an operator decided to pass over, in order.
+    ///
+    /// # Errors
+    /// `UnknownVersion` where it is not there, or what the database says.
+    fn skips(&self, name: &ProjectionName, version: VersionNumber) -> Result<Vec<Skip>, ReadModelError>;
+
     /// Lets `version` serve from now on, in one step: readers see the old rows or the new ones. The one that served is
     /// kept as the previous one; a previous one before that is discarded.
     ///
@@ -165,12 +171,6 @@ pub trait Tables {
 pub trait ReadModelWriter: Tables + Send {
     /// How far the partition has come: what was committed last.
     fn progress(&self) -> &Progress;
-
-    /// The events that an operator decided to pass over and that are still to come, in order.
-    ///
-    /// # Errors
-    /// Where the database fails.
-    fn skips(&mut self) -> Result<Vec<Skip>, ReadModelError>;
 
     /// Begins a transaction.
     ///

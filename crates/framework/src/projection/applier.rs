@@ -50,12 +50,13 @@ pub(crate) struct Applier<P> {
 impl<P: Projection> Applier<P> {
     pub(crate) fn new(
         projection: Arc<P>,
-        mut writer: Box<dyn ReadModelWriter>,
+        writer: Box<dyn ReadModelWriter>,
+        skips: Vec<Skip>,
         clock: Arc<dyn Clock>,
-    ) -> Result<Self, ReadModelError> {
-        let skips = writer.skips()?.into_iter().map(|skip| (skip.position, skip)).collect();
+    ) -> Self {
+        let skips = skips.into_iter().map(|skip| (skip.position, skip)).collect();
         let progress = writer.progress().clone();
-        Ok(Self { projection, writer, clock, progress, skips, changed: ChangedTags::default() })
+        Self { projection, writer, clock, progress, skips, changed: ChangedTags::default() }
     }
 
     /// What has been committed, and what it stands still at.

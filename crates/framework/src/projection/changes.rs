@@ -116,7 +116,7 @@ impl Subscribers {
     /// From now on another version serves: everything may have changed.
     pub(crate) fn serve(&self, version: VersionNumber, name: &ProjectionName, applied: Checkpoint) {
         self.serving.store(version.0, Ordering::SeqCst);
-        self.publish(version, &Changed { name: name.clone(), applied, tags: ChangedTags::Everything });
+        self.publish(version, || Changed { name: name.clone(), applied, tags: ChangedTags::Everything });
     }
 
     pub(crate) fn subscribe(&self) -> Changes {
@@ -126,11 +126,14 @@ impl Subscribers {
         Changes { messages, lost }
     }
 
-    pub(crate) fn publish(&self, version: VersionNumber, change: &Changed) {
+    /// Takes what has changed from `change`, one at a time, and tells it if this version serves.
+    pub(crate) fn publish(&self, version: VersionNumber, change: impl FnOnce() -> Changed) {
+        let mut subscribers = lock(&self.subscribers);
+        let change = change();
         if self.serving.load(Ordering::SeqCst) != version.0 {
             return;
         }
-        lock(&self.subscribers).retain(|subscriber| {
+        subscribers.retain(|subscriber| {
             let Some(lost) = subscriber.lost.upgrade() else { return false };
             let mut lost = lock(&lost);
             let mut next = change.clone();
@@ -180,7 +183,7 @@ mod tests {
         let v1 = VersionNumber(1);
         let mut changes = subscribers.subscribe();
         for n in 0..MAX_WAITING as u64 + 2 {
-            subscribers.publish(v1, &change(n, "a"));
+            subscribers.publish(v1, || change(n, "a"));
         }
         for n in 0..MAX_WAITING as u64 {
             assert_eq!(changes.try_next().unwrap().position(), Position(n));
@@ -188,12 +191,12 @@ mod tests {
         let last = changes.try_next().unwrap();
         assert_eq!((last.position(), last.tags), (Position(MAX_WAITING as u64 + 1), ChangedTags::Everything));
         assert_eq!(changes.try_next(), None);
-        subscribers.publish(v1, &change(9_999, "b"));
+        subscribers.publish(v1, || change(9_999, "b"));
         assert_eq!(changes.try_next().unwrap().tags, ChangedTags::Tags(vec!["b".to_owned()]));
-        subscribers.publish(VersionNumber(2), &change(9_999, "built aside"));
+        subscribers.publish(VersionNumber(2), || change(9_999, "built aside"));
         assert_eq!(changes.try_next(), None);
         drop(changes);
-        subscribers.publish(v1, &change(10_000, "b"));
+        subscribers.publish(v1, || change(10_000, "b"));
         assert!(lock(&subscribers.subscribers).is_empty());
     }
 }

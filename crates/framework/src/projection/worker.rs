@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use factum_core::read_model::{Fault, Partition, ReadModelError, ReadModels};
-use factum_core::{Checkpoint, Clock, EventStore, Position, ReadError};
+use factum_core::{Clock, EventStore, Position, ReadError};
 
 use super::Projection;
 use super::applier::{Applier, Batch, Stopped};
@@ -209,7 +209,8 @@ impl<P: Projection> Work<P> {
 
     fn applier(&self) -> Result<Applier<P>, ReadModelError> {
         let writer = self.read_models.writer(&self.partition)?;
-        Applier::new(Arc::clone(&self.projection), writer, Arc::clone(&self.clock))
+        let skips = self.read_models.skips(&self.partition.name, self.partition.version)?;
+        Ok(Applier::new(Arc::clone(&self.projection), writer, skips, Arc::clone(&self.clock)))
     }
 
     fn skip(&self, position: Position, actor: &str, reason: &str) -> Result<Option<Fault>, ReadModelError> {
@@ -313,15 +314,14 @@ impl<P: Projection> Session<'_, P> {
             (_, true) => Condition::Live,
             (_, false) => Condition::CatchingUp,
         };
-        // What was committed before something went wrong has been committed.
-        self.work.board.advance(self.work.partition.index, self.applier.progress(), &condition);
+        // What was committed before something went wrong has been committed. The board moves and the change is told in
+        // one step: no other partition may tell of this place before this one has told what it changed.
+        let partition = &self.work.partition;
         let tags = self.applier.take_changed();
-        if !tags.is_empty() || result.is_ok() {
-            let applied: Checkpoint = self.work.board.applied();
-            let partition = &self.work.partition;
-            let change = Changed { name: partition.name.clone(), applied, tags };
-            self.work.subscribers.publish(partition.version, &change);
-        }
+        self.work.subscribers.publish(partition.version, || {
+            self.work.board.advance(partition.index, self.applier.progress(), &condition);
+            Changed { name: partition.name.clone(), applied: self.work.board.applied(), tags }
+        });
         match result {
             Ok(()) => Ok(()),
             Err(Stopped::Fault) => Err(End::Faulted),
