@@ -19,6 +19,7 @@ mod given;
 mod json_state;
 mod metadata;
 mod outcome;
+mod process;
 mod projection;
 mod repeated;
 mod replay;
@@ -42,6 +43,13 @@ pub use json_state::{
 };
 pub use metadata::{ACTOR_KEY, COMMAND_KEY, CommandId, CommandMetadata, TRACEPARENT_KEY};
 pub use outcome::{Applied, Change, ExecuteError, MAX_CHANGES_NAMED, Outcome};
+pub use process::{
+    Delivery, Dispatch, Dispatched, Dispatcher, DoneStep, Effect, EventSource, GivenProcess, InputRecord,
+    MAX_INSTANCE_BYTES, OperatorAction, OutstandingStep, PROCESS_STARTED_TYPE, ProcessError, ProcessFilter,
+    ProcessInput, ProcessInstance, ProcessManager, ProcessRecord, ProcessRunner, ProcessStage, ProcessStats,
+    ProcessTimeline, RefusedInstance, RequestError, RetryBudget, TimelineEntry, Trouble, WhenProcess,
+    given_process, list_processes, request_process, show_process,
+};
 pub use projection::{
     ApplyError, Changed, ChangedTags, Changes, Definition, DefinitionError, Handle, MAX_CHANGED_TAGS,
     MAX_PARTITIONS, Model, Projection, ProjectionError, Projections, STALLED_AFTER, Status, StatusReport,
