@@ -47,6 +47,27 @@ pub enum AccountCommand {
     Deposit(Money),
     /// Take money out.
     Withdraw(Money),
+    /// Take money out that is on its way to another account.
+    SendTo {
+        /// Where to.
+        to: AccountId,
+        /// How much.
+        amount: Money,
+    },
+    /// Put money in that comes from another account.
+    ReceiveFrom {
+        /// Where from.
+        from: AccountId,
+        /// How much.
+        amount: Money,
+    },
+    /// Put money back that could not be delivered. It is the account's own: a frozen account takes it too.
+    TakeBack {
+        /// Where it should have gone.
+        to: AccountId,
+        /// How much.
+        amount: Money,
+    },
     /// Stop all movements.
     Freeze {
         /// Why.
@@ -165,6 +186,15 @@ impl Account {
         if amount.minor > balance.minor { Err(Refusal::Overdraft { balance, asked: amount }) } else { Ok(()) }
     }
 
+    /// Whether `amount`, which was taken out before, may be put back.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn check_return(&self, amount: Money) -> Result<(), Refusal> {
+        let status = if self.status == Status::Frozen { Status::Active } else { self.status };
+        Account { status, ..self.clone() }.check_deposit(amount)
+    }
+
     fn check_movement(&self, amount: Money) -> Result<Money, Refusal> {
         let balance = self.active_balance()?;
         if amount.currency != balance.currency {
@@ -239,6 +269,18 @@ impl Decider for Accounts {
             AccountCommand::Withdraw(amount) => {
                 state.check_withdrawal(*amount)?;
                 Ok(vec![AccountEvent::FundsWithdrawn { account, amount: *amount, to: None }])
+            }
+            AccountCommand::SendTo { to, amount } => {
+                state.check_withdrawal(*amount)?;
+                Ok(vec![AccountEvent::FundsWithdrawn { account, amount: *amount, to: Some(to.clone()) }])
+            }
+            AccountCommand::ReceiveFrom { from, amount } => {
+                state.check_deposit(*amount)?;
+                Ok(vec![AccountEvent::FundsDeposited { account, amount: *amount, from: Some(from.clone()) }])
+            }
+            AccountCommand::TakeBack { to, amount } => {
+                state.check_return(*amount)?;
+                Ok(vec![AccountEvent::FundsDeposited { account, amount: *amount, from: Some(to.clone()) }])
             }
             AccountCommand::Freeze { reason } => match state.status {
                 Status::NotOpened => Err(Refusal::NotOpened),

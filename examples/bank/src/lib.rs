@@ -10,10 +10,15 @@ mod bank;
 pub mod demo;
 mod event;
 mod money;
+mod order;
 mod transfer;
 
 pub use account::{Account, AccountCommand, Accounts, Refusal, Status};
 pub use bank::{Bank, BankError};
 pub use event::{AccountEvent, AccountId};
 pub use money::{Currency, Money};
+pub use order::{
+    TransferCommand, TransferEvent, TransferId, TransferOrder, TransferOrders, TransferRecord,
+    TransferRefusal, TransferStatus,
+};
 pub use transfer::{Transfer, TransferState, Transfers};

@@ -1,6 +1,5 @@
 //! Sells the last pieces of an article to many buyers at once, and shows an order.
 
-use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

@@ -3,6 +3,7 @@
 
 mod demo;
 mod engine;
+mod order;
 mod rules;
 mod schemas;
 mod service;
