@@ -11,6 +11,7 @@ pub mod demo;
 mod event;
 mod money;
 mod order;
+mod read_models;
 mod transfer;
 
 pub use account::{Account, AccountCommand, Accounts, Refusal, Status};
@@ -21,4 +22,5 @@ pub use order::{
     TransferCommand, TransferEvent, TransferId, TransferOrder, TransferOrders, TransferRecord,
     TransferRefusal, TransferStatus,
 };
+pub use read_models::{balances, daily_totals, statements};
 pub use transfer::{Transfer, TransferState, Transfers};
