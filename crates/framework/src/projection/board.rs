@@ -275,6 +275,18 @@ impl Board {
         inner.behind_since
     }
 
+    /// Shows another version from now on, which has at least come as far. Those who wait go on waiting.
+    pub(crate) fn show_instead(&self, partitions: Vec<Progress>) {
+        let shown = |progress| Shown { progress, condition: Condition::CatchingUp };
+        let mut inner = self.lock();
+        inner.partitions = partitions.into_iter().map(shown).collect();
+        let answered = inner.take_answered(true);
+        drop(inner);
+        for (wake, waited) in answered {
+            wake(waited);
+        }
+    }
+
     /// How many wait.
     #[cfg(test)]
     pub(crate) fn waiting(&self) -> usize {

@@ -12,6 +12,7 @@ use factum_core::{Checkpoint, CheckpointError, Position};
 
 use super::board::{Board, Waited};
 use super::changes::Changes;
+use super::definition::partition_of;
 use super::projections::{Entry, ProjectionError, Running, Shared};
 use super::status::{StatusReport, report};
 use super::worker::Wish;
@@ -24,6 +25,13 @@ const PROMOTE_TRIES: usize = 100;
 pub struct Handle {
     shared: Arc<Shared>,
     entry: Arc<Entry>,
+}
+
+/// The version that serves, as one waits on it.
+struct Served {
+    version: VersionNumber,
+    board: Arc<Board>,
+    partition: Option<u16>,
 }
 
 impl Handle {
@@ -55,10 +63,41 @@ impl Handle {
     /// # Errors
     /// Where the token is of another store, or of another epoch of it.
     pub async fn wait(&self, token: &Checkpoint, at_most: Duration) -> Result<Waited, CheckpointError> {
-        match self.board(Role::Serving) {
-            Some(board) => board.wait(None, token, at_most).await,
-            None => Ok(self.not_here()),
+        self.wait_serving(None, token, at_most).await
+    }
+
+    /// A version that takes the place of the one that was waited on is waited on in turn.
+    async fn wait_serving(
+        &self,
+        stream: Option<&str>,
+        token: &Checkpoint,
+        at_most: Duration,
+    ) -> Result<Waited, CheckpointError> {
+        let waiting = async {
+            loop {
+                let Some(served) = self.served(stream) else { return Ok(self.not_here()) };
+                let waited = served.board.wait(served.partition, token, Duration::MAX).await?;
+                let replaced = self.served(stream).is_some_and(|now| now.version != served.version);
+                if !(replaced && matches!(waited, Waited::Stopped { .. })) {
+                    return Ok(waited);
+                }
+            }
+        };
+        match tokio::time::timeout(at_most, waiting).await {
+            Ok(waited) => waited,
+            Err(_) => match self.served(stream) {
+                Some(served) => served.board.wait_blocking(served.partition, token, Duration::ZERO),
+                None => Ok(self.not_here()),
+            },
         }
+    }
+
+    fn served(&self, stream: Option<&str>) -> Option<Served> {
+        self.with(Role::Serving, |running| Served {
+            version: running.version.number,
+            board: Arc::clone(&running.board),
+            partition: stream.map(|stream| partition_of(stream, running.version.partitions)),
+        })
     }
 
     /// As [`wait`](Self::wait), for the rows that one stream's events make: only its partition must come so far.
@@ -71,12 +110,7 @@ impl Handle {
         token: &Checkpoint,
         at_most: Duration,
     ) -> Result<Waited, CheckpointError> {
-        let partition =
-            self.serving(|running| super::definition::partition_of(stream, running.version.partitions));
-        match self.board(Role::Serving) {
-            Some(board) => board.wait(partition, token, at_most).await,
-            None => Ok(self.not_here()),
-        }
+        self.wait_serving(Some(stream), token, at_most).await
     }
 
     /// As [`wait`](Self::wait), on a thread without a runtime.
@@ -84,9 +118,13 @@ impl Handle {
     /// # Errors
     /// As [`wait`](Self::wait).
     pub fn wait_blocking(&self, token: &Checkpoint, at_most: Duration) -> Result<Waited, CheckpointError> {
-        match self.board(Role::Serving) {
-            Some(board) => board.wait_blocking(None, token, at_most),
-            None => Ok(self.not_here()),
+        loop {
+            let Some(served) = self.served(None) else { return Ok(self.not_here()) };
+            let waited = served.board.wait_blocking(None, token, at_most)?;
+            let replaced = self.served(None).is_some_and(|now| now.version != served.version);
+            if !(replaced && matches!(waited, Waited::Stopped { .. })) {
+                return Ok(waited);
+            }
         }
     }
 
@@ -117,8 +155,7 @@ impl Handle {
         statement: &str,
         parameters: &factum_core::read_model::Parameters<'_>,
     ) -> Result<(Rows, Progress), ProjectionError> {
-        let serving = self.serving(|running| running.version.number);
-        let serving = serving.ok_or_else(|| self.unknown("serving version"))?;
+        let serving = self.number(Role::Serving)?;
         let mut reader = self.shared.read_models.reader(&[(self.entry.name.clone(), serving)])?;
         let (rows, mut progress) = reader.query(statement, parameters)?;
         let progress = progress.pop().ok_or_else(|| self.unknown("progress"))?;
@@ -338,10 +375,6 @@ impl Handle {
 
     fn with<T>(&self, role: Role, look: impl FnOnce(&Running) -> T) -> Option<T> {
         self.entry.lock().values().find(|running| running.version.role == role).map(look)
-    }
-
-    fn serving<T>(&self, look: impl FnOnce(&Running) -> T) -> Option<T> {
-        self.with(Role::Serving, look)
     }
 
     fn board(&self, role: Role) -> Option<Arc<Board>> {
