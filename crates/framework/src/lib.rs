@@ -25,6 +25,7 @@ mod repeated;
 mod replay;
 mod schema;
 mod snapshot;
+mod subscriber;
 mod upcast;
 
 pub use boundary::{Boundary, BoundaryState};
@@ -60,5 +61,9 @@ pub use schema::{EventSchema, LockError, LockFault, SchemaSet, ShapeChange};
 pub use snapshot::{
     DEFAULT_SNAPSHOT_EVERY, SNAPSHOT_TYPE, SnapshotError, SnapshotStats, SnapshotWrite, Snapshots,
     snapshot_stream,
+};
+pub use subscriber::{
+    Handler, SUBSCRIBER_ATTEMPT_TYPE, SUBSCRIBER_CHECKPOINT_TYPE, Subscriber, SubscriberError,
+    SubscriberMonitor,
 };
 pub use upcast::{UpcastStep, Upcaster};

@@ -19,12 +19,14 @@ use factum_core::read_model::{Parameters, ReadModelError, Rows, Tables};
 use crate::DecodeError;
 
 pub use board::Waited;
+pub(crate) use board::{Board, Condition};
 pub use changes::{Changed, ChangedTags, Changes, MAX_CHANGED_TAGS};
 pub use definition::{Definition, DefinitionError, MAX_PARTITIONS};
 pub use explain::{ExplainError, RowChange, RowHistory, RowQuestion, explain};
 pub use handle::Handle;
 pub use observer::Observer;
 pub use projections::{ProjectionError, Projections};
+pub(crate) use status::{LogEnd, report};
 pub use status::{STALLED_AFTER, Status, StatusReport};
 pub use typed::TypedProjection;
 

@@ -253,6 +253,11 @@ impl Board {
         self.lock().partitions.clone()
     }
 
+    /// The progress of the partition that is furthest behind.
+    pub(crate) fn progress(&self) -> Progress {
+        self.lock().lowest().progress.clone()
+    }
+
     /// How far all partitions have come.
     pub(crate) fn applied(&self) -> Checkpoint {
         self.lock().lowest().progress.applied.clone()

@@ -6,9 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use factum_core::read_model::{
     Action, NewVersion, Partition, ProjectionName, ReadModelError, ReadModels, Role, Version, VersionNumber,
 };
-use factum_core::{
-    Checkpoint, Clock, ErrorKind, EventStore, EventStoreExt, Read, ReadError, Selector, SystemClock,
-};
+use factum_core::{Checkpoint, Clock, ErrorKind, EventStore, Read, ReadError, Selector, SystemClock};
 
 use super::Projection;
 use super::board::{Board, Condition};
@@ -102,11 +100,7 @@ pub(crate) struct Shared {
 impl Shared {
     /// Where the log ends now.
     pub(crate) async fn log_end(&self) -> Result<LogEnd, ReadError> {
-        let newest = self.store.head().await?;
-        Ok(newest.map_or_else(LogEnd::default, |event| LogEnd {
-            position: event.position().next(),
-            recorded_at: Some(event.recorded_at()),
-        }))
+        LogEnd::of(&*self.store).await
     }
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use factum_core::read_model::{Fault, ProjectionName, Role, VersionNumber};
-use factum_core::{Checkpoint, Position, Timestamp};
+use factum_core::{Checkpoint, EventStore, EventStoreExt, Position, ReadError, Timestamp};
 
 use super::board::{Board, Condition};
 
@@ -86,6 +86,17 @@ pub(crate) struct LogEnd {
     pub(crate) position: Position,
     /// When the last event was recorded.
     pub(crate) recorded_at: Option<Timestamp>,
+}
+
+impl LogEnd {
+    /// Where the log ends now.
+    pub(crate) async fn of(store: &dyn EventStore) -> Result<Self, ReadError> {
+        let newest = store.head().await?;
+        Ok(newest.map_or_else(Self::default, |event| Self {
+            position: event.position().next(),
+            recorded_at: Some(event.recorded_at()),
+        }))
+    }
 }
 
 /// Derives the report from what the board shows, at this moment.

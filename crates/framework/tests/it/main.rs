@@ -11,5 +11,6 @@ mod process;
 mod replay;
 mod schema;
 mod snapshot;
+mod subscriber;
 mod trip;
 mod wallet;
