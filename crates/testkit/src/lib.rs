@@ -3,9 +3,11 @@
 mod case;
 pub mod conformance;
 pub mod model;
+mod mortal;
 mod postgres;
 mod skip;
 
 pub use case::{Case, Fresh, check};
+pub use mortal::Mortal;
 pub use postgres::{POSTGRES_VARIABLE, PostgresDatabase, PrivatePostgres};
 pub use skip::skip;

@@ -9,7 +9,8 @@ use factum::{
 use factum_core::{AsOf, ErrorKind, EventStore, NameError};
 
 use crate::{
-    Account, AccountCommand, AccountEvent, AccountId, Accounts, Money, Refusal, Transfer, Transfers,
+    Account, AccountCommand, AccountEvent, AccountId, Accounts, Money, Refusal, Transfer, TransferCommand,
+    TransferEvent, TransferId, TransferOrders, TransferRecord, TransferRefusal, Transfers,
 };
 
 /// How often a command is decided before a conflict is reported.
@@ -22,36 +23,44 @@ const SNAPSHOT_EVERY: u64 = 100;
 pub struct Bank {
     store: Arc<dyn EventStore>,
     accounts: Executor<Accounts>,
+    orders: Executor<TransferOrders>,
 }
 
 /// Why the bank did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum BankError {
-    /// The rules of the bank are against it.
+    /// The rules of an account are against it.
     #[error(transparent)]
     Refused(Refusal),
+    /// The rules of transfers are against it.
+    #[error(transparent)]
+    TransferRefused(TransferRefusal),
     /// The account's number cannot be used.
     #[error(transparent)]
     Name(#[from] NameError),
     /// It could not be done.
     #[error(transparent)]
     Failed(ExecuteError<Refusal>),
+    /// A transfer could not be asked anything.
+    #[error(transparent)]
+    TransferFailed(ExecuteError<TransferRefusal>),
 }
 
 impl BankError {
     /// What kind of answer this is.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            BankError::Refused(_) | BankError::Name(_) => ErrorKind::Invalid,
+            BankError::Refused(_) | BankError::TransferRefused(_) | BankError::Name(_) => ErrorKind::Invalid,
             BankError::Failed(error) => error.kind(),
+            BankError::TransferFailed(error) => error.kind(),
         }
     }
 
-    /// Why the rules are against it, if they are.
+    /// Why the rules of an account are against it, if they are.
     pub fn refusal(&self) -> Option<&Refusal> {
         match self {
             BankError::Refused(refusal) => Some(refusal),
-            BankError::Name(_) | BankError::Failed(_) => None,
+            _ => None,
         }
     }
 }
@@ -61,6 +70,15 @@ impl From<ExecuteError<Refusal>> for BankError {
         match error {
             ExecuteError::Rejected(refusal) => BankError::Refused(refusal),
             error => BankError::Failed(error),
+        }
+    }
+}
+
+impl From<ExecuteError<TransferRefusal>> for BankError {
+    fn from(error: ExecuteError<TransferRefusal>) -> Self {
+        match error {
+            ExecuteError::Rejected(refusal) => BankError::TransferRefused(refusal),
+            error => BankError::TransferFailed(error),
         }
     }
 }
@@ -78,9 +96,11 @@ impl Bank {
     /// Where the declaration of the events cannot work: a gap between versions, a name used twice.
     pub fn new(store: Arc<dyn EventStore>) -> Result<Self, CodecError> {
         Codec::<AccountEvent>::new()?;
+        Codec::<TransferEvent>::new()?;
         let accounts = Executor::new(Arc::clone(&store), Accounts, RetryPolicy::attempts(ATTEMPTS))
             .with_snapshots(Snapshots::every(SNAPSHOT_EVERY));
-        Ok(Self { store, accounts })
+        let orders = Executor::new(Arc::clone(&store), TransferOrders, RetryPolicy::attempts(ATTEMPTS));
+        Ok(Self { store, accounts, orders })
     }
 
     /// Asks something of one account.
@@ -97,8 +117,9 @@ impl Bank {
         Ok(self.accounts.execute(&account.stream()?, &command, metadata).await?)
     }
 
-    /// Moves money between two accounts, in one append to both of their streams. It holds if nothing happened to
-    /// either account in between.
+    /// Moves money between two accounts at once, in one append to both of their streams. It holds if nothing happened
+    /// to either account in between. What must wait for a person, or for another bank, is
+    /// [asked for](Self::ask_transfer) instead.
     ///
     /// # Errors
     /// `Refused` with the rule that is against it, or what failed.
@@ -120,6 +141,33 @@ impl Bank {
         let decider = Transfers { from: from.clone(), to: to.clone() };
         let executor = Executor::new(Arc::clone(&self.store), decider, RetryPolicy::attempts(ATTEMPTS));
         Ok(executor.execute_within(&boundary, &Transfer { amount }, metadata).await?)
+    }
+
+    /// Asks something of a transfer that takes its time. A [runner](Self::transfer_runner) does it.
+    ///
+    /// # Errors
+    /// `TransferRefused` with the rule that is against it, or what failed.
+    pub async fn ask_transfer(
+        &self,
+        transfer: &TransferId,
+        command: TransferCommand,
+        metadata: &CommandMetadata,
+    ) -> Result<Outcome<TransferEvent>, BankError> {
+        let command = (transfer.clone(), command);
+        Ok(self.orders.execute(&transfer.stream()?, &command, metadata).await?)
+    }
+
+    /// The store.
+    pub(crate) fn store(&self) -> &Arc<dyn EventStore> {
+        &self.store
+    }
+
+    /// A transfer as it is now.
+    ///
+    /// # Errors
+    /// What failed. A transfer that nobody asked for is no error: its status says so.
+    pub async fn transfer_record(&self, transfer: &TransferId) -> Result<TransferRecord, BankError> {
+        Ok(self.orders.load(&transfer.stream()?).await?.state)
     }
 
     /// An account as it is now.

@@ -1,17 +1,20 @@
 //! A bank account, event-sourced: the example that `factum demo` runs.
 //!
 //! [`AccountEvent`] says what may happen, [`Accounts`] decides what does, [`Transfers`] decides over two accounts at
-//! once, [`Bank`] is what a program would call, [`demo`] is a month of its business.
+//! once, [`TransferSaga`] takes its time for that, [`Bank`] is what a program would call, [`demo`] is a month of its
+//! business; [`balances`], [`statements`] and [`daily_totals`] are what can be looked up.
 //!
 //! **Invariant:** no account is ever below zero, whoever writes at the same time.
 
 mod account;
 mod bank;
 pub mod demo;
+mod desk;
 mod event;
 mod money;
 mod order;
 mod read_models;
+mod saga;
 mod transfer;
 
 pub use account::{Account, AccountCommand, Accounts, Refusal, Status};
@@ -19,8 +22,9 @@ pub use bank::{Bank, BankError};
 pub use event::{AccountEvent, AccountId};
 pub use money::{Currency, Money};
 pub use order::{
-    TransferCommand, TransferEvent, TransferId, TransferOrder, TransferOrders, TransferRecord,
-    TransferRefusal, TransferStatus,
+    MAX_TRANSFER_ID_BYTES, TransferCommand, TransferEvent, TransferId, TransferOrder, TransferOrders,
+    TransferRecord, TransferRefusal, TransferStatus,
 };
 pub use read_models::{balances, daily_totals, statements};
+pub use saga::{TransferSaga, TransferStep};
 pub use transfer::{Transfer, TransferState, Transfers};

@@ -9,12 +9,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::{AccountId, Money};
 
+/// Longest number of a transfer, in bytes: processes are named after it.
+pub const MAX_TRANSFER_ID_BYTES: usize = 64;
+
 /// The number of a transfer.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct TransferId(String);
 
 impl TransferId {
-    /// A transfer's number. One that is too long for a stream's name shows when it is used.
+    /// A transfer's number. One that is empty or too long shows when it is used.
     pub fn new(id: impl Into<String>) -> Self {
         Self(id.into())
     }
@@ -161,6 +164,9 @@ pub enum TransferRefusal {
     /// Money moves between two accounts.
     #[error("a transfer needs two accounts")]
     SameAccount,
+    /// The number is not one.
+    #[error("a transfer's number has between 1 and {MAX_TRANSFER_ID_BYTES} bytes")]
+    Number,
     /// Only amounts above zero move.
     #[error("{0} is not an amount that can move: it must be above zero")]
     NotPositive(Money),
@@ -218,6 +224,9 @@ impl Decider for TransferOrders {
         let transfer = transfer.clone();
         let event = match (command, state.status) {
             (TransferCommand::Request(order), NotRequested) => {
+                if transfer.0.is_empty() || transfer.0.len() > MAX_TRANSFER_ID_BYTES {
+                    return Err(TransferRefusal::Number);
+                }
                 if order.from == order.to {
                     return Err(TransferRefusal::SameAccount);
                 }

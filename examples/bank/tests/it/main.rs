@@ -5,6 +5,8 @@ mod demo;
 mod engine;
 mod order;
 mod rules;
+mod saga;
 mod schemas;
 mod service;
 mod stored;
+mod transfers;

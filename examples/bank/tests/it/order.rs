@@ -1,8 +1,9 @@
 //! The rules of a transfer that takes its time, and of what it asks of accounts, one sentence each.
 
 use bank::{
-    AccountCommand, AccountEvent, AccountId, Accounts, Currency, Money, Refusal, TransferCommand,
-    TransferEvent, TransferId, TransferOrder, TransferOrders, TransferRefusal, TransferStatus,
+    AccountCommand, AccountEvent, AccountId, Accounts, Currency, MAX_TRANSFER_ID_BYTES, Money, Refusal,
+    TransferCommand, TransferEvent, TransferId, TransferOrder, TransferOrders, TransferRefusal,
+    TransferStatus,
 };
 use factum::{Given, given};
 
@@ -72,6 +73,21 @@ fn a_transfer_needs_two_accounts_and_an_amount() {
     transfer([]).when(request("1", "1", 5)).then_rejected(TransferRefusal::SameAccount);
     for cents in [0, -5] {
         transfer([]).when(request("1", "2", cents)).then_rejected(TransferRefusal::NotPositive(eur(cents)));
+    }
+}
+
+#[test]
+fn a_transfer_has_a_number_of_at_most_64_bytes() {
+    let request = || TransferCommand::Request(order("1", "2", 500));
+    for (length, fits) in
+        [(0, false), (1, true), (MAX_TRANSFER_ID_BYTES, true), (MAX_TRANSFER_ID_BYTES + 1, false)]
+    {
+        let id = TransferId::new("x".repeat(length));
+        let when = transfer([]).when((id, request()));
+        match fits {
+            true => when.then_state(|record| assert_eq!(record.status, TransferStatus::Requested)),
+            false => when.then_rejected(TransferRefusal::Number),
+        }
     }
 }
 
