@@ -26,6 +26,7 @@ mod replay;
 mod schema;
 mod snapshot;
 mod subscriber;
+mod union;
 mod upcast;
 
 pub use boundary::{Boundary, BoundaryState};
