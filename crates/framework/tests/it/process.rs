@@ -152,7 +152,7 @@ async fn a_command_carries_its_identity_its_cause_and_its_correlation() {
         Dispatched::done()
     });
     world.runner().run_until_idle().await.unwrap();
-    let seen = seen.lock().unwrap();
+    let seen = std::mem::take(&mut *seen.lock().unwrap());
     assert!(seen.iter().all(|metadata| metadata.correlation.as_deref() == Some("c-1")));
     assert!(seen.iter().all(|metadata| metadata.actor.as_deref() == Some("trip")));
     let ids: Vec<_> = seen.iter().map(|metadata| metadata.command_id.as_ref().unwrap().as_str()).collect();
