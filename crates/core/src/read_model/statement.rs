@@ -30,10 +30,6 @@ impl NamedStatement {
         while at < bytes.len() {
             let rest = &statement[at..];
             let skipped = match bytes[at] {
-                quote @ (b'\'' | b'"' | b'`') => quoted(rest, quote),
-                b'-' if rest.starts_with("--") => rest.find('\n').unwrap_or(rest.len()),
-                b'/' if rest.starts_with("/*") => rest.find("*/").map_or(rest.len(), |end| end + 2),
-                b'$' => dollar_quoted(rest),
                 b':' if rest.starts_with("::") => 2,
                 b':' => match name_after(&rest[1..]) {
                     "" => 1,
@@ -44,12 +40,35 @@ impl NamedStatement {
                         1 + name.len()
                     }
                 },
-                _ => rest.chars().next().map_or(1, char::len_utf8),
+                _ => quoted_or_one(rest),
             };
             at += skipped;
         }
         parsed.text(&statement[text_from..]);
         parsed
+    }
+
+    /// The statements of a text that separates them by `;`, without those that are empty or only comments. A `;` in
+    /// quotes or comments separates nothing.
+    pub fn split(text: &str) -> Vec<&str> {
+        let (mut statements, mut from, mut at, mut says) = (Vec::new(), 0, 0, false);
+        while at < text.len() {
+            let rest = &text[at..];
+            let length = quoted_or_one(rest);
+            if rest.starts_with(';') {
+                if says {
+                    statements.push(text[from..at].trim());
+                }
+                (from, says) = (at + 1, false);
+            } else if !rest.starts_with("--") && !rest.starts_with("/*") {
+                says |= !rest.starts_with(char::is_whitespace);
+            }
+            at += length;
+        }
+        if says {
+            statements.push(text[from..].trim());
+        }
+        statements
     }
 
     /// The statement with each parameter written as `write` says, from its index.
@@ -73,6 +92,17 @@ impl NamedStatement {
             self.names.len() - 1
         });
         self.pieces.push(Piece::Parameter(index));
+    }
+}
+
+/// The bytes of the quoted text or the comment that `rest` begins with, or of its first character.
+fn quoted_or_one(rest: &str) -> usize {
+    match rest.as_bytes().first() {
+        Some(&quote @ (b'\'' | b'"' | b'`')) => quoted(rest, quote),
+        Some(b'-') if rest.starts_with("--") => rest.find('\n').unwrap_or(rest.len()),
+        Some(b'/') if rest.starts_with("/*") => rest.find("*/").map_or(rest.len(), |end| end + 2),
+        Some(b'$') => dollar_quoted(rest),
+        _ => rest.chars().next().map_or(1, char::len_utf8),
     }
 }
 
@@ -127,6 +157,15 @@ mod tests {
         check("select :a, :data.amount, :a", "select $1, $2, $1", &["a", "data.amount"]);
         check(":a", "$1", &["a"]);
         check("x=:_b2;", "x=$1;", &["_b2"]);
+    }
+
+    #[test]
+    fn statements_are_split_at_semicolons_that_separate_them() {
+        let split = NamedStatement::split;
+        assert_eq!(split("a; b ;"), ["a", "b"]);
+        assert_eq!(split("insert ';' -- c; d\n; /* ; */ ;; -- only\n;x"), ["insert ';' -- c; d", "x"]);
+        assert_eq!(split("-- first\nü $$;$$ \";\""), ["-- first\nü $$;$$ \";\""]);
+        assert!(split(" ;\n-- nothing").is_empty());
     }
 
     #[test]
