@@ -53,9 +53,10 @@ pub use process::{
     given_process, list_processes, request_process, show_process,
 };
 pub use projection::{
-    ApplyError, Changed, ChangedTags, Changes, Definition, DefinitionError, ExplainError, Handle,
-    MAX_CHANGED_TAGS, MAX_PARTITIONS, Model, Observer, Projection, ProjectionError, Projections, RowChange,
-    RowHistory, RowQuestion, STALLED_AFTER, Status, StatusReport, TypedProjection, Waited, explain,
+    ApplyError, Changed, ChangedTags, Changes, DeclarationCheckError, DeclarationError, DeclaredEvent,
+    DeclaredProjection, Definition, DefinitionError, ExplainError, Handle, MAX_CHANGED_TAGS, MAX_PARTITIONS,
+    Model, Observer, Projection, ProjectionError, Projections, RowChange, RowHistory, RowQuestion,
+    STALLED_AFTER, Status, StatusReport, TypedProjection, UnknownType, Waited, explain,
 };
 pub use replay::{Asked, ReplayError, Replayed, decide_at, load_at};
 pub use schema::{EventSchema, LockError, LockFault, SchemaSet, ShapeChange};

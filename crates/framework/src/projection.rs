@@ -3,6 +3,7 @@
 mod applier;
 mod board;
 mod changes;
+mod declared;
 mod definition;
 mod explain;
 mod handle;
@@ -21,6 +22,7 @@ use crate::DecodeError;
 pub use board::Waited;
 pub(crate) use board::{Board, Condition};
 pub use changes::{Changed, ChangedTags, Changes, MAX_CHANGED_TAGS};
+pub use declared::{DeclarationCheckError, DeclarationError, DeclaredEvent, DeclaredProjection, UnknownType};
 pub use definition::{Definition, DefinitionError, MAX_PARTITIONS};
 pub use explain::{ExplainError, RowChange, RowHistory, RowQuestion, explain};
 pub use handle::Handle;

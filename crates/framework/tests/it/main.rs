@@ -3,6 +3,7 @@
 
 mod boundary;
 mod codec;
+mod declared;
 mod derived;
 mod execute;
 mod faulty;
