@@ -8,6 +8,9 @@ use serde::Serialize;
 pub use self::event::{Line, OrderEvent, Submission};
 use crate::{ArticleId, Card, Catalogue, Country, CouponCode, Currency, Discount, Money, OrderId};
 
+/// Longest number of an order, in bytes: streams, tags and processes are named after it.
+pub const MAX_ORDER_ID_BYTES: usize = 64;
+
 /// How many pieces of one article an order holds at most.
 pub const MAX_PIECES: u32 = 1_000;
 
@@ -79,10 +82,15 @@ pub enum OrderCommand {
         /// Where it is to go.
         country: Country,
     },
-    /// It is paid and on its way.
-    Complete,
-    /// It will not be delivered.
+    /// The customer does not want it after all: until it is submitted.
     Cancel {
+        /// Why.
+        reason: String,
+    },
+    /// It is paid and on its way: for the checkout.
+    Complete,
+    /// It cannot be delivered: for the checkout, once it is submitted.
+    GiveUp {
         /// Why.
         reason: String,
     },
@@ -91,6 +99,9 @@ pub enum OrderCommand {
 /// Why an order does not do what it is asked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OrderRefusal {
+    /// The number is not one.
+    #[error("an order's number has between 1 and {MAX_ORDER_ID_BYTES} bytes")]
+    Number,
     /// An order needs a customer.
     #[error("the order needs a customer")]
     NoCustomer,
@@ -275,6 +286,9 @@ impl Decider for Orders {
         let event = match command {
             OrderCommand::Create { customer, currency } => {
                 state.must_be(OrderStatus::NotCreated)?;
+                if !(1..=MAX_ORDER_ID_BYTES).contains(&order.as_str().len()) {
+                    return Err(OrderRefusal::Number);
+                }
                 if customer.trim().is_empty() {
                     return Err(OrderRefusal::NoCustomer);
                 }
@@ -299,11 +313,17 @@ impl Decider for Orders {
                 state.must_be(OrderStatus::Submitted)?;
                 OrderEvent::OrderCompleted { order: order.clone() }
             }
-            OrderCommand::Cancel { .. } if state.status == OrderStatus::Cancelled => return Ok(vec![]),
+            OrderCommand::Cancel { .. } | OrderCommand::GiveUp { .. }
+                if state.status == OrderStatus::Cancelled =>
+            {
+                return Ok(vec![]);
+            }
             OrderCommand::Cancel { reason } => {
-                if state.status != OrderStatus::Open {
-                    state.must_be(OrderStatus::Submitted)?;
-                }
+                state.must_be(OrderStatus::Open)?;
+                OrderEvent::OrderCancelled { order: order.clone(), reason: reason.clone() }
+            }
+            OrderCommand::GiveUp { reason } => {
+                state.must_be(OrderStatus::Submitted)?;
                 OrderEvent::OrderCancelled { order: order.clone(), reason: reason.clone() }
             }
         };

@@ -1,5 +1,7 @@
 //! When is an order's payment taken, declined or given back?
 
+use std::fmt;
+
 use factum::{Context, Decider, Event};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -27,6 +29,15 @@ pub enum Decline {
     },
     /// The card pays in another currency.
     OtherCurrency,
+}
+
+impl fmt::Display for Decline {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Decline::OverLimit { limit } => write!(f, "it is more than the card's limit of {limit}"),
+            Decline::OtherCurrency => f.write_str("the card pays in another currency"),
+        }
+    }
 }
 
 /// What happened to the payment of an order.

@@ -1,5 +1,7 @@
 //! When does an order leave the house, and when can it not?
 
+use std::fmt;
+
 use factum::{Context, Decider, Event};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -45,6 +47,15 @@ pub enum NoShipment {
         /// What it weighs.
         grams: u64,
     },
+}
+
+impl fmt::Display for NoShipment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            NoShipment::NotServed { country } => write!(f, "no carrier goes to {country:?}"),
+            NoShipment::TooHeavy { grams } => write!(f, "{grams} g are more than {MAX_PARCELS} parcels hold"),
+        }
+    }
 }
 
 /// What happened to the shipment of an order.

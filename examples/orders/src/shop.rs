@@ -19,6 +19,7 @@ const ATTEMPTS: u32 = 50;
 
 /// A shop over any store. Share it behind a reference; commands may come from many tasks at once.
 pub struct Shop {
+    store: Arc<dyn EventStore>,
     orders: Executor<Orders>,
     payments: Executor<Payments>,
     shipments: Executor<Shipments>,
@@ -86,11 +87,17 @@ impl Shop {
         Codec::<ShipmentEvent>::new()?;
         Codec::<StockEvent>::new()?;
         Ok(Self {
+            store: Arc::clone(store),
             orders: executor(store, Orders { catalogue }),
             payments: executor(store, Payments),
             shipments: executor(store, Shipments),
             stock: executor(store, Inventory),
         })
+    }
+
+    /// The store.
+    pub(crate) fn store(&self) -> &Arc<dyn EventStore> {
+        &self.store
     }
 
     /// Asks something of an order.

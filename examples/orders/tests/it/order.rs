@@ -2,8 +2,8 @@
 
 use factum::{Given, given};
 use orders::{
-    ArticleId, Card, Catalogue, Country, Coupon, CouponCode, Currency, Discount, Line, MAX_PIECES, Money,
-    OrderCommand, OrderEvent, OrderId, OrderRefusal, OrderStatus, Orders, Submission,
+    ArticleId, Card, Catalogue, Country, Coupon, CouponCode, Currency, Discount, Line, MAX_ORDER_ID_BYTES,
+    MAX_PIECES, Money, OrderCommand, OrderEvent, OrderId, OrderRefusal, OrderStatus, Orders, Submission,
 };
 
 fn id() -> OrderId {
@@ -80,6 +80,10 @@ fn cancel() -> (OrderId, OrderCommand) {
     asked(OrderCommand::Cancel { reason: "changed my mind".to_owned() })
 }
 
+fn give_up() -> (OrderId, OrderCommand) {
+    asked(OrderCommand::GiveUp { reason: "changed my mind".to_owned() })
+}
+
 fn complete() -> (OrderId, OrderCommand) {
     asked(OrderCommand::Complete)
 }
@@ -98,7 +102,7 @@ fn an_order_is_created_once_and_for_a_customer() {
 
 #[test]
 fn what_is_not_created_can_do_nothing() {
-    for command in [add("mug", 1), apply("TEN"), submit(), complete(), cancel()] {
+    for command in [add("mug", 1), apply("TEN"), submit(), complete(), cancel(), give_up()] {
         order([]).when(command).then_rejected(wrong(OrderStatus::NotCreated));
     }
 }
@@ -218,16 +222,36 @@ fn a_submitted_order_says_what_was_ordered_and_does_not_change() {
 fn an_order_ends_once() {
     let past = [created(), mugs(1), submitted(&[("mug", 1)], 400, 1_250)];
     order(past.clone()).when(complete()).then([completed()]);
-    order(past.clone()).when(cancel()).then([cancelled()]);
+    order(past.clone()).when(give_up()).then([cancelled()]);
     order([created()]).when(cancel()).then([cancelled()]);
     order([created()]).when(complete()).then_rejected(wrong(OrderStatus::Open));
     let done = || past.clone().into_iter().chain([completed()]);
     order(done()).when(complete()).then_nothing();
-    order(done()).when(cancel()).then_rejected(wrong(OrderStatus::Completed));
+    order(done()).when(give_up()).then_rejected(wrong(OrderStatus::Completed));
     let over = || past.clone().into_iter().chain([cancelled()]);
     order(over()).when(cancel()).then_nothing();
+    order(over()).when(give_up()).then_nothing();
     order(over()).when(complete()).then_rejected(wrong(OrderStatus::Cancelled));
     for command in [create(), add("mug", 1), apply("TEN"), submit()] {
         order(over()).when(command).then_rejected(wrong(OrderStatus::Cancelled));
+    }
+}
+
+#[test]
+fn a_customer_cancels_until_it_is_submitted_and_the_checkout_gives_up_from_then_on() {
+    let past = [created(), mugs(1), submitted(&[("mug", 1)], 400, 1_250)];
+    order(past).when(cancel()).then_rejected(wrong(OrderStatus::Submitted));
+    order([created(), mugs(1)]).when(give_up()).then_rejected(wrong(OrderStatus::Open));
+}
+
+#[test]
+fn an_order_has_a_number_of_at_most_64_bytes() {
+    for (length, fits) in [(0, false), (1, true), (MAX_ORDER_ID_BYTES, true), (MAX_ORDER_ID_BYTES + 1, false)]
+    {
+        let when = order([]).when((OrderId::new("x".repeat(length)), create().1));
+        match fits {
+            true => when.then_state(|order| assert_eq!(order.status, OrderStatus::Open)),
+            false => when.then_rejected(OrderRefusal::Number),
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use factum::{CommandMetadata, ExecuteError};
+use factum::CommandMetadata;
 use factum_core::{ErrorKind, EventStore, EventStoreExt, MemoryStore, Query, QueryItem, Read, Selector};
 use orders::{
     ArticleId, Card, Catalogue, Country, CouponCode, Currency, Line, Money, OrderCommand, OrderId,
@@ -97,8 +97,7 @@ async fn a_number_that_cannot_be_a_name_is_refused() {
     let line = Line { article: ArticleId::new(&long), pieces: 1 };
     let error = shop.stock(StockCommand::Receive(line), &asked("receive")).await.unwrap_err();
     assert!(matches!(error, ShopError::Name(_)), "{error:?}");
-    // An empty number makes an empty tag.
     let error = shop.order(&OrderId::new(""), create, &asked("create")).await.unwrap_err();
-    assert!(matches!(error, ShopError::Failed(ExecuteError::Encode(_))), "{error:?}");
+    assert_eq!(error.refusal(), Some(&OrderRefusal::Number));
     assert_eq!(store.head().await.unwrap(), None);
 }
