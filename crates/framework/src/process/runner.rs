@@ -2,10 +2,11 @@
 
 mod live;
 
+use std::collections::HashSet;
 use std::future::Future;
 use std::sync::Arc;
 
-use factum_core::{Capability, Clock, EventStore, SystemClock};
+use factum_core::{AppendError, Capability, Clock, EventStore, SystemClock};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -66,6 +67,8 @@ pub struct ProcessRunner<P: ProcessManager> {
     budget: RetryBudget,
     in_flight: usize,
     owner: String,
+    /// Instances whose streams were deleted for ever.
+    buried: HashSet<String>,
     live: Option<Live<P>>,
 }
 
@@ -104,6 +107,7 @@ where
             budget: RetryBudget::default(),
             in_flight: DEFAULT_IN_FLIGHT,
             owner: "a runner".to_owned(),
+            buried: HashSet::new(),
             live: None,
         })
     }
@@ -156,14 +160,18 @@ where
         let result = loop {
             let step = async {
                 let live = self.live().await?;
-                while live.turn().await? {}
+                if live.turn().await? {
+                    // A store that is always ready would keep the others from running, and the shutdown from being seen.
+                    tokio::task::yield_now().await;
+                    return Ok(());
+                }
                 live.wait(true).await
             };
             // An append that is cut off here is found in the log by the next run.
             tokio::select! {
                 biased;
                 () = &mut shutdown => break Ok(()),
-                result = step => if let Err(error) = result { break Err(error) },
+                result = step => if let Err(error) = result.or_else(|error| self.bury(error)) { break Err(error) },
             }
         };
         self.live = None;
@@ -176,21 +184,40 @@ where
     /// # Errors
     /// As [`run`](Self::run).
     pub async fn run_until_idle(&mut self) -> Result<(), ProcessError> {
-        let result = async {
-            let live = self.live().await?;
-            loop {
-                while live.turn().await? {}
-                if live.is_idle().await? {
-                    return Ok(());
+        loop {
+            match self.until_idle().await.or_else(|error| self.bury(error).map(|()| false)) {
+                Ok(true) => return Ok(()),
+                Ok(false) => {}
+                Err(error) => {
+                    self.live = None;
+                    return Err(error);
                 }
-                live.wait(false).await?;
             }
         }
-        .await;
-        if result.is_err() {
-            self.live = None;
+    }
+
+    async fn until_idle(&mut self) -> Result<bool, ProcessError> {
+        let live = self.live().await?;
+        while live.turn().await? {}
+        if !live.is_idle().await? {
+            live.wait(false).await?;
+            return Ok(false);
         }
-        result
+        Ok(true)
+    }
+
+    /// Whether an error is only that the stream of an instance was deleted for ever: then the instance is over, and the
+    /// process begins anew without it.
+    fn bury(&mut self, error: ProcessError) -> Result<(), ProcessError> {
+        let ProcessError::Append(AppendError::StreamDeleted { stream }) = &error else { return Err(error) };
+        let instance = stream.strip_prefix(self.process.name()).and_then(|rest| rest.strip_prefix('-'));
+        match instance.map(|instance| self.buried.insert(instance.to_owned())) {
+            Some(true) => {
+                self.live = None;
+                Ok(())
+            }
+            _ => Err(error),
+        }
     }
 
     /// The open instances that this build cannot go on with, since it does not know a step that they came to. Writes

@@ -2,6 +2,7 @@
 
 mod compensation;
 mod crash;
+mod embedded;
 mod evolution;
 mod operators;
 mod retries;
@@ -14,7 +15,8 @@ use factum::{
     given_process,
 };
 use factum_core::{
-    AppendError, Capability, EventId, EventStoreExt, ExpectedRevision, NewEvent, Read, Selector, StreamName,
+    AppendError, Capability, Delete, DeleteMode, EventId, EventStore, EventStoreExt, ExpectedRevision,
+    NewEvent, Read, Selector, StreamName,
 };
 use uuid::Uuid;
 
@@ -230,6 +232,28 @@ async fn an_event_that_cannot_be_read_stops_the_process_and_is_never_skipped() {
         assert!(matches!(error, ProcessError::Decode { .. }), "{error}");
     }
     assert!(factum::show_process(&world.store, "trip", "7").await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn an_instance_whose_stream_was_tombstoned_is_over_and_holds_nobody_up() {
+    let world = memory_world();
+    world.desk.now_answers(|_| Dispatched::failed("busy"));
+    for trip in ["7", "8"] {
+        world.wanted(trip).await;
+    }
+    let mut runner = world.runner();
+    runner.run_until_idle().await.unwrap();
+    let stream = StreamName::new("trip-7").unwrap();
+    let delete = Delete { stream, expected: ExpectedRevision::Any, mode: DeleteMode::Tombstone };
+    world.store.delete(delete).await.unwrap();
+    world.append(TripEvent::Cancelled { trip: "7".into() }).await;
+    world.append(TripEvent::Cancelled { trip: "8".into() }).await;
+    world.desk.now_answers(|_| Dispatched::done());
+    runner.run_until_idle().await.unwrap();
+    world.clock.advance(std::time::Duration::from_secs(1));
+    runner.run_until_idle().await.unwrap();
+    assert_eq!(world.stage("8").await, "failed");
+    assert!(runner.instances().is_empty());
 }
 
 #[tokio::test]

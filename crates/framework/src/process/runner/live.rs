@@ -92,6 +92,7 @@ where
         {
             heart.looked_to(Position(next));
         }
+        runner.buried.iter().for_each(|instance| heart.bury(instance));
         heart.recovered(runner.clock.now());
         let capabilities = store.capabilities();
         let next = heart.next_position();
@@ -134,7 +135,6 @@ where
             }
             self.flush_if_full().await?;
         }
-        worked |= self.take_held(now).await?;
         while let Some(event) = self.inbox.pop_front() {
             worked = true;
             while let Taken::NeedsState(key) = self.heart.take_event(&event, now)? {
@@ -146,6 +146,7 @@ where
             }
         }
         self.heart.seen_to(self.fed_to);
+        worked |= self.take_held(now).await?;
         while let Some(taken) = self.heart.take_timer(now) {
             worked = true;
             if let Taken::NeedsState(key) = taken {
