@@ -14,6 +14,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("factum-testkit", &["factum-core", "factum-testserver"]),
     ("factum", &["factum-core", "factum-derive"]),
     ("factum-engine", &["factum-core"]),
+    ("factum-postgres", &["factum-core"]),
     ("bank", &["factum", "factum-core", "factum-engine"]),
     ("loans", &["factum", "factum-cli", "factum-core", "factum-engine"]),
     ("orders", &["factum", "factum-core", "factum-engine"]),
@@ -26,6 +27,7 @@ const TESTS_MAY_USE: &[(&str, &[&str])] = &[
     ("factum", &["factum-engine"]),
     ("factum-derive", &["factum", "factum-core"]),
     ("factum-testkit", &["factum-engine"]),
+    ("factum-postgres", &["factum", "factum-engine"]),
 ];
 
 /// Foreign crates that only some of ours may know, by the start of their name.
