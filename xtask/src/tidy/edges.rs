@@ -15,6 +15,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("factum", &["factum-core", "factum-derive"]),
     ("factum-engine", &["factum-core"]),
     ("factum-postgres", &["factum-core"]),
+    ("factum-sqlite", &["factum-core"]),
     ("bank", &["factum", "factum-core", "factum-engine"]),
     ("loans", &["factum", "factum-cli", "factum-core", "factum-engine"]),
     ("orders", &["factum", "factum-core", "factum-engine"]),

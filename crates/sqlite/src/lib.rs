@@ -1,0 +1,22 @@
+//! Read models on SQLite: Factum's database of read models where no other is named.
+//!
+//! [`SqliteReadModels`] is a directory. `catalog.sqlite` says which versions there are, and each version of a projection
+//! is a file of its own, with its rows and its progress: one transaction holds both, projections do not wait for each
+//! other, and a version is dropped by removing its file. Why it is so is in `docs/adr/0009-read-models-in-versions.md`.
+
+mod catalog;
+mod compare;
+mod connection;
+mod database;
+mod directory;
+mod error;
+mod guard;
+mod reader;
+mod roles;
+mod statements;
+mod value;
+mod version_file;
+mod watch;
+mod writer;
+
+pub use database::SqliteReadModels;

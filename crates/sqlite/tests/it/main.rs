@@ -1,0 +1,3 @@
+//! Does the crate keep the contract of a read-model database, and what is SQLite's own?
+
+mod smoke;
