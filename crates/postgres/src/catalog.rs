@@ -37,6 +37,7 @@ const TABLES: &str = "
         definition text NOT NULL,
         partitions int NOT NULL,
         stopped boolean NOT NULL DEFAULT false,
+        one_at_a_time boolean NOT NULL DEFAULT false,
         created_at bigint NOT NULL,
         PRIMARY KEY (name, number),
         CONSTRAINT one_version_per_role UNIQUE (name, role) DEFERRABLE INITIALLY DEFERRED

@@ -8,6 +8,9 @@ use crate::address::with_causes;
 /// Most characters of a statement that an error repeats.
 const MAX_SHOWN: usize = 2_000;
 
+/// The server's code for two transactions that waited for each other; it stands in the text of the error.
+pub(crate) const DEADLOCK: &str = "40P01";
+
 /// Whose statement it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Whose {

@@ -2,6 +2,10 @@
 //!
 //! Taking a partition over raises its `owner` number and ends the session of the owner before, so that one which stands
 //! still within a transaction holds no rows locked. Whoever commits looks first whether the number is still its own.
+//!
+//! Partitions of a version are applied beside each other. Where they change the same rows in different orders, the server
+//! ends one of two transactions that wait for each other, after a second (`deadlock_timeout`). That is noted with the
+//! version, and from then on its transactions go one at a time.
 
 use std::sync::Arc;
 
@@ -11,7 +15,7 @@ use factum_core::read_model::{
 
 use crate::address::Address;
 use crate::catalog::{self, fault_text, of_version, ours, schema_of, signed};
-use crate::error::Whose;
+use crate::error::{DEADLOCK, Whose};
 use crate::link::Link;
 use crate::watch;
 use crate::words::quote;
@@ -89,8 +93,12 @@ impl Writer {
         })
     }
 
-    /// The error, or `Fenced` where the session ended because another took the partition over.
+    /// The error, or `Fenced` where the session ended because another took the partition over. A deadlock is noted.
     fn named(&self, error: ReadModelError) -> ReadModelError {
+        if is_deadlock(&error) {
+            // Without the note it only happens again.
+            let _ = self.note_deadlock();
+        }
         if !error.is_transient() {
             return error;
         }
@@ -98,6 +106,13 @@ impl Writer {
             Ok(Some((owner, _))) if owner != self.owner => self.fenced(),
             _ => error,
         }
+    }
+
+    fn note_deadlock(&self) -> Result<(), ReadModelError> {
+        let mut link = Link::open(&self.database)?;
+        let text = "UPDATE factum.versions SET one_at_a_time = true WHERE name = :name AND number = :version";
+        link.execute(Whose::Ours, text, &of_version(&self.partition.name, self.partition.version))?;
+        link.flush()
     }
 
     /// Who owns the partition and how far it is, asked in a fresh session.
@@ -111,12 +126,15 @@ impl Writer {
         Ok(Some((owner, catalog::progress_of(link.database(), row)?)))
     }
 
-    /// Begins, and looks whether the partition is still this owner's.
+    /// Begins, and looks whether the partition is still this owner's. Waits for its turn where transactions of the version
+    /// go one at a time.
     fn open(&mut self) -> Result<(), ReadModelError> {
         self.link.batch(Whose::Ours, "BEGIN")?;
         self.transaction = Transaction::Open;
-        let text = "SELECT owner FROM factum.partitions \
-                    WHERE name = :name AND version = :version AND index = :index";
+        let text = "SELECT p.owner, CASE WHEN v.one_at_a_time \
+                    THEN pg_advisory_xact_lock(hashtext('factum ' || v.name), v.number) END \
+                    FROM factum.partitions p JOIN factum.versions v ON v.name = p.name AND v.number = p.version \
+                    WHERE p.name = :name AND p.version = :version AND p.index = :index";
         let found = ours(&mut self.link, text, &of_partition(&self.partition))?;
         match found.first_value().and_then(Value::as_integer) {
             Some(owner) if owner == self.owner => Ok(()),
@@ -249,6 +267,10 @@ impl ReadModelWriter for Writer {
             Ok(writer.progress.clone())
         })
     }
+}
+
+fn is_deadlock(error: &ReadModelError) -> bool {
+    matches!(error, ReadModelError::Unavailable { why, .. } if why.contains(DEADLOCK))
 }
 
 fn of_partition(partition: &Partition) -> [(&'static str, Value<'_>); 3] {

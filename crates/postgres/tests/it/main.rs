@@ -3,6 +3,11 @@
 
 mod basics;
 mod fixture;
+mod flow;
+mod kill;
+mod partitions;
 mod refusals;
+mod restart;
 mod values;
 mod versions;
+mod waiters;

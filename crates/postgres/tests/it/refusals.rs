@@ -1,6 +1,6 @@
 //! Is everything that cannot work refused clearly, before anything is written, and without the password?
 
-use factum_core::read_model::{NewVersion, ReadModelError, ReadModels};
+use factum_core::read_model::{NewVersion, ReadModelError, ReadModels, Value};
 use factum_core::{Checkpoint, Position, StoreId};
 use factum_postgres::PostgresReadModels;
 use factum_testkit::PostgresDatabase;
@@ -149,7 +149,7 @@ fn a_reader_changes_nothing() {
     }
     let joined = "SELECT count(*) FROM accounts JOIN other.accounts o ON true JOIN others ON true";
     let (rows, applied) = reader.query(joined, &[]).unwrap();
-    assert_eq!((rows.first_value().and_then(|value| value.as_integer()), applied.len()), (Some(0), 2));
+    assert_eq!((rows.first_value().and_then(Value::as_integer), applied.len()), (Some(0), 2));
     assert!(matches!(
         f.read_models.reader(&[(name("balances"), V2)]).err(),
         Some(ReadModelError::UnknownVersion { .. })
