@@ -59,21 +59,17 @@ async fn timers_requests_and_held_inputs_survive_a_closed_store() {
         .await
         .unwrap();
     world.store.close();
-    desk.now_answers(|_| Dispatched::rejected("full"));
+    desk.now_answers(|_| Dispatched::failed("busy"));
     let world = open(dir.path(), &clock, &desk);
     world.runner().run_until_idle().await.unwrap();
-    assert_eq!(
-        inputs(&world.show("7").await),
-        [
-            "event Wanted",
-            "operator retry",
-            "event Wanted",
-            "timer deadline",
-            "rejected hotel",
-            "rejected hotel"
-        ]
-    );
-    assert_eq!(world.stage("7").await, "failed");
+    // The second wish started the deadline anew.
+    assert_eq!(inputs(&world.show("7").await), ["event Wanted", "operator retry", "event Wanted"]);
+    world.store.close();
+    clock.advance(DEADLINE);
+    let world = open(dir.path(), &clock, &desk);
+    world.runner().run_until_idle().await.unwrap();
+    assert_eq!(inputs(&world.show("7").await)[3..], ["timer deadline"]);
+    assert_eq!(world.stage("7").await, "needs-operator", "the attempts have used up their time too");
 }
 
 #[tokio::test]
