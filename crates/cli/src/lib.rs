@@ -19,6 +19,7 @@ mod import;
 mod import_verb;
 mod moment;
 mod output;
+mod processes;
 mod progress;
 mod read;
 mod schema;

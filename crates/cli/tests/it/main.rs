@@ -10,6 +10,7 @@ mod help;
 mod import_xes;
 mod kill;
 mod ndjson;
+mod processes;
 mod read;
 mod refusals;
 mod schema;

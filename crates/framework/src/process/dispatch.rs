@@ -90,7 +90,7 @@ impl<E, R: fmt::Debug> From<Result<Outcome<E>, ExecuteError<R>>> for Dispatched 
     }
 }
 
-/// Carries commands out. Any `async` closure over a [`Delivery`] is one.
+/// Carries commands out. Any closure from a [`Delivery`] to a future is one: `move |delivery| async move { .. }`.
 ///
 /// Called at least once for each command, with the same identity each time; several at once, for different steps.
 pub trait Dispatcher<C>: Send + Sync + 'static {

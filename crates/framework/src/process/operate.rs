@@ -8,6 +8,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use factum_core::{
     AppendError, ErrorKind, EventId, EventStore, EventStoreExt, EventType, ExpectedRevision, NameError, Page,
     Position, QueryItem, Read, ReadError, RecordedEvent, Revision, Selector, StreamName, Tag, Timestamp,
@@ -148,6 +149,8 @@ pub struct TimelineEntry {
     pub at: Timestamp,
     /// What was recorded.
     pub record: ProcessRecord,
+    /// The same as it is kept: JSON.
+    pub data: Bytes,
 }
 
 /// The instances that pass `filter`, in order of their beginning.
@@ -215,7 +218,7 @@ pub async fn show_process(
         let Some(record) = read_record(event)? else { continue };
         folded = fold(folded, &record, event);
         let (position, revision, at) = (event.position(), event.revision(), event.recorded_at());
-        entries.push(TimelineEntry { position, revision, at, record });
+        entries.push(TimelineEntry { position, revision, at, record, data: event.data() });
     }
     let Some(folded) = folded else { return Ok(None) };
     let taken = entries.iter().filter_map(|entry| match &entry.record {
