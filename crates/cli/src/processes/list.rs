@@ -130,7 +130,7 @@ mod tests {
 
     #[test]
     fn an_age_has_one_unit() {
-        let of = |seconds| age(Timestamp(0), Timestamp::from_unix_millis(seconds * 1_000));
+        let of = |seconds: i64| age(Timestamp(0), Timestamp::from_unix_millis(seconds * 1_000));
         assert_eq!([of(-5), of(119), of(120), of(7_200), of(172_800)], ["0s", "119s", "2m", "2h", "2d"]);
     }
 }
