@@ -5,9 +5,11 @@ pub mod conformance;
 pub mod model;
 mod mortal;
 mod postgres;
+pub mod read_model;
 mod skip;
 
 pub use case::{Case, Fresh, check};
 pub use mortal::Mortal;
 pub use postgres::{POSTGRES_VARIABLE, PostgresDatabase, PrivatePostgres};
+pub use read_model::{FreshReadModels, Models, check_read_models};
 pub use skip::skip;
