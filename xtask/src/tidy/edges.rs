@@ -25,7 +25,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
 
 /// What tests may use beside that. The kit is for tests, so each crate's tests may use it.
 const TESTS_MAY_USE: &[(&str, &[&str])] = &[
-    ("factum", &["factum-engine"]),
+    ("factum", &["factum-engine", "factum-sqlite"]),
     ("factum-derive", &["factum", "factum-core"]),
     ("factum-testkit", &["factum-engine"]),
     ("factum-postgres", &["factum", "factum-engine"]),
