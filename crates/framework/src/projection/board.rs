@@ -249,6 +249,16 @@ impl Board {
         }
     }
 
+    /// What stands still is about to be tried again.
+    pub(crate) fn expect_attempt(&self, partition: u16) {
+        let mut inner = self.lock();
+        if let Some(shown) = inner.partitions.get_mut(usize::from(partition))
+            && shown.condition.ends_waits()
+        {
+            shown.condition = Condition::CatchingUp;
+        }
+    }
+
     pub(crate) fn shown(&self) -> Vec<Shown> {
         self.lock().partitions.clone()
     }

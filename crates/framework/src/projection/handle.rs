@@ -165,7 +165,9 @@ impl Handle {
     /// Tries the events again at which the projection stands still.
     pub fn retry(&self) {
         for running in self.entry.lock().values() {
-            for worker in &running.workers {
+            for (index, worker) in (0..).zip(&running.workers) {
+                // Who waits from now on waits for this attempt.
+                running.board.expect_attempt(index);
                 worker.wish(Wish::Retry);
             }
         }

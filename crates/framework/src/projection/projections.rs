@@ -132,6 +132,8 @@ impl Running {
         for index in 0..self.version.partitions {
             let partition =
                 Partition { name: self.version.name.clone(), version: self.version.number, index };
+            // Who asks from now on waits for it, and is not told that it stands still.
+            self.board.condition(index, Condition::CatchingUp);
             self.workers.push(starter(shared, partition, Arc::clone(&self.board), Arc::clone(subscribers))?);
         }
         Ok(())
@@ -159,7 +161,8 @@ impl Entry {
 
 /// The projections that run in this process, over one log and one database of read models.
 ///
-/// Each partition of a version has a thread that reads and one that applies. Dropped, all of them stop.
+/// Each partition of a version has a thread that reads and one that applies. Dropped, all of them stop, also where there
+/// are handles still.
 pub struct Projections {
     shared: Arc<Shared>,
     entries: Mutex<BTreeMap<ProjectionName, Arc<Entry>>>,
@@ -397,6 +400,17 @@ impl Projections {
         // Its workers are waited for outside of the lock.
         drop(before);
         Ok(())
+    }
+}
+
+impl Drop for Projections {
+    fn drop(&mut self) {
+        // Handles may outlive this, the threads do not.
+        for entry in self.lock().values() {
+            for running in entry.lock().values_mut() {
+                running.stop("the process ends");
+            }
+        }
     }
 }
 

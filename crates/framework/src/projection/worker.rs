@@ -196,8 +196,12 @@ impl<P: Projection> Work<P> {
                     return;
                 }
                 Some(Wish::Skip { position, actor, reason, done }) => {
+                    let skipped = self.skip(position, &actor, &reason);
+                    if matches!(skipped, Ok(Some(_))) {
+                        self.show(Condition::CatchingUp);
+                    }
                     // Whoever asked may have gone.
-                    let _ = done.send(self.skip(position, &actor, &reason));
+                    let _ = done.send(skipped);
                 }
             }
         }
