@@ -3,15 +3,17 @@
 mod aside;
 mod faults;
 mod outside;
-mod ryw;
 mod runs;
+mod ryw;
 mod why;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use factum::{ApplyError, CommandMetadata, Event, Handle, Projections, StatusReport, TypedProjection, Waited};
+use factum::{
+    ApplyError, CommandMetadata, Event, Handle, Projections, StatusReport, TypedProjection, Waited,
+};
 use factum_core::read_model::{ReadModels, Value};
 use factum_core::{Checkpoint, EventStore, EventStoreExt, ExpectedRevision, MemoryStore, StreamName};
 use factum_sqlite::SqliteReadModels;
@@ -37,7 +39,8 @@ enum Weather {
     Rained { millimetres: i64 },
 }
 
-const TABLES: &str = "create table balances (till text primary key, cents bigint not null, payments bigint not null)";
+const TABLES: &str =
+    "create table balances (till text primary key, cents bigint not null, payments bigint not null)";
 const ADD: &str = "insert into balances (till, cents, payments) values (:till, :cents, 1)
     on conflict (till) do update set cents = balances.cents + excluded.cents, payments = balances.payments + 1";
 
@@ -95,7 +98,8 @@ impl World {
     async fn append<E: Event>(&self, stream: &str, events: &[E]) -> Checkpoint {
         let codec = factum::Codec::<E>::new().unwrap();
         let metadata = CommandMetadata::new().actor("ada").correlation("shift-1").to_json();
-        let new = events.iter().map(|event| codec.encode(event).unwrap().with_metadata(metadata.clone())).collect();
+        let new =
+            events.iter().map(|event| codec.encode(event).unwrap().with_metadata(metadata.clone())).collect();
         let stream = StreamName::new(stream).unwrap();
         self.store.append_to(stream, ExpectedRevision::Any, new).await.unwrap().token
     }
@@ -127,7 +131,9 @@ async fn ready(handle: &Handle, token: &Checkpoint) {
 fn rows(handle: &Handle) -> Vec<(String, i64, i64)> {
     let (rows, _) = handle.query("select till, cents, payments from balances order by till", &[]).unwrap();
     let row = |row: Vec<Value<'static>>| match &row[..] {
-        [Value::Text(till), Value::Integer(cents), Value::Integer(payments)] => (till.to_string(), *cents, *payments),
+        [Value::Text(till), Value::Integer(cents), Value::Integer(payments)] => {
+            (till.to_string(), *cents, *payments)
+        }
         other => panic!("{other:?}"),
     };
     rows.rows.into_iter().map(row).collect()

@@ -42,7 +42,10 @@ async fn every_attempt_is_kept_also_over_a_restart_and_retry_goes_on_once_it_is_
     until(&handle, |reports| reports[0].status == Status::Faulted).await;
     for attempts in 2..5 {
         handle.retry();
-        until(&handle, |reports| reports[0].faults.first().is_some_and(|fault| fault.attempts.len() == attempts)).await;
+        until(&handle, |reports| {
+            reports[0].faults.first().is_some_and(|fault| fault.attempts.len() == attempts)
+        })
+        .await;
     }
     drop(handle);
     let world = world.restart().await;
@@ -73,7 +76,10 @@ async fn skip_needs_a_reason_and_the_right_place_and_is_kept() {
     assert_eq!((skips[0].actor.as_str(), skips[0].reason.as_str()), ("ada", "written by a broken till"));
     let history = world.read_models.history(handle.name()).unwrap();
     let last = history.last().unwrap();
-    assert_eq!((last.what.as_str(), last.reason.as_str()), ("skipped", "position 0: written by a broken till"));
+    assert_eq!(
+        (last.what.as_str(), last.reason.as_str()),
+        ("skipped", "position 0: written by a broken till")
+    );
 }
 
 #[tokio::test]

@@ -13,7 +13,8 @@ struct Flaky {
 
 impl Flaky {
     fn refuse(refusals: &AtomicU64) -> Result<(), ReadModelError> {
-        let refuses = refusals.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
+        let refuses =
+            refusals.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
         if !refuses {
             return Ok(());
         }
@@ -36,10 +37,17 @@ impl ReadModels for Flaky {
         let inner = self.inner.writer(partition)?;
         Ok(Box::new(FlakyWriter { inner, refusals: Arc::clone(&self.refusals) }))
     }
-    fn reader(&self, versions: &[(ProjectionName, VersionNumber)]) -> Result<Box<dyn ReadModelReader>, ReadModelError> {
+    fn reader(
+        &self,
+        versions: &[(ProjectionName, VersionNumber)],
+    ) -> Result<Box<dyn ReadModelReader>, ReadModelError> {
         self.inner.reader(versions)
     }
-    fn progress(&self, name: &ProjectionName, version: VersionNumber) -> Result<Vec<Progress>, ReadModelError> {
+    fn progress(
+        &self,
+        name: &ProjectionName,
+        version: VersionNumber,
+    ) -> Result<Vec<Progress>, ReadModelError> {
         self.inner.progress(name, version)
     }
     fn skips(&self, name: &ProjectionName, version: VersionNumber) -> Result<Vec<Skip>, ReadModelError> {
@@ -63,7 +71,12 @@ impl ReadModels for Flaky {
     ) -> Result<(), ReadModelError> {
         self.inner.accept(name, version, fingerprint, definition)
     }
-    fn set_stopped(&self, name: &ProjectionName, version: VersionNumber, stopped: bool) -> Result<(), ReadModelError> {
+    fn set_stopped(
+        &self,
+        name: &ProjectionName,
+        version: VersionNumber,
+        stopped: bool,
+    ) -> Result<(), ReadModelError> {
         self.inner.set_stopped(name, version, stopped)
     }
     fn record(&self, action: &Action) -> Result<(), ReadModelError> {
@@ -80,7 +93,11 @@ impl ReadModels for Flaky {
     ) -> Result<Vec<TableDifference>, ReadModelError> {
         self.inner.compare(name, versions, options)
     }
-    fn watch(&self, name: &ProjectionName, version: VersionNumber) -> Result<Box<dyn AppliedWatch>, ReadModelError> {
+    fn watch(
+        &self,
+        name: &ProjectionName,
+        version: VersionNumber,
+    ) -> Result<Box<dyn AppliedWatch>, ReadModelError> {
         self.inner.watch(name, version)
     }
     fn scratch(&self, new: &NewVersion) -> Result<Box<dyn ReadModelWriter>, ReadModelError> {

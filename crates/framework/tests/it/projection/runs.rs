@@ -140,8 +140,7 @@ async fn rows_ahead_of_the_log_are_refused() {
     drop(handle);
     let world = world.restart().await;
     // As if the log had been put back to an earlier state without its epoch being told.
-    let partition =
-        Partition { name: "balances".parse().unwrap(), version: VersionNumber(1), index: 0 };
+    let partition = Partition { name: "balances".parse().unwrap(), version: VersionNumber(1), index: 0 };
     let mut writer = world.read_models.writer(&partition).unwrap();
     let mut progress = writer.progress().clone();
     progress.applied = token.at(factum_core::Position(1_000));
@@ -156,7 +155,8 @@ async fn rows_ahead_of_the_log_are_refused() {
 #[tokio::test]
 async fn tables_that_the_database_does_not_take_leave_nothing() {
     let world = World::new().await;
-    let wrong = TypedProjection::<Till>::new("balances", "create tabel x (y integer)", |_, _, _| Ok(())).unwrap();
+    let wrong =
+        TypedProjection::<Till>::new("balances", "create tabel x (y integer)", |_, _, _| Ok(())).unwrap();
     let error = world.projections.start(wrong).await.map(drop).unwrap_err();
     assert!(matches!(&error, ProjectionError::ReadModel(ReadModelError::Statement { .. })), "{error}");
     assert!(world.read_models.versions().unwrap().is_empty());

@@ -103,7 +103,8 @@ async fn a_cache_never_serves_what_is_older_than_the_token() {
             Lookup::Miss(load) => {
                 loads += 1;
                 ready(&handle, &token).await;
-                let (rows, progress) = handle.query("select cents from balances where till = 'a'", &[]).unwrap();
+                let (rows, progress) =
+                    handle.query("select cents from balances where till = 'a'", &[]).unwrap();
                 load.keep(rows.first_value().unwrap().as_integer().unwrap(), ["till:a"], &progress.applied)
             }
         };

@@ -6,11 +6,8 @@ use factum::{ExplainError, RowQuestion, explain};
 use factum_core::read_model::VersionNumber;
 
 async fn asked(world: &World, key: &str, column: Option<&str>) -> Result<factum::RowHistory, ExplainError> {
-    let question = RowQuestion {
-        table: None,
-        key: vec![key.to_owned()],
-        column: column.map(ToOwned::to_owned),
-    };
+    let question =
+        RowQuestion { table: None, key: vec![key.to_owned()], column: column.map(ToOwned::to_owned) };
     explain(&*world.store, &world.read_models, &balances(), VersionNumber(1), &question).await
 }
 
