@@ -1,6 +1,8 @@
 //! A month of the bank's business: the same commands in the same order each time, some of them refused, some repeated,
 //! some at the same moment.
 
+mod read_side;
+
 use std::collections::BTreeMap;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -10,6 +12,8 @@ use std::time::Duration;
 
 use factum::{CodecError, CommandMetadata, Outcome};
 use factum_core::{AsOf, EventStore, Position, Revision, StreamName, Timestamp};
+
+pub use read_side::{Following, ReadSide, ReadSideError, follow, show};
 
 use crate::{AccountCommand, AccountEvent, AccountId, Bank, BankError, Currency, Money};
 

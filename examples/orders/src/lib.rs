@@ -17,6 +17,7 @@ mod payment;
 mod shipment;
 mod shop;
 mod stock;
+mod summary;
 
 pub use catalogue::{Article, Catalogue};
 pub use checkout::{Checkout, CheckoutProgress, CheckoutStep};
@@ -36,3 +37,4 @@ pub use shipment::{
 };
 pub use shop::{Answer, Shop, ShopError};
 pub use stock::{Inventory, Reservation, Stock, StockCommand, StockEvent, StockRefusal};
+pub use summary::{ShopEvent, order_summary};

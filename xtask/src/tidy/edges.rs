@@ -28,6 +28,9 @@ const TESTS_MAY_USE: &[(&str, &[&str])] = &[
     ("factum", &["factum-engine", "factum-sqlite"]),
     ("factum-derive", &["factum", "factum-core"]),
     ("factum-testkit", &["factum-engine"]),
+    ("bank", &["factum-postgres", "factum-sqlite"]),
+    ("loans", &["factum-postgres", "factum-sqlite"]),
+    ("orders", &["factum-postgres", "factum-sqlite"]),
     ("factum-postgres", &["factum", "factum-engine"]),
 ];
 

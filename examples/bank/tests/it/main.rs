@@ -4,6 +4,7 @@
 mod demo;
 mod engine;
 mod order;
+mod read_models;
 mod rules;
 mod saga;
 mod schemas;

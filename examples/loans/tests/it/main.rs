@@ -3,5 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
 mod binary;
+mod direct;
+mod read_models;
 mod real_log;
 mod rules;

@@ -11,7 +11,7 @@ use factum_engine::{Engine, Options};
 use loans::{Summary, audit, summarize};
 
 /// The log, in `shared/data` beside the repository or beside a worktree of it.
-fn log() -> Option<PathBuf> {
+pub(crate) fn log() -> Option<PathBuf> {
     let repository = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2)?;
     let beside = repository.ancestors().skip(1).map(|folder| folder.join("shared/data/bpic2012.xes.gz"));
     beside.take(2).find(|path| path.exists())

@@ -10,3 +10,4 @@ mod saga;
 mod shipment;
 mod shop;
 mod stock;
+mod summary;
