@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use factum_core::read_model::{
-    CompareOptions, ProjectionName, ReadModelError, Row, RowDifference, TableDifference, Value, VersionNumber,
+    CompareOptions, ProjectionName, ReadModelError, Row, RowDifference, TableDifference, VersionNumber,
 };
 
 use crate::catalog::{self, Cells, ours, schema_of};
@@ -109,6 +109,14 @@ fn shape_difference(
         .then(|| format!("the primary key was ({}) and is ({})", old_key.join(", "), new_key.join(", ")))
 }
 
+/// How a row differs.
+#[derive(Clone, Copy)]
+enum Kind {
+    OnlyOld,
+    OnlyNew,
+    Changed,
+}
+
 /// The pieces of the statements that compare one table.
 struct Sides<'a> {
     columns: &'a [Column],
@@ -197,26 +205,34 @@ impl<'a> Sides<'a> {
     }
 
     fn examples_by_key(&self, link: &mut Link, limit: i64) -> Result<Vec<RowDifference>, ReadModelError> {
-        let (joined, differ, width) = (self.joined(), self.differ(), self.columns.len());
+        let (joined, width) = (self.joined(), self.columns.len());
         let order: Vec<String> =
             self.key.iter().map(|column| format!("coalesce(o.{0}, n.{0})", quote(column))).collect();
-        let text = format!(
-            "SELECT o.tableoid IS NOT NULL, n.tableoid IS NOT NULL, {}, {} FROM {joined} \
-             WHERE o.tableoid IS NULL OR n.tableoid IS NULL OR {differ} ORDER BY {} LIMIT {limit}",
-            self.listed("o"),
-            self.listed("n"),
-            order.join(", ")
-        );
-        let found = ours(link, &text, &[])?;
-        let difference = |row: &Row| {
-            let (old, new) = (row[2..2 + width].to_vec(), row[2 + width..].to_vec());
-            match (row[0] == Value::Bool(true), row[1] == Value::Bool(true)) {
-                (true, true) => RowDifference::Changed { old, new },
-                (true, false) => RowDifference::OnlyOld(old),
-                (false, _) => RowDifference::OnlyNew(new),
+        let mut examples = Vec::new();
+        for (kind, differs) in [
+            (Kind::OnlyOld, "n.tableoid IS NULL".to_owned()),
+            (Kind::OnlyNew, "o.tableoid IS NULL".to_owned()),
+            (
+                Kind::Changed,
+                format!("o.tableoid IS NOT NULL AND n.tableoid IS NOT NULL AND {}", self.differ()),
+            ),
+        ] {
+            let text = format!(
+                "SELECT {}, {} FROM {joined} WHERE {differs} ORDER BY {} LIMIT {limit}",
+                self.listed("o"),
+                self.listed("n"),
+                order.join(", ")
+            );
+            for mut old in ours(link, &text, &[])?.rows {
+                let new: Row = old.split_off(width);
+                examples.push(match kind {
+                    Kind::OnlyOld => RowDifference::OnlyOld(old),
+                    Kind::OnlyNew => RowDifference::OnlyNew(new),
+                    Kind::Changed => RowDifference::Changed { old, new },
+                });
             }
-        };
-        Ok(found.rows.iter().map(difference).collect())
+        }
+        Ok(examples)
     }
 
     fn examples_whole(&self, link: &mut Link, limit: i64) -> Result<Vec<RowDifference>, ReadModelError> {
@@ -229,7 +245,6 @@ impl<'a> Sides<'a> {
             let text = format!("{from} EXCEPT ALL {to} ORDER BY 1 LIMIT {limit}");
             examples.extend(ours(link, &text, &[])?.rows.into_iter().map(side));
         }
-        examples.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
         Ok(examples)
     }
 }

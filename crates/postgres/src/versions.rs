@@ -152,11 +152,12 @@ fn check_caught_up(
     let text = "SELECT 1 FROM factum.partitions WHERE name = :name AND version = :version \
                 ORDER BY index FOR SHARE";
     ours(link, text, &of_version(name, serving))?;
-    let mut applied = |number| {
-        let least = catalog::least(catalog::progress(link, name, number)?);
-        least.map(|progress| progress.applied).ok_or_else(|| unknown(name, number))
-    };
-    let (applied, serving) = (Box::new(applied(version)?), Box::new(applied(serving)?));
+    // Readers have seen the rows of the partition that is ahead.
+    let least = catalog::least(catalog::progress(link, name, version)?);
+    let furthest =
+        catalog::progress(link, name, serving)?.into_iter().max_by_key(|p| p.applied.next_position());
+    let (Some(least), Some(furthest)) = (least, furthest) else { return Err(unknown(name, version)) };
+    let (applied, serving) = (Box::new(least.applied), Box::new(furthest.applied));
     match applied.reaches(&serving) {
         Ok(true) => Ok(()),
         Ok(false) => Err(ReadModelError::NotCaughtUp { name: name.clone(), version, applied, serving }),

@@ -20,6 +20,9 @@ use crate::link::Link;
 use crate::watch;
 use crate::words::quote;
 
+/// How often a takeover is tried when others take over at the same moment.
+const TAKE_OVERS: u32 = 3;
+
 /// The one owner of a partition, with a session of its own.
 #[derive(Debug)]
 pub(crate) struct Writer {
@@ -53,11 +56,26 @@ impl Transaction {
 }
 
 impl Writer {
-    /// Takes the partition over.
+    /// Takes the partition over. Where another does so at the same moment, it may end this session before the answer is
+    /// here: then it is taken over once more.
     pub(crate) fn take_over(database: &Arc<Address>, partition: &Partition) -> Result<Self, ReadModelError> {
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            match Self::take_over_once(database, partition) {
+                Err(error) if error.is_transient() && attempts < TAKE_OVERS => {}
+                taken => return taken,
+            }
+        }
+    }
+
+    fn take_over_once(database: &Arc<Address>, partition: &Partition) -> Result<Self, ReadModelError> {
         let mut link = Link::open(database)?;
         catalog::must_be_there(&mut link, &partition.name, partition.version)?;
+        let schema = quote(&schema_of(&partition.name, partition.version));
+        link.batch(Whose::Ours, &format!("SET search_path = {schema}"))?;
         end_owner(&mut link, partition)?;
+        // From here on the next owner may end this session.
         let text = "UPDATE factum.partitions p SET owner = p.owner + 1, owner_pid = pg_backend_pid(), \
                     owner_since = (SELECT backend_start FROM pg_stat_get_activity(pg_backend_pid())) \
                     WHERE name = :name AND version = :version AND index = :index \
@@ -71,8 +89,6 @@ impl Writer {
         };
         let owner = row.get(4).and_then(Value::as_integer).unwrap_or_default();
         let progress = catalog::progress_of(link.database(), row)?;
-        let schema = quote(&schema_of(&partition.name, partition.version));
-        link.batch(Whose::Ours, &format!("SET search_path = {schema}"))?;
         let (database, partition) = (Arc::clone(database), partition.clone());
         Ok(Self { database, link, partition, owner, progress, transaction: Transaction::None })
     }

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod basics;
+mod conformance;
 mod fixture;
 mod flow;
 mod kill;
