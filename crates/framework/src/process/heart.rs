@@ -27,8 +27,6 @@ use crate::{Codec, CommandMetadata};
 
 /// The namespace of the ids of records.
 const RECORDS: Uuid = Uuid::from_u128(0x51c8_07f4_2a6e_4d19_9b35_e0d7_8c1f_64a2);
-/// Most instances whose state is kept in memory; beyond, states are folded again when they are needed.
-const MAX_STATES: usize = 100_000;
 /// Who goes on with what a build did not know, once one does.
 const ITSELF: &str = "factum";
 
@@ -71,8 +69,9 @@ pub(super) struct Heart<P: ProcessManager> {
     batch: Vec<StreamWrite>,
     batch_at: HashMap<Arc<str>, usize>,
     batch_bytes: usize,
-    /// States in memory, about.
+    /// States in memory, about, and how many there may be.
     states: usize,
+    most_states: usize,
     /// The next position to look at.
     next: Position,
     /// What a restart would begin with, and what it would with the append to come.
@@ -86,7 +85,13 @@ where
     P: ProcessManager,
     P::Command: Serialize + DeserializeOwned,
 {
-    pub(super) fn new(process: Arc<P>, codec: Codec<P::Event>, budget: RetryBudget, epoch: u64) -> Self {
+    pub(super) fn new(
+        process: Arc<P>,
+        codec: Codec<P::Event>,
+        budget: RetryBudget,
+        most_states: usize,
+        epoch: u64,
+    ) -> Self {
         Self {
             process,
             codec,
@@ -102,6 +107,7 @@ where
             batch_at: HashMap::new(),
             batch_bytes: 0,
             states: 0,
+            most_states,
             next: Position::START,
             recorded: Position::START,
             to_record: Position::START,
@@ -282,7 +288,7 @@ where
                 slot.instance.revision = last;
             }
         }
-        if self.states > MAX_STATES {
+        if self.states > self.most_states {
             self.states = 0;
             self.slots.values_mut().for_each(|slot| slot.state = None);
         }

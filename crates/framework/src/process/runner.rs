@@ -17,6 +17,8 @@ use crate::Codec;
 
 /// Commands carried out at the same time, unless told otherwise.
 const DEFAULT_IN_FLIGHT: usize = 64;
+/// Instances whose state is kept in memory, unless told otherwise; beyond, states are folded again when they are needed.
+const DEFAULT_STATES: usize = 100_000;
 
 /// What a runner did since it took the process over.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -66,6 +68,7 @@ pub struct ProcessRunner<P: ProcessManager> {
     clock: Arc<dyn Clock>,
     budget: RetryBudget,
     in_flight: usize,
+    states: usize,
     owner: String,
     /// Instances whose streams were deleted for ever.
     buried: HashSet<String>,
@@ -106,6 +109,7 @@ where
             clock: Arc::new(SystemClock),
             budget: RetryBudget::default(),
             in_flight: DEFAULT_IN_FLIGHT,
+            states: DEFAULT_STATES,
             owner: "a runner".to_owned(),
             buried: HashSet::new(),
             live: None,
@@ -137,6 +141,13 @@ where
     #[must_use]
     pub fn with_in_flight(mut self, commands: usize) -> Self {
         self.in_flight = commands.max(1);
+        self
+    }
+
+    /// With the states of about so many instances kept in memory. Fewer cost reads, more cost memory.
+    #[must_use]
+    pub fn with_states(mut self, instances: usize) -> Self {
+        self.states = instances;
         self
     }
 

@@ -5,6 +5,7 @@ mod crash;
 mod embedded;
 mod evolution;
 mod operators;
+mod random;
 mod retries;
 mod timers;
 
@@ -216,6 +217,21 @@ async fn a_name_that_makes_no_category_is_refused() {
     for name in ["", "two-words", "a:b", "$trip"] {
         let refused = ProcessRunner::new(world.dynamic(), Named(name), world.desk.dispatcher()).err();
         assert!(matches!(refused, Some(ProcessError::Name { .. })), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn an_instance_id_has_a_limit() {
+    let world = memory_world();
+    let longest = "x".repeat(factum::MAX_INSTANCE_BYTES);
+    world.wanted(&longest).await;
+    world.runner().run_until_idle().await.unwrap();
+    assert_eq!(world.stage(&longest).await, "completed");
+    for wrong in [String::new(), longest + "x"] {
+        let world = memory_world();
+        world.wanted(&wrong).await;
+        let error = world.runner().run_until_idle().await.unwrap_err();
+        assert!(matches!(error, ProcessError::Name { what: "an instance", .. }), "{error}");
     }
 }
 

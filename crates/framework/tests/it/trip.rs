@@ -132,6 +132,8 @@ pub(crate) struct DeskLog {
     pub(crate) attempts: Vec<(String, String, u32)>,
     /// Every effect, in order: `hotel`, `undo hotel`. A command id has one.
     pub(crate) effects: Vec<String>,
+    /// The commands that had an effect, in order.
+    pub(crate) done: Vec<String>,
     known: HashSet<String>,
     script: Script,
 }
@@ -147,7 +149,13 @@ impl Desk {
 
     pub(crate) fn answering(script: impl Fn(&Delivery<TripCommand>) -> Dispatched + Send + 'static) -> Self {
         let script: Script = Box::new(script);
-        let log = DeskLog { attempts: Vec::new(), effects: Vec::new(), known: HashSet::new(), script };
+        let log = DeskLog {
+            attempts: Vec::new(),
+            effects: Vec::new(),
+            done: Vec::new(),
+            known: HashSet::new(),
+            script,
+        };
         Self(Arc::new(Mutex::new(log)))
     }
 
@@ -179,7 +187,8 @@ impl Desk {
         let name = if delivery.undo { format!("undo {}", delivery.step) } else { delivery.step.clone() };
         log.attempts.push((id.clone(), name.clone(), delivery.attempt));
         let answer = (log.script)(delivery);
-        if answer == Dispatched::done() && log.known.insert(id) {
+        if answer == Dispatched::done() && log.known.insert(id.clone()) {
+            log.done.push(id);
             log.effects.push(name);
         }
         answer

@@ -84,8 +84,8 @@ where
         let store = Arc::clone(&runner.store);
         let name = runner.process.name();
         let owned = own(&store, name, &runner.owner).await?;
-        let mut heart =
-            Heart::new(Arc::clone(&runner.process), runner.codec.clone(), runner.budget, owned.revision.0);
+        let (process, codec) = (Arc::clone(&runner.process), runner.codec.clone());
+        let mut heart = Heart::new(process, codec, runner.budget, runner.states, owned.revision.0);
         each_record(&*store, name, |event| heart.recover(event)).await?;
         if let Some(event) = last_of(&store, &stream(name, "checkpoint")?).await?
             && let Ok(Some(ProcessRecord::Looked(Looked { next }))) = ProcessRecord::read(&event)
