@@ -60,6 +60,11 @@ where
         timer.into_iter().chain(dispatch).min()
     }
 
+    /// Whether a timer is due.
+    pub(in crate::process) fn has_due_timer(&self, now: Timestamp) -> bool {
+        self.timers.first().is_some_and(|(due, ..)| *due <= now)
+    }
+
     /// Lets the timer that has been due the longest go off; `None` where none is due.
     pub(in crate::process) fn take_timer(&mut self, now: Timestamp) -> Option<Taken> {
         let (due, key, name) = self.timers.first()?;

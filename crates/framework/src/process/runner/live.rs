@@ -56,6 +56,8 @@ pub(super) struct Live<P: ProcessManager> {
     inbox: VecDeque<RecordedEvent>,
     /// Everything before is in the inbox or was taken.
     fed_to: Position,
+    /// Timers are due, and go off once everything before this is taken.
+    fire_after: Option<Position>,
     jobs: JoinSet<Dispatched>,
     /// The instance and the command of each job.
     job_of: HashMap<Id, (Arc<str>, String)>,
@@ -110,6 +112,7 @@ where
             feeding,
             inbox: VecDeque::new(),
             fed_to: next,
+            fire_after: None,
             jobs: JoinSet::new(),
             job_of: HashMap::new(),
             answers: VecDeque::new(),
@@ -147,15 +150,12 @@ where
         }
         self.heart.seen_to(self.fed_to);
         worked |= self.take_held(now).await?;
-        while let Some(taken) = self.heart.take_timer(now) {
-            worked = true;
-            if let Taken::NeedsState(key) = taken {
-                self.restore(&key, now).await?;
-            }
-            self.flush_if_full().await?;
-        }
+        worked |= self.fire(now).await?;
         self.flush().await?;
-        worked |= self.dispatch(now).await?;
+        // A deadline comes before one more attempt.
+        if self.fire_after.is_none() {
+            worked |= self.dispatch(now).await?;
+        }
         self.record_progress().await;
         Ok(worked)
     }
@@ -173,6 +173,36 @@ where
             self.flush_if_full().await?;
         }
         Ok(worked)
+    }
+
+    /// Lets due timers go off, once everything has been taken that was in the log when they were found to be due: what
+    /// cancels a timer wins if it was committed first.
+    async fn fire(&mut self, now: Timestamp) -> Result<bool, ProcessError> {
+        if !self.heart.has_due_timer(now) {
+            self.fire_after = None;
+            return Ok(false);
+        }
+        let after = match self.fire_after {
+            Some(after) => after,
+            None => self.end().await?,
+        };
+        if self.fed_to < after {
+            self.fire_after = Some(after);
+            return Ok(false);
+        }
+        self.fire_after = None;
+        while let Some(taken) = self.heart.take_timer(now) {
+            if let Taken::NeedsState(key) = taken {
+                self.restore(&key, now).await?;
+            }
+            self.flush_if_full().await?;
+        }
+        Ok(true)
+    }
+
+    /// The position after the last event of the log.
+    async fn end(&self) -> Result<Position, ProcessError> {
+        Ok(self.store.head().await?.map_or(Position::START, |event| event.position().next()))
     }
 
     /// Starts carrying out what is due, as far as there is room.
@@ -229,7 +259,9 @@ where
 
     /// Waits for the next event, answer or, if told so, time.
     pub(super) async fn wait(&mut self, for_time: bool) -> Result<(), ProcessError> {
-        let due = self.heart.next_due().filter(|_| for_time && self.jobs.len() < self.most_in_flight);
+        // A timer that waits for the log is not waited for by the clock.
+        let by_clock = for_time && self.fire_after.is_none() && self.jobs.len() < self.most_in_flight;
+        let due = self.heart.next_due().filter(|_| by_clock);
         let pause = due.map(|due| until(due, self.clock.now()));
         let sleep = async {
             match pause {
@@ -250,8 +282,7 @@ where
         if !self.jobs.is_empty() || !self.inbox.is_empty() || !self.answers.is_empty() {
             return Ok(false);
         }
-        let end = self.store.head().await?.map_or(Position::START, |event| event.position().next());
-        Ok(self.fed_to >= end)
+        Ok(self.fed_to >= self.end().await?)
     }
 
     /// Folds an instance's state again. What is decided about it is appended first, so that the log says it all.

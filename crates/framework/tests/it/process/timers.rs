@@ -140,6 +140,44 @@ mod alarm {
     }
 }
 
+#[tokio::test]
+async fn what_cancels_a_timer_wins_if_it_was_committed_before_the_timer_went_off() {
+    use factum_core::{EventStoreExt as _, ExpectedRevision, StreamName};
+    let world = memory_world();
+    let codec = factum::Codec::<alarm::AlarmEvent>::new().unwrap();
+    let append = async |event: alarm::AlarmEvent| {
+        let stream = StreamName::new("alarms").unwrap();
+        let new = vec![codec.encode(&event).unwrap()];
+        world.store.append_to(stream, ExpectedRevision::Any, new).await.unwrap();
+    };
+    let runner = || {
+        factum::ProcessRunner::new(world.dynamic(), alarm::Alarm, async |_| Dispatched::done())
+            .unwrap()
+            .with_clock(std::sync::Arc::clone(&world.clock) as _)
+    };
+    append(alarm::AlarmEvent::AlarmSet { alarm: 1, seconds: 10 }).await;
+    append(alarm::AlarmEvent::AlarmSet { alarm: 2, seconds: 10 }).await;
+    let mut running = runner();
+    running.run_until_idle().await.unwrap();
+    world.clock.advance(Duration::from_secs(20));
+    // Both are due. The runner has not looked yet when one of them is stopped.
+    append(alarm::AlarmEvent::AlarmStopped { alarm: 1 }).await;
+    running.run_until_idle().await.unwrap();
+    assert_eq!(running.stats().fired, 1);
+    append(alarm::AlarmEvent::AlarmStopped { alarm: 2 }).await;
+    running.run_until_idle().await.unwrap();
+    assert_eq!(running.stats().too_late, 1, "it had gone off");
+    // The same for a runner that was not there.
+    append(alarm::AlarmEvent::AlarmSet { alarm: 3, seconds: 10 }).await;
+    running.run_until_idle().await.unwrap();
+    drop(running);
+    world.clock.advance(Duration::from_secs(20));
+    append(alarm::AlarmEvent::AlarmStopped { alarm: 3 }).await;
+    let mut next = runner();
+    next.run_until_idle().await.unwrap();
+    assert_eq!(next.stats().fired, 0);
+}
+
 /// How many alarms wait, of how many that were set, and how many of these are stopped before they ring.
 const ALARMS: u64 = 100_000;
 const STOPPED: u64 = 1_000;
