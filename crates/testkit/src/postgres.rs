@@ -95,6 +95,12 @@ impl PrivatePostgres {
         self.server.url()
     }
 
+    /// The same through the server's Unix socket.
+    #[must_use]
+    pub fn socket_url(&self) -> String {
+        self.server.socket_url()
+    }
+
     /// Runs a statement past the code under test, as [`PostgresDatabase::sql`] does.
     ///
     /// # Panics

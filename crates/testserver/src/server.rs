@@ -31,8 +31,10 @@ shared_buffers = 64MB
 max_connections = 300
 max_wal_size = 1GB
 listen_addresses = '127.0.0.1'
-unix_socket_directories = ''
 ";
+
+/// Most bytes of a Unix socket's path, less the name that the server gives it.
+const MAX_SOCKET_DIRECTORY: usize = 80;
 
 /// A PostgreSQL server with data of its own, on a free loopback port. Dropping it, or the death of the process that
 /// holds it, stops the server and removes the data.
@@ -65,9 +67,7 @@ impl Server {
         let port = free_port()?;
         let made = initdb(run_as, binaries, &directory)
             // What the settings do not say has its default. The file stays the server's own and readable to it.
-            .and_then(|()| {
-                write(&directory.join("data/postgresql.conf"), &format!("{SETTINGS}port = {port}\n"))
-            });
+            .and_then(|()| write(&directory.join("data/postgresql.conf"), &settings(&directory, port)));
         let keeper = match made.and_then(|()| Keeper::start(run_as, binaries, &directory)) {
             Ok(keeper) => keeper,
             Err(why) => {
@@ -86,6 +86,13 @@ impl Server {
     #[must_use]
     pub fn url(&self) -> String {
         format!("postgres://{USER}:{PASSWORD}@127.0.0.1:{}/postgres", self.port)
+    }
+
+    /// The same through the server's Unix socket.
+    #[must_use]
+    pub fn socket_url(&self) -> String {
+        let directory = self.directory.display().to_string().replace('/', "%2F");
+        format!("postgres://{USER}:{PASSWORD}@/postgres?host={directory}&port={}", self.port)
     }
 
     /// Stops the server: sessions are ended, what they had not committed is lost. Back once it has ended.
@@ -136,13 +143,21 @@ impl Server {
     }
 }
 
+fn settings(directory: &Path, port: u16) -> String {
+    format!("{SETTINGS}unix_socket_directories = '{}'\nport = {port}\n", directory.display())
+}
+
 /// A new directory that belongs to the server's user, where that user may write: the temporary directory, else `/tmp`.
+/// Also `/tmp` where the temporary directory's name is too long for a socket.
 fn make_directory(run_as: RunAs) -> Result<PathBuf, String> {
     static MADE: AtomicU32 = AtomicU32::new(0);
     let number = MADE.fetch_add(1, Ordering::Relaxed);
     let name = format!("factum-postgres-{}-{number}", std::process::id());
     for parent in [std::env::temp_dir(), PathBuf::from("/tmp")] {
         let directory = parent.join(&name);
+        if directory.as_os_str().len() > MAX_SOCKET_DIRECTORY {
+            continue;
+        }
         let made = run_as.command("mkdir").args(["-m", "700"]).arg(&directory).output();
         if made.is_ok_and(|output| output.status.success()) {
             return Ok(directory);

@@ -6,6 +6,7 @@ mod conformance;
 mod fixture;
 mod flow;
 mod kill;
+mod limits;
 mod partitions;
 mod refusals;
 mod restart;
