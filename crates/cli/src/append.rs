@@ -249,6 +249,7 @@ fn report(context: &Context, stream: &StreamName, appended: &Appended) -> Result
         ("firstRevision", number(of_stream.and_then(|stream| stream.first))),
         ("lastRevision", number(of_stream.and_then(|stream| stream.last))),
         ("position", appended.last.map_or(Value::Null, |position| position.to_string().into())),
+        ("token", appended.token.to_string().into()),
     ]);
     if appended.deduplicated {
         fields.insert("deduplicated".to_owned(), true.into());

@@ -13,8 +13,8 @@ use crate::context::{Context, Global};
 use crate::failure::{EXIT_CODES, Exit, Failure};
 use crate::output::Out;
 use crate::{
-    append, backup, bench, completions, demo, event, export_verb, import_verb, processes, read, schema,
-    state, storage, streams, tail, version,
+    append, backup, bench, completions, demo, event, explain, export_verb, import_verb, processes,
+    projections, read, schema, sql, state, storage, streams, tail, version,
 };
 
 /// Event sourcing on the command line
@@ -46,6 +46,9 @@ enum Verb {
     Event(event::EventArgs),
     Streams(streams::StreamsArgs),
     State(state::StateArgs),
+    Projections(projections::ProjectionsArgs),
+    Sql(sql::SqlArgs),
+    Explain(explain::ExplainArgs),
     Processes(processes::ProcessesArgs),
     Schema(schema::SchemaArgs),
     Import(import_verb::ImportArgs),
@@ -106,6 +109,9 @@ async fn run_verb(verb: Verb, context: &Context) -> Result<(), Failure> {
         Verb::Event(args) => event::run(args, context).await,
         Verb::Streams(args) => streams::run(args, context).await,
         Verb::State(args) => state::run(args, context).await,
+        Verb::Projections(args) => projections::run(args, context).await,
+        Verb::Sql(args) => sql::run(&args, context).await,
+        Verb::Explain(args) => explain::run(&args, context).await,
         Verb::Processes(args) => processes::run(args, context).await,
         Verb::Schema(args) => schema::run(args, context).await,
         Verb::Import(args) => import_verb::run(args, context).await,

@@ -1,6 +1,6 @@
 //! What every command is given: where the store is, how to speak, how to ask.
 
-use std::io::{IsTerminal, Write};
+use std::io::{IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -145,5 +145,21 @@ impl Context {
     pub(crate) fn dry_run(&self, what: &str) -> Failure {
         self.say(&format!("dry run: {what}"));
         Failure::silent(Exit::Check)
+    }
+}
+
+/// The text that an argument means: itself, stdin for `-`, a file for `@FILE`.
+pub(crate) fn argument_text(what: &str, argument: &str) -> Result<String, Failure> {
+    if argument == "-" {
+        let mut text = String::new();
+        let read = std::io::stdin().read_to_string(&mut text);
+        read.map_err(|e| Failure::io(format!("reading {what} from stdin failed"), &e))?;
+        return Ok(text);
+    }
+    match argument.strip_prefix('@') {
+        Some(file) => {
+            std::fs::read_to_string(file).map_err(|e| Failure::io(format!("'{file}' cannot be read"), &e))
+        }
+        None => Ok(argument.to_owned()),
     }
 }

@@ -1,7 +1,7 @@
 //! The `factum` command line, as a library: its binary is [`run`], and examples use its import.
 //!
-//! One file per verb. `store.rs` is the one place that names a concrete store, `failure.rs` the one map from kinds
-//! of errors to exit codes.
+//! One file per verb. `store.rs` is the one place that names a concrete store, `read_models.rs` the one that names
+//! databases of read models, `failure.rs` the one map from kinds of errors to exit codes.
 
 mod append;
 mod backup;
@@ -12,6 +12,7 @@ mod context;
 mod demo;
 mod event;
 mod event_json;
+mod explain;
 mod export;
 mod export_verb;
 mod failure;
@@ -21,9 +22,12 @@ mod moment;
 mod output;
 mod processes;
 mod progress;
+mod projections;
 mod read;
+mod read_models;
 mod schema;
 mod selector;
+mod sql;
 mod state;
 mod storage;
 mod store;

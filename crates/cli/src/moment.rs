@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use factum_core::{AsOf, Position, ReadFrom, Revision, Timestamp};
+use factum_core::{AsOf, Clock, Position, ReadFrom, Revision, SystemClock, Timestamp};
 
 /// A revision, a position or a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,9 +94,13 @@ impl FromStr for Start {
     }
 }
 
-/// Reads `90s`, `30m`, `1h`, `7d`.
+/// Reads `500ms`, `90s`, `30m`, `1h`, `7d`.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("'{text}' is not a duration: give a number and s, m, h or d, such as 90s or 1h");
+    let wrong =
+        || format!("'{text}' is not a duration: give a number and ms, s, m, h or d, such as 90s or 1h");
+    if let Some(millis) = text.strip_suffix("ms") {
+        return millis.parse().map(Duration::from_millis).map_err(|_| wrong());
+    }
     let unit = text.chars().last().ok_or_else(wrong)?;
     let seconds: u64 = match unit {
         's' => 1,
@@ -107,6 +111,15 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     };
     let number: u64 = text[..text.len() - 1].parse().map_err(|_| wrong())?;
     number.checked_mul(seconds).map(Duration::from_secs).ok_or_else(wrong)
+}
+
+/// Nanoseconds in a tick of a timestamp.
+const NANOS_PER_TICK: u64 = 100;
+
+/// How long ago that was.
+pub(crate) fn elapsed_since(then: Timestamp) -> Duration {
+    let ticks = SystemClock.now().0.saturating_sub(then.0);
+    Duration::from_nanos(u64::try_from(ticks).unwrap_or_default().saturating_mul(NANOS_PER_TICK))
 }
 
 #[cfg(test)]
@@ -130,6 +143,7 @@ mod tests {
     #[test]
     fn durations_have_a_unit() {
         assert_eq!(duration("90s"), Ok(Duration::from_secs(90)));
+        assert_eq!(duration("250ms"), Ok(Duration::from_millis(250)));
         assert_eq!(duration("2d"), Ok(Duration::from_secs(172_800)));
         for bad in ["", "1", "h", "1w", "-1h", "99999999999999999999d", "1é"] {
             assert!(duration(bad).is_err(), "{bad}");

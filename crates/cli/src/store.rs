@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use factum_core::ErrorKind;
-use factum_engine::{Create, Engine, OpenError, Options};
+use factum_core::{Checkpoint, ErrorKind};
+use factum_engine::{Create, Engine, OpenError, Options, origin_of};
 
 use crate::failure::Failure;
 
@@ -56,6 +56,15 @@ pub(crate) fn open_unless_locked(data: &Path, access: Access) -> Result<Option<E
     match try_open(data, access) {
         Ok(engine) => Ok(Some(engine)),
         Err(OpenError::Locked { .. }) => Ok(None),
+        Err(error) => Err(failure(&error)),
+    }
+}
+
+/// The beginning of the log in `data`, also where another process has it open.
+pub(crate) fn origin(data: &Path) -> Result<Checkpoint, Failure> {
+    match origin_of(data) {
+        Ok(Some(origin)) => Ok(origin),
+        Ok(None) => Err(failure(&OpenError::NotFound { path: data.to_owned() })),
         Err(error) => Err(failure(&error)),
     }
 }

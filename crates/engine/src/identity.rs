@@ -3,12 +3,12 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use factum_core::{Position, StoreId, Timestamp};
+use factum_core::{Checkpoint, Position, StoreId, Timestamp};
 
 use crate::options::OpenError;
 use crate::segment::damaged;
 use crate::segment::format::{FORMAT, i64_at, u32_at, u64_at, uuid_at};
-use crate::vfs::{OpenMode, Vfs, replace};
+use crate::vfs::{OpenMode, OsVfs, Vfs, replace};
 
 const STORE_MAGIC: &[u8; 8] = b"FACTUMST";
 const STORE_BYTES: usize = 64;
@@ -21,6 +21,16 @@ pub(crate) struct Identity {
     pub(crate) id: StoreId,
     pub(crate) epoch: u32,
     pub(crate) created_at: Timestamp,
+}
+
+/// The beginning of the log in `dir`, as a place of that store; `None` where there is no store. It can be asked while
+/// another process has the store open.
+///
+/// # Errors
+/// Where the identity cannot be read.
+pub fn origin_of(dir: impl AsRef<Path>) -> Result<Option<Checkpoint>, OpenError> {
+    let identity = Identity::read(&OsVfs, dir.as_ref())?;
+    Ok(identity.map(|identity| Checkpoint::before(identity.id, identity.epoch, Position::START)))
 }
 
 pub(crate) fn store_path(dir: &Path) -> PathBuf {

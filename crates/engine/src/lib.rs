@@ -25,6 +25,7 @@ mod writer;
 
 pub use backup::{BackupError, BackupInfo, restore, verify_backup};
 pub use engine::Engine;
+pub use identity::origin_of;
 pub use info::StoreInfo;
 pub use options::{Create, DEFAULT_SEGMENT_BYTES, MIN_SEGMENT_BYTES, OpenError, Options, Upkeep};
 pub use scavenge::{ScavengeMode, Scavenged};

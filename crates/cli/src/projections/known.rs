@@ -1,0 +1,90 @@
+//! Which projections can this program apply? Those whose declaration is kept with them, and the bank's.
+
+use bank::AccountEvent;
+use factum::{
+    ApplyError, DeclaredEvent, DeclaredProjection, Definition, DefinitionError, Model, Projection,
+    TypedProjection,
+};
+use factum_core::RecordedEvent;
+use factum_core::read_model::Version;
+
+use crate::failure::{Exit, Failure};
+
+/// A projection that this program can apply.
+pub(crate) enum Known {
+    Declared(Box<DeclaredProjection>),
+    Bank(Box<TypedProjection<AccountEvent>>),
+}
+
+/// Its events.
+pub(crate) enum KnownEvent {
+    Declared(DeclaredEvent),
+    Bank(AccountEvent),
+}
+
+type Make = fn() -> Result<TypedProjection<AccountEvent>, DefinitionError>;
+
+/// The projection that this version was made from; `None` where it is compiled into another program.
+pub(crate) fn known(version: &Version) -> Result<Option<Known>, Failure> {
+    if !version.definition.is_empty() {
+        let declared = DeclaredProjection::parse(&version.definition).map_err(|error| {
+            Failure::new(
+                (Exit::Error, "unsupported"),
+                format!("{} of '{}' cannot be applied", version.number, version.name),
+                format!("its declaration, as it is kept, is refused: {error}"),
+                "`factum projections rebuild NAME FILE` builds it from a mended one",
+            )
+        })?;
+        return Ok(Some(Known::Declared(Box::new(declared))));
+    }
+    let bank: [Make; 3] = [bank::balances, bank::statements, bank::daily_totals];
+    let found = bank.into_iter().filter_map(|projection| projection().ok()).find(|projection| {
+        let definition = projection.definition();
+        *definition.name() == version.name && definition.fingerprint() == version.fingerprint
+    });
+    Ok(found.map(|projection| Known::Bank(Box::new(projection))))
+}
+
+/// What it means that this program cannot apply a version.
+pub(super) fn unknown(version: &Version) -> Failure {
+    Failure::new(
+        (Exit::Error, "unsupported"),
+        format!("{} of '{}' cannot be applied here", version.number, version.name),
+        "it is written in Rust and compiled into another program: only a declaration is kept with its rows",
+        "run that program; it applies the projection when it starts",
+    )
+}
+
+impl Projection for Known {
+    type Event = KnownEvent;
+
+    fn definition(&self) -> &Definition {
+        match self {
+            Known::Declared(projection) => projection.definition(),
+            Known::Bank(projection) => projection.definition(),
+        }
+    }
+
+    fn decode(&self, event: &RecordedEvent) -> Result<Option<KnownEvent>, ApplyError> {
+        Ok(match self {
+            Known::Declared(projection) => projection.decode(event)?.map(KnownEvent::Declared),
+            Known::Bank(projection) => projection.decode(event)?.map(KnownEvent::Bank),
+        })
+    }
+
+    fn apply(
+        &self,
+        event: &KnownEvent,
+        recorded: &RecordedEvent,
+        model: &mut Model<'_>,
+    ) -> Result<(), ApplyError> {
+        match (self, event) {
+            (Known::Declared(projection), KnownEvent::Declared(event)) => {
+                projection.apply(event, recorded, model)
+            }
+            (Known::Bank(projection), KnownEvent::Bank(event)) => projection.apply(event, recorded, model),
+            // An event is applied by the projection that read it.
+            _ => Err(ApplyError::Refused("the event was read by another projection".to_owned())),
+        }
+    }
+}
