@@ -19,10 +19,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("bank", &["factum", "factum-core", "factum-engine"]),
     ("loans", &["factum", "factum-cli", "factum-core", "factum-engine"]),
     ("orders", &["factum", "factum-core", "factum-engine"]),
-    (
-        "factum-cli",
-        &["bank", "factum", "factum-core", "factum-engine", "factum-postgres", "factum-sqlite"],
-    ),
+    ("factum-cli", &["bank", "factum", "factum-core", "factum-engine", "factum-postgres", "factum-sqlite"]),
     ("xtask", &["factum-testserver"]),
 ];
 
