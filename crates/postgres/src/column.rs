@@ -14,7 +14,8 @@ const MICROS_PER_DAY: i64 = 86_400_000_000;
 /// A value of any type that can be read.
 ///
 /// Whole numbers of all widths are `Integer`, and so is a `numeric` without a fraction (a sum). A `numeric` with one stays
-/// exact, as text. JSON, UUIDs, dates and enumerations are text.
+/// exact, as text. JSON, UUIDs, dates and enumerations are text, and so is whatever else the server has (intervals, arrays):
+/// as it writes it.
 pub(crate) struct Cell(pub(crate) Value<'static>);
 
 impl<'a> FromSql<'a> for Cell {
@@ -30,6 +31,41 @@ impl<'a> FromSql<'a> for Cell {
         true
     }
 }
+
+/// Whether values of this type can be read as they are sent. Others are asked for as text.
+pub(crate) fn can_be_read(given: &Type) -> bool {
+    match given.kind() {
+        Kind::Domain(base) => can_be_read(base),
+        Kind::Enum(_) => true,
+        _ => READ.contains(given),
+    }
+}
+
+/// The types that [`decode`] knows.
+const READ: &[Type] = &[
+    Type::BOOL,
+    Type::INT2,
+    Type::INT4,
+    Type::INT8,
+    Type::OID,
+    Type::FLOAT4,
+    Type::FLOAT8,
+    Type::NUMERIC,
+    Type::TEXT,
+    Type::VARCHAR,
+    Type::BPCHAR,
+    Type::NAME,
+    Type::UNKNOWN,
+    Type::JSON,
+    Type::XML,
+    Type::JSONB,
+    Type::BYTEA,
+    Type::UUID,
+    Type::TIMESTAMPTZ,
+    Type::TIMESTAMP,
+    Type::DATE,
+    Type::VOID,
+];
 
 fn decode(given: &Type, raw: &[u8]) -> Result<Value<'static>, Box<dyn Error + Sync + Send>> {
     let text = |text: String| Ok(Value::Text(Cow::Owned(text)));

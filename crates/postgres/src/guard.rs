@@ -7,7 +7,8 @@ use crate::error::refused;
 use crate::words::Script;
 
 /// What a statement on rows may begin with.
-const ROWS: &[&str] = &["insert", "update", "delete", "merge", "select", "with", "values", "table"];
+const ROWS: &[&str] =
+    &["insert", "update", "delete", "merge", "select", "with", "values", "table", "explain"];
 
 /// What a reader's statement may begin with. That it changes nothing is the transaction's business, which only reads.
 const READS: &[&str] = &["select", "with", "values", "table", "explain"];

@@ -16,7 +16,8 @@
 //! # Values
 //! A parameter becomes what the server infers for it: `WHERE id = :id` with a column of type `uuid` takes a text that is one.
 //! Text goes everywhere where the server reads the type from text; whole numbers and booleans stand for each other. In
-//! answers, a `numeric` without a fraction is a whole number; one with a fraction is a text, exact.
+//! answers, a `numeric` without a fraction is a whole number; one with a fraction is a text, exact. Types without a value of
+//! ours (arrays, intervals) come as text.
 //!
 //! ```no_run
 //! use factum_core::read_model::ReadModels;

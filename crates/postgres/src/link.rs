@@ -12,13 +12,14 @@ use std::task::{Context, Poll, Waker};
 
 use factum_core::read_model::{NamedStatement, Parameters, ReadModelError, Row, Rows};
 use tokio::runtime::{Builder, Handle, Runtime};
-use tokio_postgres::{Client, NoTls, Statement};
+use tokio_postgres::{Client, Column, NoTls, Statement};
 
 use crate::address::Address;
-use crate::column::Cell;
+use crate::column::{Cell, can_be_read};
 use crate::error::{Whose, refused, translate};
 use crate::parameter::Encoded;
 use crate::qualify::Qualify;
+use crate::words::Script;
 
 /// Most statements whose answers have not been looked at: bounds what a batch holds in memory.
 pub(crate) const MAX_SENT: usize = 256;
@@ -43,6 +44,8 @@ struct Prepared {
     text: String,
     whose: Whose,
     names: Vec<String>,
+    /// What the answer's columns are called.
+    columns: Vec<String>,
     statement: Statement,
 }
 
@@ -165,14 +168,14 @@ impl Link {
             values.iter().map(|value| value as _).collect();
         let answer = wait(&self.runtime, self.client.query(&prepared.statement, &parameters))
             .map_err(|error| self.failed(&prepared, &error))?;
-        let columns = prepared.statement.columns().iter().map(|column| column.name().to_owned()).collect();
+        let columns = prepared.columns.clone();
         let mut rows = Vec::with_capacity(answer.len());
         for row in &answer {
             let cells = (0..row.len()).map(|index| {
                 row.try_get::<_, Cell>(index).map(|cell| cell.0).map_err(|error| {
                     let why = std::error::Error::source(&error)
                         .map_or_else(|| error.to_string(), ToString::to_string);
-                    refused(text, format!("column '{}': {why}", row.columns()[index].name()))
+                    refused(text, format!("column '{}': {why}", prepared.columns[index]))
                 })
             });
             rows.push(cells.collect::<Result<Row, _>>()?);
@@ -232,12 +235,21 @@ impl Link {
             }
             Whose::Ours | Whose::Tables => {}
         }
-        let statement = wait(&self.runtime, self.client.prepare(&rendered))
-            .map_err(|error| translate(self.database.described(), whose, text, &error))?;
+        let ask = |rendered: &str| {
+            wait(&self.runtime, self.client.prepare(rendered))
+                .map_err(|error| translate(self.database.described(), whose, text, &error))
+        };
+        let mut statement = ask(&rendered)?;
+        let columns: Vec<String> =
+            statement.columns().iter().map(|column| column.name().to_owned()).collect();
+        if let Some(readable) = as_text(&rendered, statement.columns()) {
+            statement = ask(&readable)?;
+        }
         if statement.params().len() != parsed.names.len() {
             return Err(refused(text, "parameters are written as ':' and a name, and not as $1"));
         }
-        let prepared = Arc::new(Prepared { text: text.to_owned(), whose, names: parsed.names, statement });
+        let prepared =
+            Arc::new(Prepared { text: text.to_owned(), whose, names: parsed.names, columns, statement });
         let known = &mut self.prepared[whose as usize];
         if known.len() >= MAX_PREPARED {
             known.clear();
@@ -249,6 +261,22 @@ impl Link {
     fn failed(&self, prepared: &Prepared, error: &tokio_postgres::Error) -> ReadModelError {
         translate(self.database.described(), prepared.whose, &prepared.text, error)
     }
+}
+
+/// The statement with its columns that cannot be read as they are cast to text; `None` where all can.
+fn as_text(rendered: &str, columns: &[Column]) -> Option<String> {
+    if columns.iter().all(|column| can_be_read(column.type_())) {
+        return None;
+    }
+    let listed: Vec<String> = columns
+        .iter()
+        .enumerate()
+        .map(|(n, column)| if can_be_read(column.type_()) { format!("c{n}") } else { format!("c{n}::text") })
+        .collect();
+    let names: Vec<String> = (0..columns.len()).map(|n| format!("c{n}")).collect();
+    let statement = &rendered[Script::parse(rendered).statements.first()?.clone()];
+    // A comment at the end of the statement ends with its line.
+    Some(format!("SELECT {} FROM ({statement}\n) AS q ({})", listed.join(", "), names.join(", ")))
 }
 
 impl std::fmt::Debug for Link {

@@ -3,6 +3,7 @@
 
 mod basics;
 mod conformance;
+mod declared;
 mod fixture;
 mod flow;
 mod kill;
