@@ -312,8 +312,14 @@ impl ReadModels for SqliteReadModels {
         name: &ProjectionName,
         version: VersionNumber,
     ) -> Result<Box<dyn AppliedWatch>, ReadModelError> {
-        self.catalog.version(name, version)?;
-        Ok(Box::new(Watch::open(&self.directory.applied(name, version))?))
+        let applied = self.directory.applied(name, version);
+        let watch = self.with(&[(name, version)], || {
+            if !is_file(&applied)? {
+                Applied::open(&applied)?;
+            }
+            Watch::open(&applied)
+        })?;
+        Ok(Box::new(watch))
     }
 
     fn scratch(&self, new: &NewVersion) -> Result<Box<dyn ReadModelWriter>, ReadModelError> {

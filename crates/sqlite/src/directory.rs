@@ -163,7 +163,8 @@ impl Applied {
         opened.map(Self).map_err(|failure| of_file(path, &failure))
     }
 
-    /// Touches it: eight bytes are written over, the next position in little-endian order.
+    /// Touches it: eight bytes are written over, the next position in little-endian order, or 0 where the version came no
+    /// further and something else is to be looked at.
     pub(crate) fn touch(&mut self, next: u64) {
         // The commit is done. Who watches and is not woken looks again when its time is over.
         let _ = self.0.seek(SeekFrom::Start(0)).and_then(|_| self.0.write_all(&next.to_le_bytes()));

@@ -61,7 +61,6 @@ fn message(error: &Error) -> String {
         Error::SqliteFailure(_, Some(message)) => message.clone(),
         Error::SqliteFailure(failure, None) => failure.to_string(),
         Error::SqlInputError { msg, .. } => msg.clone(),
-        Error::MultipleStatement => "it holds more than one statement".to_owned(),
         other => other.to_string(),
     }
 }

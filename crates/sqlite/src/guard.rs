@@ -73,7 +73,7 @@ impl Guard {
 fn may_read(context: &AuthContext<'_>) -> bool {
     match context.action {
         AuthAction::Select | AuthAction::Recursive => true,
-        AuthAction::Read { table_name, .. } => !is_ours(table_name),
+        AuthAction::Read { table_name, .. } => !is_ours(table_name) && !begins(table_name, "pragma_"),
         AuthAction::Function { function_name } => !function_name.eq_ignore_ascii_case("load_extension"),
         // Full text search asks for it before each use.
         AuthAction::Pragma { pragma_name, pragma_value } => {
@@ -117,9 +117,14 @@ fn may_make_tables(context: &AuthContext<'_>) -> bool {
 }
 
 fn is_ours(name: &str) -> bool {
-    name.get(..OURS.len()).is_some_and(|start| start.eq_ignore_ascii_case(OURS))
+    begins(name, OURS)
 }
 
 fn is_schema(name: &str) -> bool {
-    name.get(..7).is_some_and(|start| start.eq_ignore_ascii_case("sqlite_"))
+    begins(name, "sqlite_")
+}
+
+/// Whether `name` begins with `start`, in capitals or not.
+fn begins(name: &str, start: &str) -> bool {
+    name.get(..start.len()).is_some_and(|found| found.eq_ignore_ascii_case(start))
 }

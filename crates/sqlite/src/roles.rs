@@ -5,6 +5,7 @@ use rusqlite::Connection;
 
 use crate::catalog::unknown;
 use crate::database::SqliteReadModels;
+use crate::directory::Applied;
 use crate::{error, version_file};
 
 /// A version's file with its write lock taken and its owners fenced: while this lives it comes no further, and whoever
@@ -66,7 +67,10 @@ impl SqliteReadModels {
             }
             Ok(discarded)
         })?;
-        held.map_or(Ok(()), Held::release)?;
+        if let Some(held) = held {
+            held.release()?;
+            self.tell(name);
+        }
         self.drop_files(name, discarded)
     }
 
@@ -106,6 +110,17 @@ impl SqliteReadModels {
         self.drop_files(name, held)?;
         self.directory().remove_folder(name);
         Ok(())
+    }
+
+    /// Wakes those who watch a version of the projection: another one serves.
+    fn tell(&self, name: &ProjectionName) {
+        for number in self.directory().versions(name).unwrap_or_default() {
+            let applied = self.directory().applied(name, number);
+            // Who is not woken looks again when its time is over.
+            if let Ok(mut applied) = Applied::open(&applied) {
+                applied.touch(0);
+            }
+        }
     }
 
     /// Takes a version's file, or nothing where it is gone or damaged: what is broken must not stand in the way of what

@@ -129,13 +129,19 @@ impl Statements {
 
     /// Prepares a statement for the first time, watched by the guard: what it may not do is refused here.
     fn look_at(&mut self, connection: &Connection, statement: &str) -> Result<(), ReadModelError> {
+        let refused = |why: &str| {
+            Err(ReadModelError::Statement { statement: statement.to_owned(), why: why.to_owned() })
+        };
+        // Not left to SQLite: with two it would have prepared the first.
+        match NamedStatement::split(statement).len() {
+            1 => {}
+            0 => return refused("there is no statement in it"),
+            _ => return refused("there is more than one statement in it: give one at a time"),
+        }
         let parsed = NamedStatement::parse(statement);
         let sql = parsed.render(|index| format!("?{}", index + 1));
         let prepared = self.guard.during(self.whose, || connection.prepare(&sql));
         let prepared = prepared.map_err(|failure| self.failed(statement, &failure))?;
-        let refused = |why: &str| {
-            Err(ReadModelError::Statement { statement: statement.to_owned(), why: why.to_owned() })
-        };
         if prepared.parameter_count() != parsed.names.len() {
             return refused("parameters are written as ':' and a name, and not as ?1, @name or $name");
         }

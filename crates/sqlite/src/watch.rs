@@ -61,7 +61,8 @@ mod system {
                 _ => ReadModelError::Failed { database: database.clone(), why: errno.to_string() },
             };
             let inotify = init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK).map_err(refused)?;
-            add_watch(&inotify, applied, WatchFlags::MODIFY | WatchFlags::DELETE_SELF).map_err(refused)?;
+            // The link count changes when the version is discarded: whoever waits for it shall look.
+            add_watch(&inotify, applied, WatchFlags::MODIFY | WatchFlags::ATTRIB).map_err(refused)?;
             Ok(Self { inotify, database })
         }
 

@@ -1,4 +1,9 @@
 //! Does the crate keep the contract of a read-model database, and what is SQLite's own?
+#![allow(clippy::unwrap_used)]
 
 mod conformance;
-mod smoke;
+mod fixture;
+mod guarded;
+mod leftovers;
+mod processes;
+mod refusals;
