@@ -9,6 +9,7 @@
 mod catalogue;
 mod checkout;
 mod coupon;
+pub mod demo;
 mod desk;
 mod money;
 mod names;

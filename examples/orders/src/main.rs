@@ -1,19 +1,26 @@
-//! Sells the last pieces of an article to many buyers at once, and shows an order.
+//! Runs a day in the shop, sells the last pieces of an article to many buyers at once, and shows what became of orders.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
-use factum::CommandMetadata;
-use factum_core::{ErrorKind, EventStore};
+use factum::{CommandMetadata, ProjectionError, Projections, Waited};
+use factum_core::read_model::{ReadModelError, ReadModels, Value};
+use factum_core::{ErrorKind, EventStore, Read, Selector};
 use factum_engine::{Create, Engine, Options};
+use factum_postgres::PostgresReadModels;
+use factum_sqlite::SqliteReadModels;
 use orders::{
     ArticleId, Card, Catalogue, Country, Currency, Line, Money, OrderCommand, OrderId, OrderStatus, Shop,
-    ShopError, StockCommand, StockRefusal,
+    ShopError, StockCommand, StockRefusal, demo, order_summary,
 };
 use serde::Serialize;
+
+/// How long `ls` waits for the read model to hold the whole log.
+const PATIENCE: Duration = Duration::from_secs(600);
 
 /// A shop, event-sourced
 #[derive(Parser)]
@@ -25,12 +32,36 @@ struct Args {
 
 const EXAMPLES: &str = "\
 EXAMPLES:
+  orders day --data ./shop
+  orders ls --data ./shop
+  orders ls --data ./shop --read-models postgres://me:secret@localhost/shop
   orders race --data ./shop
   orders race --buyers 64 --pieces 20 --data ./shop
   orders show 1 --data ./shop";
 
 #[derive(Subcommand)]
 enum Verb {
+    /// Let orders come in and check them out: one JSON object
+    Day {
+        /// How many orders
+        #[arg(long, default_value_t = 50)]
+        orders: u32,
+        /// Directory of the store
+        #[arg(long, value_name = "DIR")]
+        data: PathBuf,
+    },
+    /// Print the read model of orders: one JSON object per row
+    Ls {
+        /// Only those that are open, submitted, completed or cancelled
+        #[arg(long)]
+        status: Option<String>,
+        /// Directory of the store
+        #[arg(long, value_name = "DIR")]
+        data: PathBuf,
+        /// Where the read model is: a directory (SQLite), or postgres://... [default: read-models in the store's directory]
+        #[arg(long, value_name = "DIR|URL")]
+        read_models: Option<String>,
+    },
     /// Let many buyers reserve the last mugs at the same moment: one JSON object
     Race {
         /// How many buyers, each with an order of one mug
@@ -73,7 +104,7 @@ impl<R: std::error::Error + 'static> From<ShopError<R>> for Failure {
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().build() {
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_time().build() {
         Ok(runtime) => runtime,
         Err(error) => return report(&Failure::new(ErrorKind::Unavailable, &error)),
     };
@@ -97,16 +128,25 @@ fn report(failure: &Failure) -> ExitCode {
 
 async fn run(verb: Verb) -> Result<(), Failure> {
     match verb {
+        Verb::Day { orders, data } => {
+            let day = demo::day(&Arc::new(open(&data, Create::IfMissing)?), orders).await;
+            print(&day.map_err(|error| Failure::new(error.kind(), &error))?)
+        }
+        Verb::Ls { status, data, read_models } => list(status, &data, read_models).await,
         Verb::Race { buyers, pieces, data } => race(buyers, pieces, open(&data, Create::IfMissing)?).await,
         Verb::Show { order, data } => show(&OrderId::new(order), open(&data, Create::Never)?).await,
     }
 }
 
-fn open(data: &Path, create: Create) -> Result<Shop, Failure> {
+fn open_store(data: &Path, create: Create) -> Result<Arc<dyn EventStore>, Failure> {
     let options = Options { create, ..Options::default() };
     let engine = Engine::open(data, options).map_err(|error| Failure::new(error.kind(), &error))?;
-    let store: Arc<dyn EventStore> = Arc::new(engine);
-    Shop::new(&store, Catalogue::sample()).map_err(|error| Failure::new(ErrorKind::SchemaViolation, &error))
+    Ok(Arc::new(engine))
+}
+
+fn open(data: &Path, create: Create) -> Result<Shop, Failure> {
+    Shop::new(&open_store(data, create)?, Catalogue::sample())
+        .map_err(|error| Failure::new(ErrorKind::SchemaViolation, &error))
 }
 
 fn print(value: &impl Serialize) -> Result<(), Failure> {
@@ -114,6 +154,55 @@ fn print(value: &impl Serialize) -> Result<(), Failure> {
     // A reader that has gone away wants no more: that is no failure.
     let _ = writeln!(std::io::stdout(), "{text}");
     Ok(())
+}
+
+/// Brings the read model up to the end of the log, and prints its rows.
+async fn list(status: Option<String>, data: &Path, place: Option<String>) -> Result<(), Failure> {
+    let store = open_store(data, Create::Never)?;
+    let failed = |error: ReadModelError| Failure::new(error.kind(), &error);
+    let read_models: Arc<dyn ReadModels> = match place {
+        Some(url) if url.starts_with("postgres") && url.contains("://") => {
+            Arc::new(PostgresReadModels::open(&url).map_err(failed)?)
+        }
+        place => {
+            let directory = place.map_or_else(|| data.join("read-models"), PathBuf::from);
+            Arc::new(SqliteReadModels::open(directory).map_err(failed)?)
+        }
+    };
+    let failed = |error: ProjectionError| Failure::new(error.kind(), &error);
+    let log = Read::forwards(Selector::All).limit(1);
+    let reader = store.read(log).await.map_err(|error| Failure::new(error.kind(), &error))?;
+    let end = reader.head().snapshot.clone();
+    let projections = Projections::open(store, read_models).await.map_err(|error| failed(error.into()))?;
+    let projection = order_summary().map_err(|error| Failure::new(ErrorKind::SchemaViolation, &error))?;
+    let handle = projections.start(projection).await.map_err(failed)?;
+    let waited = handle.wait(&end, PATIENCE).await;
+    match waited.map_err(|error| Failure::new(ErrorKind::Conflict, &error))? {
+        Waited::Ready { .. } => {}
+        other => {
+            return Err(Failure::new(
+                ErrorKind::Unavailable,
+                &format!("the rows are not there yet: {other:?}"),
+            ));
+        }
+    }
+    // PostgreSQL wants to be told what a parameter is that may be missing.
+    let query = "select * from order_summary
+                 where cast(:status as text) is null or status = cast(:status as text) order by order_number";
+    let (rows, _) = handle.query(query, &[("status", status.into())]).map_err(failed)?;
+    for row in rows.rows {
+        let cells = rows.columns.iter().zip(&row).map(|(column, cell)| (column.clone(), json(cell)));
+        print(&cells.collect::<serde_json::Map<_, _>>())?;
+    }
+    Ok(())
+}
+
+fn json(cell: &Value<'_>) -> serde_json::Value {
+    match cell {
+        Value::Null => serde_json::Value::Null,
+        Value::Integer(number) => (*number).into(),
+        other => other.to_string().into(),
+    }
 }
 
 /// What the race came to.

@@ -18,7 +18,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("factum-sqlite", &["factum-core"]),
     ("bank", &["factum", "factum-core", "factum-engine"]),
     ("loans", &["factum", "factum-cli", "factum-core", "factum-engine"]),
-    ("orders", &["factum", "factum-core", "factum-engine"]),
+    ("orders", &["factum", "factum-core", "factum-engine", "factum-postgres", "factum-sqlite"]),
     ("factum-cli", &["bank", "factum", "factum-core", "factum-engine", "factum-postgres", "factum-sqlite"]),
     ("xtask", &["factum-testserver"]),
 ];
@@ -30,7 +30,6 @@ const TESTS_MAY_USE: &[(&str, &[&str])] = &[
     ("factum-testkit", &["factum-engine"]),
     ("bank", &["factum-postgres", "factum-sqlite"]),
     ("loans", &["factum-postgres", "factum-sqlite"]),
-    ("orders", &["factum-postgres", "factum-sqlite"]),
     ("factum-postgres", &["factum", "factum-engine"]),
 ];
 

@@ -224,7 +224,10 @@ async fn a_query_waits_for_its_own_write() {
         assert!(matches!(waited, Waited::Ready { .. }), "{waited:?}");
         let query = "select minor from balances where account = :account";
         let (rows, _) = handle.query(query, &[("account", "1".into())]).unwrap();
-        assert_eq!(rows.first_value().and_then(|minor| minor.as_integer()), Some(deposits * 5));
+        assert_eq!(
+            rows.first_value().and_then(factum_core::read_model::Value::as_integer),
+            Some(deposits * 5)
+        );
     }
 }
 

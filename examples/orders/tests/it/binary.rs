@@ -40,3 +40,32 @@ fn a_race_for_the_last_mugs_and_an_order_of_it() {
     let nowhere = orders(&["show", "1"], &data.join("nowhere"));
     assert_eq!(nowhere.status.code(), Some(5));
 }
+
+#[test]
+fn a_day_in_the_shop_and_its_read_model() {
+    let data = tempfile::tempdir().unwrap();
+    let data = data.path().join("shop");
+    let day = prints(&["day"], &data);
+    assert_eq!(prints(&["day"], &data), day, "nothing happens twice");
+    let cancelled: u64 =
+        day["cancelled"].as_object().unwrap().values().map(|count| count.as_u64().unwrap()).sum();
+    assert_eq!(day["shipped"].as_u64().unwrap() + cancelled, 50);
+    assert!(cancelled > 10 && day["cancelled"].as_object().unwrap().len() >= 4, "{day}");
+
+    let rows = |args: &[&str]| -> Vec<Value> {
+        let output = orders(args, &data);
+        assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        let lines = String::from_utf8(output.stdout).unwrap();
+        lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    };
+    let all = rows(&["ls"]);
+    assert_eq!(all.len(), 50);
+    let paid: i64 = all.iter().map(|row| row["paid_minor"].as_i64().unwrap()).sum();
+    assert_eq!(day["turnover_minor"].as_i64().unwrap(), paid);
+    let shipped = rows(&["ls", "--status", "completed"]);
+    assert_eq!(shipped.len() as u64, day["shipped"].as_u64().unwrap());
+    let nowhere = orders(&["ls", "--read-models", "postgres://nobody:secret@127.0.0.1:1/nothing"], &data);
+    let said = String::from_utf8_lossy(&nowhere.stderr).into_owned();
+    assert_eq!(nowhere.status.code(), Some(7), "{said}");
+    assert!(!said.contains("secret"), "{said}");
+}
