@@ -61,7 +61,8 @@ pub trait ReadModels: Send + Sync + 'static {
     /// kept as the previous one; a previous one before that is discarded.
     ///
     /// # Errors
-    /// `NotCaughtUp` where it has not come as far as the one that serves now: nobody shall see a state go back.
+    /// `NotCaughtUp` where it has not come as far as the furthest partition of the one that serves now: nobody shall see
+    /// a state go back.
     fn promote(&self, name: &ProjectionName, version: VersionNumber) -> Result<(), ReadModelError>;
 
     /// Drops a version that does not serve, with its tables.
@@ -150,6 +151,8 @@ pub trait ReadModels: Send + Sync + 'static {
 }
 
 /// The tables of one version, within a transaction.
+///
+/// A statement that failed leaves only the rollback: whatever follows it is refused, the commit too.
 pub trait Tables {
     /// Executes a statement that changes rows. Parameters are given by name.
     ///
