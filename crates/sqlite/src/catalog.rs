@@ -57,7 +57,12 @@ impl Catalog {
     /// Opens the catalog; makes it where it is not there and `create` says so.
     pub(crate) fn open(path: &Path, create: bool, busy: Duration) -> Result<Self, ReadModelError> {
         let database = path.display().to_string();
-        let connection = connection::to_write(path, create, busy)?;
+        let connection = match connection::to_write(path, create, busy) {
+            Err(refused @ (ReadModelError::ReadOnly { .. } | ReadModelError::Failed { .. })) if !create => {
+                connection::to_look(path).ok_or(refused)?
+            }
+            other => other?,
+        };
         let ours = |failure| error::of_database(&database, &failure);
         // A version is named here only once its file is safe; and what is promoted stays so after a power failure.
         connection.pragma_update(None, "synchronous", "FULL").map_err(ours)?;

@@ -41,7 +41,28 @@ pub(crate) fn to_write(path: &Path, create: bool, busy: Duration) -> Result<Conn
         prepare_for_writing(&connection)?;
         Ok(connection)
     };
-    settle().map_err(|failure| error::of_database(&database, &failure))
+    settle().map_err(|failure: rusqlite::Error| {
+        let not_made = failure.sqlite_error_code() == Some(rusqlite::ErrorCode::CannotOpen)
+            && matches!(directory::is_file(path), Ok(false));
+        if not_made {
+            let why = "no file can be made there".to_owned();
+            return ReadModelError::ReadOnly { database, why };
+        }
+        error::of_database(&database, &failure)
+    })
+}
+
+/// Opens a file as it stands, on a medium where nothing can be written. `None` where that is not all of it.
+pub(crate) fn to_look(path: &Path) -> Option<Connection> {
+    if directory::has_log(path) {
+        return None;
+    }
+    let flags =
+        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let uri = format!("file:{}?mode=ro&immutable=1", encoded(path));
+    let connection = Connection::open_with_flags(uri, flags).ok()?;
+    connection.pragma_query_value(None, "schema_version", |row| row.get::<_, i64>(0)).ok()?;
+    Some(connection)
 }
 
 /// What every connection that writes is set to. The write-ahead log is not synced at each commit: a power failure may

@@ -5,5 +5,6 @@ mod conformance;
 mod fixture;
 mod guarded;
 mod leftovers;
+mod permissions;
 mod processes;
 mod refusals;
