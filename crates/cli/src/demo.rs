@@ -1,24 +1,29 @@
 //! `factum demo`: a month of a bank's business in an embedded store, and what to look at next.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use bank::demo::Summary;
+use bank::demo::{ReadSide, ReadSideError, Summary};
 use clap::Args;
 use factum_core::EventStoreExt;
 
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::output::record;
+use crate::read_models::ReadModelsArgs;
 use crate::store::{self, Access};
 
 const EXAMPLES: &str = "EXAMPLES:
   factum demo
   factum demo --data /tmp/bank
-  factum demo --commands 20000 --data /tmp/bank";
+  factum demo --commands 20000 --data /tmp/bank
+  factum demo --data /tmp/bank --read-models postgres://me:secret@localhost/bank";
 
 /// Run a bank for a month in an embedded store, and see what to look at next
+///
+/// Three read models follow it (balances, statements, daily_totals): in SQLite files beside the store, or in PostgreSQL.
 ///
 /// Without --data the store is made in a temporary directory and removed at the end. With it, it is kept; the directory
 /// must hold no events yet, so that nobody fills a real store with a bank.
@@ -28,6 +33,8 @@ pub(crate) struct DemoArgs {
     /// How many commands, at least 100
     #[arg(long, value_name = "N", default_value_t = 2_500)]
     commands: u64,
+    #[command(flatten)]
+    read_models: ReadModelsArgs,
 }
 
 /// Runs the command.
@@ -55,19 +62,25 @@ async fn business(
             "name a directory that is empty or not there yet",
         ));
     }
+    let store = Arc::new(engine);
+    let failed = |why: String| Failure::new((Exit::Error, "demo-failed"), "the demo stopped", why, "");
+    let read_models = args.read_models.open_for(data)?;
+    let following = bank::demo::follow(store.clone(), read_models).await.map_err(|e| match e {
+        ReadSideError::Projection(error) => error.into(),
+        error => failed(error.to_string()),
+    })?;
     let began = Instant::now();
-    let summary = bank::demo::run(Arc::new(engine.clone()), args.commands).await;
-    let summary = summary
-        .map_err(|e| Failure::new((Exit::Error, "demo-failed"), "the demo stopped", e.to_string(), ""))?;
+    let summary = bank::demo::run(store.clone(), args.commands).await.map_err(|e| failed(e.to_string()))?;
     let seconds = began.elapsed().as_secs_f64();
+    let read_side = bank::demo::show(store, &following).await.map_err(|e| failed(e.to_string()))?;
     if context.wants_data() {
-        return report(context, &summary, seconds);
+        return report(context, &summary, &read_side, seconds);
     }
-    context.out.write(screen(&summary, seconds, kept).as_bytes())?;
+    context.out.write(screen(&summary, &read_side, seconds, kept).as_bytes())?;
     context.out.flush()
 }
 
-fn report(context: &Context, summary: &Summary, seconds: f64) -> Result<(), Failure> {
+fn report(context: &Context, summary: &Summary, read_side: &ReadSide, seconds: f64) -> Result<(), Failure> {
     context.out.one(&record([
         ("commands", summary.commands.into()),
         ("accepted", summary.accepted.into()),
@@ -75,10 +88,15 @@ fn report(context: &Context, summary: &Summary, seconds: f64) -> Result<(), Fail
         ("repeated", summary.repeated.into()),
         ("rejected", summary.rejected.into()),
         ("decidedAgain", summary.decided_again.into()),
-        ("events", summary.events.into()),
+        ("events", (summary.events + read_side.account_events).into()),
         ("snapshots", summary.snapshots.into()),
         ("accounts", summary.accounts.into()),
         ("stream", summary.example.stream.as_str().into()),
+        ("readModels", read_side.database.as_str().into()),
+        ("token", read_side.token.to_string().into()),
+        ("waitedMillis", (read_side.waited.as_secs_f64() * 1_000.0).into()),
+        ("row", read_side.row.iter().cloned().collect::<BTreeMap<_, _>>().into_iter().collect()),
+        ("givenBack", read_side.given_back.1.failure.clone().into()),
         ("seconds", seconds.into()),
     ]))?;
     context.out.flush()
@@ -88,7 +106,7 @@ fn report(context: &Context, summary: &Summary, seconds: f64) -> Result<(), Fail
 const REASONS_SHOWN: usize = 3;
 
 /// At most a screenful: what happened, and commands that can be pasted.
-fn screen(summary: &Summary, seconds: f64, kept: Option<&Path>) -> String {
+fn screen(summary: &Summary, read_side: &ReadSide, seconds: f64, kept: Option<&Path>) -> String {
     let example = &summary.example;
     let money =
         |money: Option<bank::Money>| money.map_or_else(|| "nothing".to_owned(), |money| money.to_string());
@@ -121,6 +139,7 @@ fn screen(summary: &Summary, seconds: f64, kept: Option<&Path>) -> String {
         example.travel_to,
         money(example.balance_then),
     ));
+    text.push_str(&read_side_lines(read_side));
     let Some(data) = kept else {
         text.push_str(
             "\nThis store is gone now. To keep one and look into it:\n\n  factum demo --data /tmp/bank\n",
@@ -129,20 +148,31 @@ fn screen(summary: &Summary, seconds: f64, kept: Option<&Path>) -> String {
     };
     text.push_str("\nLook at it:\n\n");
     text.push_str(&format!("  export FACTUM_DATA={}\n", quoted(data)));
-    let last = example.revision.map_or(0, |revision| revision.0);
     for command in [
         format!("factum read {} --back -n 5", example.stream),
         format!("factum state {} --at {}", example.stream, example.travel_to),
-        format!("factum state {} --diff {}..{last}", example.stream, last.saturating_sub(1)),
         format!("factum state {} --blame", example.stream),
-        "factum read --type AccountFrozen -n 5".to_owned(),
-        "factum streams ls --long -n 10".to_owned(),
-        "factum storage verify".to_owned(),
-        "factum schema export --typescript".to_owned(),
+        format!("factum processes show transfer_saga-{}", read_side.given_back.0),
+        "factum sql 'select * from balances order by minor desc limit 5'".to_owned(),
+        "factum explain balances salary minor".to_owned(),
     ] {
         text.push_str(&format!("  {command}\n"));
     }
     text
+}
+
+/// What the saga gave back, and the query that waited for its own write.
+fn read_side_lines(shown: &ReadSide) -> String {
+    let why = shown.given_back.1.failure.as_deref().unwrap_or_default();
+    let row: Vec<&str> = shown.row.iter().map(|(_, value)| value.as_str()).collect();
+    format!(
+        "\nA transfer of {} found that {why}, and gave the money back; asked for again, it arrived.\n\
+         A deposit gave the token {}; after {:.1?},\n'balances' had it: {}\n",
+        shown.amount,
+        shown.token,
+        shown.waited,
+        row.join(" | "),
+    )
 }
 
 /// The path as a shell takes it.

@@ -47,21 +47,25 @@ enum Place {
 
 impl ReadModelsArgs {
     fn place(&self, context: &Context) -> Result<Place, Failure> {
-        match &self.place {
-            Some(url) if url.starts_with("postgres://") || url.starts_with("postgresql://") => {
-                Ok(Place::Postgres(url.clone()))
-            }
-            Some(directory) => Ok(Place::Directory(PathBuf::from(directory))),
-            None => Ok(Place::Directory(context.data()?.join("read-models"))),
-        }
+        self.given().map_or_else(|| Ok(beside(context.data()?)), Ok)
+    }
+
+    fn given(&self) -> Option<Place> {
+        let place = self.place.as_ref()?;
+        Some(match place.starts_with("postgres://") || place.starts_with("postgresql://") {
+            true => Place::Postgres(place.clone()),
+            false => Place::Directory(PathBuf::from(place)),
+        })
     }
 
     /// Opens the read models.
     pub(crate) fn open(&self, context: &Context, want: Want) -> Result<Arc<dyn ReadModels>, Failure> {
-        match self.place(context)? {
-            Place::Directory(directory) => open_directory(&directory, want),
-            Place::Postgres(url) => open_postgres(&url, want),
-        }
+        self.place(context)?.open(want)
+    }
+
+    /// Opens the read models, and makes them where there are none; those of the store in `data`, if none were named.
+    pub(crate) fn open_for(&self, data: &Path) -> Result<Arc<dyn ReadModels>, Failure> {
+        self.given().unwrap_or_else(|| beside(data)).open(Want::Create)
     }
 
     /// The read models to try a declaration in, where nothing may be made yet.
@@ -74,6 +78,20 @@ impl ReadModelsArgs {
                 Ok(Trial { read_models, _temporary: Some(temporary) })
             }
             _ => Ok(Trial { read_models: self.open(context, Want::Existing)?, _temporary: None }),
+        }
+    }
+}
+
+/// Where the read models of a store are, unless they are somewhere else.
+fn beside(data: &Path) -> Place {
+    Place::Directory(data.join("read-models"))
+}
+
+impl Place {
+    fn open(&self, want: Want) -> Result<Arc<dyn ReadModels>, Failure> {
+        match self {
+            Place::Directory(directory) => open_directory(directory, want),
+            Place::Postgres(url) => open_postgres(url, want),
         }
     }
 }

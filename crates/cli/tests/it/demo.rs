@@ -2,6 +2,8 @@
 
 use std::process::Command;
 
+use factum_testkit::PostgresDatabase;
+
 use crate::factum::{Factum, bare, finish};
 
 #[test]
@@ -45,4 +47,38 @@ fn its_numbers_are_there_for_programs() {
     assert!(report[0]["events"].as_u64().unwrap() > 50 && report[0]["rejected"].as_u64().unwrap() > 0);
     let types = factum.run(&["read", "--category", "account", "--format", "{type}"]).ok();
     assert_eq!(types.lines().count() as u64, report[0]["events"].as_u64().unwrap());
+}
+
+#[test]
+fn its_read_models_can_be_asked() {
+    let factum = Factum::new();
+    let report = factum.lines(&["demo", "--commands", "200", "-o", "ndjson"]);
+    assert_eq!(report[0]["row"]["minor"], "121250");
+    assert_eq!(report[0]["givenBack"], "the account is frozen");
+    assert!(report[0]["waitedMillis"].as_f64().unwrap() >= 0.0);
+    let token = report[0]["token"].as_str().unwrap();
+    let query = "select minor from balances where account = 'salary'";
+    assert_eq!(factum.lines(&["sql", query, "--after", token])[0]["minor"], 121_250);
+    let names: Vec<_> = factum
+        .lines(&["projections", "ls"])
+        .iter()
+        .map(|row| row["name"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(names, ["balances", "daily_totals", "statements"]);
+    let sagas = factum.lines(&["processes", "ls", "--all"]);
+    let stages: Vec<_> = sagas.iter().map(|saga| saga["stage"].as_str().unwrap()).collect();
+    assert_eq!(stages, ["failed", "completed"]);
+}
+
+#[test]
+fn its_read_models_may_be_in_postgres() {
+    let Some(database) = PostgresDatabase::fresh("its_read_models_may_be_in_postgres") else { return };
+    let factum = Factum::new();
+    let report =
+        factum.lines(&["demo", "--commands", "150", "-o", "ndjson", "--read-models", database.url()]);
+    assert_eq!(report[0]["row"]["minor"], "121250");
+    assert_eq!(database.sql("select minor from balances.balances where account = 'salary'").trim(), "121250");
+    let error =
+        finish(bare(&["demo", "--read-models", "postgres://ada:secret@127.0.0.1:1/none"]), "").fails(7);
+    assert!(!error.contains("secret"), "{error}");
 }

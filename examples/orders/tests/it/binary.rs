@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
+use factum_testkit::PostgresDatabase;
 use serde_json::Value;
 
 fn orders(args: &[&str], data: &Path) -> Output {
@@ -68,4 +69,18 @@ fn a_day_in_the_shop_and_its_read_model() {
     let said = String::from_utf8_lossy(&nowhere.stderr).into_owned();
     assert_eq!(nowhere.status.code(), Some(7), "{said}");
     assert!(!said.contains("secret"), "{said}");
+}
+
+#[test]
+fn the_read_model_of_orders_in_postgres() {
+    let Some(database) = PostgresDatabase::fresh("the_read_model_of_orders_in_postgres") else { return };
+    let data = tempfile::tempdir().unwrap();
+    prints(&["day", "--orders", "5"], data.path());
+    for (status, count) in [(None, 5), (Some("open"), 0)] {
+        let mut args = vec!["ls", "--read-models", database.url()];
+        args.extend(status.into_iter().flat_map(|status| ["--status", status]));
+        let output = orders(&args, data.path());
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        assert_eq!(String::from_utf8(output.stdout).unwrap().lines().count(), count);
+    }
 }
