@@ -19,7 +19,7 @@ const EXAMPLES: &str = "EXAMPLES:
   factum processes timeline transfer-17
   factum processes retry transfer-17 --reason 'the bank is back'";
 
-/// List, inspect, retry and cancel instances of process managers (sagas)
+/// List, inspect, retry, cancel and answer for instances of process managers (sagas)
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct ProcessesArgs {
@@ -34,6 +34,7 @@ enum Verb {
     Timeline(timeline::TimelineArgs),
     Retry(ask::RetryArgs),
     Cancel(ask::CancelArgs),
+    Answer(ask::AnswerArgs),
 }
 
 /// Runs the command.
@@ -44,6 +45,7 @@ pub(crate) async fn run(args: ProcessesArgs, context: &Context) -> Result<(), Fa
         Verb::Timeline(args) => timeline::run(args, context).await,
         Verb::Retry(args) => ask::retry(args, context).await,
         Verb::Cancel(args) => ask::cancel(args, context).await,
+        Verb::Answer(args) => ask::answer(args, context).await,
     }
 }
 

@@ -110,6 +110,17 @@ pub trait ProcessManager {
     /// step that an open instance has come to refuses that instance.
     fn steps(&self) -> &'static [&'static str];
 
+    /// The version of these rules. Raise it with a change that instances under way must not see.
+    fn version(&self) -> u32 {
+        1
+    }
+
+    /// Whether instances that began under another version go on under these rules. Those that do not are refused, loudly,
+    /// until a build comes that goes on with them.
+    fn continues(&self, version: u32) -> bool {
+        version == self.version()
+    }
+
     /// Which instance an event belongs to; `None`: to no instance of this process. Match without `_`, so that a new kind
     /// of event does not compile before it has a rule.
     fn correlate(&self, event: &Self::Event, source: &EventSource) -> Option<String>;

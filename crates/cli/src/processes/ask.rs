@@ -1,4 +1,4 @@
-//! `factum processes retry` and `cancel`: what an operator asks of an instance. The next runner obeys.
+//! `factum processes retry`, `cancel` and `answer`: what an operator asks of an instance. The next runner obeys.
 
 use std::sync::Arc;
 
@@ -20,6 +20,10 @@ const CANCEL_EXAMPLES: &str = "EXAMPLES:
   factum processes cancel transfer-17 --reason 'the customer rang' --yes
   factum processes cancel transfer-17 --reason 'entered twice' --actor ada --yes";
 
+const ANSWER_EXAMPLES: &str = "EXAMPLES:
+  factum processes answer transfer-17 --done --reason 'paid back in cash'
+  factum processes answer transfer-17 --rejected --reason 'the account is closed' --actor ada";
+
 /// Ask that a stopped instance goes on: what is out is tried again, what is held is taken
 #[derive(Args, Debug)]
 #[command(after_help = RETRY_EXAMPLES)]
@@ -37,6 +41,20 @@ pub(super) struct CancelArgs {
     /// Do not ask
     #[arg(long)]
     yes: bool,
+}
+
+/// Answer for a target that never will: the command that was given up on was done by hand, or will never be
+#[derive(Args, Debug)]
+#[command(after_help = ANSWER_EXAMPLES)]
+pub(super) struct AnswerArgs {
+    #[command(flatten)]
+    asked: Asked,
+    /// It took effect, or was made good by hand
+    #[arg(long, conflicts_with = "rejected", required_unless_present = "rejected")]
+    done: bool,
+    /// It had no effect and will have none (not for an undo)
+    #[arg(long)]
+    rejected: bool,
 }
 
 #[derive(Args, Debug)]
@@ -61,6 +79,12 @@ pub(super) async fn cancel(args: CancelArgs, context: &Context) -> Result<(), Fa
     let InstanceName { process, instance } = &args.asked.instance;
     context.confirm(&format!("'{process}-{instance}' will undo what it did."), args.yes)?;
     ask(OperatorAction::Cancel, &args.asked, context).await
+}
+
+/// Runs `processes answer`.
+pub(super) async fn answer(args: AnswerArgs, context: &Context) -> Result<(), Failure> {
+    let action = if args.done { OperatorAction::Done } else { OperatorAction::Rejected };
+    ask(action, &args.asked, context).await
 }
 
 async fn ask(action: OperatorAction, asked: &Asked, context: &Context) -> Result<(), Failure> {

@@ -45,6 +45,7 @@ const COMMANDS: &[&str] = &[
     "processes timeline",
     "processes retry",
     "processes cancel",
+    "processes answer",
     "schema",
     "schema ls",
     "schema register",

@@ -160,3 +160,14 @@ fn a_cancellation_needs_a_yes_and_undoes() {
     assert_eq!(shown[0]["failing"], "cancelled by ada: sent back");
     assert_eq!(shown[0]["done"][0]["undone"], true);
 }
+
+#[test]
+fn an_operator_answers_for_a_target_that_never_will() {
+    let factum = parcels();
+    let answer = ["processes", "answer", "parcel-2", "--reason", "carried it over", "--actor", "ada"];
+    factum.run(&answer).fails(2);
+    factum.run(&[&answer[..], &["--done", "--rejected"]].concat()).fails(2);
+    factum.run(&[&answer[..], &["--done"]].concat()).ok();
+    on_store(&factum, async |store| run(store, false).await);
+    assert_eq!(factum.lines(&["processes", "show", "parcel-2"])[0]["stage"], "completed");
+}

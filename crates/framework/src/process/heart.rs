@@ -164,16 +164,18 @@ where
         let keys: Vec<_> = self.slots.keys().cloned().collect();
         for key in keys {
             self.change(&key, now, |heart, slot| {
-                let unknown = slot.instance.unknown_step(heart.process.steps()).map(str::to_owned);
-                let stopped = slot.instance.trouble.as_ref().map(|trouble| trouble.unknown_step.clone());
-                match (unknown, stopped) {
-                    (Some(step), None) if slot.instance.stage() == ProcessStage::Running => {
-                        let cause = format!("this build of '{}' has no step '{step}'", heart.process.name());
-                        let record = Quarantined { cause, command_id: None, unknown_step: Some(step) };
+                let lacks = slot.instance.refused_by(&*heart.process);
+                let stopped = slot.instance.trouble.as_ref().map(|trouble| trouble.refused.clone());
+                match (lacks, stopped) {
+                    (Some(lacks), None) if slot.instance.stage() == ProcessStage::Running => {
+                        let cause =
+                            format!("this build of '{}' cannot go on with it: {lacks}", heart.process.name());
+                        let record = Quarantined { cause, command_id: None, refused: Some(lacks) };
                         heart.write(slot, record, &Bytes::new(), now);
                     }
-                    (None, Some(Some(step))) => {
-                        let reason = format!("this build knows step '{step}'");
+                    (None, Some(Some(lacked))) => {
+                        let reason =
+                            format!("this build can go on with it; the last one could not: {lacked}");
                         heart.write(slot, Resumed { actor: ITSELF.to_owned(), reason }, &Bytes::new(), now);
                     }
                     _ => {}

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use factum_core::{EventId, Position, Revision, Timestamp};
 use serde_json::value::RawValue;
 
+use super::ProcessManager;
 use super::record::{InputRecord, ProcessRecord};
 
 /// Where an instance stands.
@@ -43,6 +44,12 @@ impl ProcessStage {
     /// Whether nothing will happen any more.
     pub fn is_over(self) -> bool {
         matches!(self, ProcessStage::Completed | ProcessStage::Failed)
+    }
+}
+
+impl std::fmt::Display for ProcessStage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.as_str())
     }
 }
 
@@ -93,8 +100,8 @@ pub struct Trouble {
     pub cause: String,
     /// Since when.
     pub since: Timestamp,
-    /// The step that the build did not know, if that is why.
-    pub unknown_step: Option<String>,
+    /// What the build lacked, if that is why.
+    pub refused: Option<String>,
     needs_operator: bool,
 }
 
@@ -111,6 +118,8 @@ pub struct ProcessInstance {
     pub process: String,
     /// The instance.
     pub instance: String,
+    /// The version of the rules that it began under.
+    pub version: u32,
     /// Revision of its last record.
     pub revision: Revision,
     /// Position of the event that it began with.
@@ -160,6 +169,7 @@ impl ProcessInstance {
         Some(Self {
             process: started.process.clone(),
             instance: started.instance.clone(),
+            version: started.version,
             revision: made.revision,
             born: Position(started.position),
             started_at: made.at,
@@ -203,9 +213,17 @@ impl ProcessInstance {
         self.timers.iter().map(|(name, due)| (name.as_str(), *due)).min_by_key(|(_, due)| *due)
     }
 
-    /// Whether a step of this instance is not among `steps`, and which.
-    pub(crate) fn unknown_step(&self, steps: &[&str]) -> Option<&str> {
-        self.steps.iter().map(String::as_str).find(|step| !steps.contains(step))
+    /// What a build with these rules lacks to go on with this instance.
+    pub(crate) fn refused_by<P: ProcessManager>(&self, process: &P) -> Option<String> {
+        if !process.continues(self.version) {
+            let version = process.version();
+            return Some(format!(
+                "version {version} does not go on with instances of version {}",
+                self.version
+            ));
+        }
+        let step = self.steps.iter().find(|step| !process.steps().contains(&step.as_str()))?;
+        Some(format!("no step '{step}'"))
     }
 
     pub(crate) fn is_ended(&self) -> bool {
@@ -279,7 +297,7 @@ impl ProcessInstance {
             ProcessRecord::Quarantined(quarantined) => {
                 self.stop(&quarantined.cause, quarantined.command_id.as_deref(), made.at);
                 if let Some(trouble) = &mut self.trouble {
-                    trouble.unknown_step.clone_from(&quarantined.unknown_step);
+                    trouble.refused.clone_from(&quarantined.refused);
                 }
             }
             ProcessRecord::NeedsOperator(needs) => {
@@ -317,7 +335,7 @@ impl ProcessInstance {
         }
         self.last_error = Some((at, cause.to_owned()));
         let cause = cause.to_owned();
-        self.trouble = Some(Trouble { cause, since: at, unknown_step: None, needs_operator: false });
+        self.trouble = Some(Trouble { cause, since: at, refused: None, needs_operator: false });
     }
 
     /// What an input says of timers and commands, whether it is taken now or later.

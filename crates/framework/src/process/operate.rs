@@ -29,6 +29,11 @@ pub enum OperatorAction {
     Retry,
     /// Give up: undo what was done. Not after the point of no return.
     Cancel,
+    /// The command that was given up on took effect all the same, or was made good by hand: go on with that answer. Where
+    /// several were given up on, the oldest.
+    Done,
+    /// The command that was given up on had no effect and will have none: go on with that answer. Not for an undo.
+    Rejected,
 }
 
 impl OperatorAction {
@@ -37,6 +42,8 @@ impl OperatorAction {
         match self {
             OperatorAction::Retry => "retry",
             OperatorAction::Cancel => "cancel",
+            OperatorAction::Done => "done",
+            OperatorAction::Rejected => "rejected",
         }
     }
 }
@@ -53,7 +60,9 @@ impl FromStr for OperatorAction {
         match text {
             "retry" => Ok(OperatorAction::Retry),
             "cancel" => Ok(OperatorAction::Cancel),
-            _ => Err(format!("'{text}' is not an action: give retry or cancel")),
+            "done" => Ok(OperatorAction::Done),
+            "rejected" => Ok(OperatorAction::Rejected),
+            _ => Err(format!("'{text}' is not an action: give retry, cancel, done or rejected")),
         }
     }
 }
@@ -300,18 +309,30 @@ pub(super) fn requests_item(process: &str) -> Result<QueryItem, NameError> {
 pub(super) fn refusal(instance: &ProcessInstance, action: &str) -> Option<String> {
     let name = instance.stream();
     let stage = instance.stage();
-    match action {
-        _ if stage.is_over() => Some(format!("'{name}' is {}: nothing is left to {action}", stage.as_str())),
-        "retry" if instance.trouble.is_none() => {
-            Some(format!("'{name}' is {}, not stopped: there is nothing to retry", stage.as_str()))
+    let parked = instance.outstanding.iter().find(|out| out.parked);
+    let Ok(known) = action.parse() else {
+        return Some(format!("'{action}' is not an action: ask for retry, cancel, done or rejected"));
+    };
+    let why = match known {
+        _ if stage.is_over() => format!("'{name}' is {stage}: nothing is left to do"),
+        OperatorAction::Retry if instance.trouble.is_none() => {
+            format!("'{name}' is {stage}, not stopped: there is nothing to retry")
         }
-        "cancel" if instance.past_pivot => Some(format!(
+        OperatorAction::Cancel if instance.past_pivot => format!(
             "'{name}' is past its point of no return: it can only go on, not be undone; retry it once the cause is mended"
-        )),
-        "cancel" if instance.is_ended() || instance.failing.is_some() => {
-            Some(format!("'{name}' is {} already", stage.as_str()))
+        ),
+        OperatorAction::Cancel if instance.is_ended() || instance.failing.is_some() => {
+            format!("'{name}' is {stage} already")
         }
-        "retry" | "cancel" => None,
-        other => Some(format!("'{other}' is not an action: ask for retry or cancel")),
-    }
+        OperatorAction::Done | OperatorAction::Rejected if parked.is_none() => {
+            format!("'{name}' is {stage}, and no command of it was given up on: there is nothing to answer")
+        }
+        OperatorAction::Rejected if parked.is_some_and(|out| out.undoes.is_some()) => {
+            format!(
+                "'{name}' is undoing: what is done has to be undone; say done once it is, by hand if need be"
+            )
+        }
+        _ => return None,
+    };
+    Some(why)
 }

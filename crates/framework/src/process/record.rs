@@ -158,7 +158,7 @@ pub enum InputRecord {
     Operator {
         /// Where the request is.
         position: u64,
-        /// What: `retry` or `cancel`.
+        /// What: `retry`, `cancel`, `done` or `rejected`.
         action: String,
         /// Who.
         actor: String,
@@ -199,6 +199,8 @@ pub struct Started {
     pub process: String,
     /// The instance.
     pub instance: String,
+    /// The version of the rules that it began under.
+    pub version: u32,
     /// Position of the event that it began with.
     pub position: u64,
     /// The correlation that its commands carry.
@@ -303,9 +305,9 @@ pub struct Quarantined {
     /// The command that could not be carried out, if that is why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub command_id: Option<String>,
-    /// The step that this build does not know, if that is why: a build that does goes on by itself.
+    /// What the build lacks, if that is why: a build that has it goes on by itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub unknown_step: Option<String>,
+    pub refused: Option<String>,
 }
 
 /// Going on needs a person.
@@ -367,7 +369,7 @@ pub struct Requested {
     pub process: String,
     /// The instance.
     pub instance: String,
-    /// What: `retry` or `cancel`.
+    /// What: `retry`, `cancel`, `done` or `rejected`.
     pub action: String,
     /// Who.
     pub actor: String,

@@ -52,8 +52,8 @@ pub struct ProcessStats {
 pub struct RefusedInstance {
     /// The instance.
     pub instance: String,
-    /// The step that it came to and that this build does not know.
-    pub step: String,
+    /// What the build lacks: the name of a step that the instance came to, or the will to go on with its version.
+    pub lacks: String,
 }
 
 /// Runs one process manager on a store. One runner at a time: the one that started last owns the process, and the store
@@ -231,8 +231,8 @@ where
         }
     }
 
-    /// The open instances that this build cannot go on with, since it does not know a step that they came to. Writes
-    /// nothing: ask before a deployment.
+    /// The open instances that this build cannot go on with: it does not know a step that they came to, or does not go on
+    /// with their version. Writes nothing: ask before a deployment.
     ///
     /// # Errors
     /// Where the store cannot be read.
@@ -241,8 +241,8 @@ where
             super::ProcessFilter { process: Some(self.process.name().to_owned()), ..Default::default() };
         let open = super::list_processes(&*self.store, &filter).await?;
         let refused = |open: &ProcessInstance| {
-            let step = open.unknown_step(self.process.steps())?.to_owned();
-            Some(RefusedInstance { instance: open.instance.clone(), step })
+            let lacks = open.refused_by(&*self.process)?;
+            Some(RefusedInstance { instance: open.instance.clone(), lacks })
         };
         Ok(open.iter().filter_map(refused).collect())
     }

@@ -50,9 +50,12 @@ use TripCommand::{Book, Pay, Release};
 pub(crate) struct Trip {
     pub(crate) steps: &'static [&'static str],
     pub(crate) panics: bool,
+    pub(crate) version: u32,
+    pub(crate) continues: &'static [u32],
 }
 
-pub(crate) const TRIP: Trip = Trip { steps: &["hotel", "flight", "pay", "ticket"], panics: true };
+pub(crate) const TRIP: Trip =
+    Trip { steps: &["hotel", "flight", "pay", "ticket"], panics: true, version: 1, continues: &[] };
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Seen {
@@ -69,6 +72,12 @@ impl ProcessManager for Trip {
     }
     fn steps(&self) -> &'static [&'static str] {
         self.steps
+    }
+    fn version(&self) -> u32 {
+        self.version
+    }
+    fn continues(&self, version: u32) -> bool {
+        version == self.version || self.continues.contains(&version)
     }
     fn correlate(&self, event: &TripEvent, _: &EventSource) -> Option<String> {
         match event {

@@ -114,8 +114,8 @@ where
 
 /// Whether a command is carried out where its instance stands.
 fn goes_out(instance: &ProcessInstance, out: &OutstandingStep) -> bool {
-    let unknown_step = instance.trouble.as_ref().is_some_and(|trouble| trouble.unknown_step.is_some());
-    !out.parked && !unknown_step
+    let refused = instance.trouble.as_ref().is_some_and(|trouble| trouble.refused.is_some());
+    !out.parked && !refused
 }
 
 fn delivery<C>(instance: &ProcessInstance, out: &OutstandingStep, command: C) -> Delivery<C> {

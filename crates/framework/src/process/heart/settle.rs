@@ -94,7 +94,7 @@ where
         if slot.instance.failing.is_some() {
             self.write(slot, NeedsOperator { cause, command_id }, metadata, now);
         } else {
-            self.write(slot, Quarantined { cause, command_id, unknown_step: None }, metadata, now);
+            self.write(slot, Quarantined { cause, command_id, refused: None }, metadata, now);
         }
     }
 

@@ -7,11 +7,12 @@ use bytes::Bytes;
 use factum_core::{ExpectedRevision, Position, RecordedEvent, Revision, StreamName, Timestamp};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use super::{Heart, Slot, Taken};
 use crate::CommandMetadata;
 use crate::process::instance::{Made, ProcessInstance, ProcessStage};
-use crate::process::operate::{REQUESTED_TYPE, refusal};
+use crate::process::operate::{OperatorAction, REQUESTED_TYPE, refusal};
 use crate::process::record::{
     Failing, Input, InputHeld, InputRecord, ProcessRecord, Quarantined, Requested, Resumed, Started,
 };
@@ -107,6 +108,7 @@ where
         let started = Started {
             process: name.to_owned(),
             instance: instance.to_owned(),
+            version: self.process.version(),
             position: born.0,
             correlation: about.metadata.correlation.clone().unwrap_or(text),
         };
@@ -190,7 +192,7 @@ where
 
     fn quarantine(&mut self, slot: &mut Slot<P::State>, cause: String, metadata: &Bytes, now: Timestamp) {
         self.stats.quarantined += 1;
-        self.write(slot, Quarantined { cause, command_id: None, unknown_step: None }, metadata, now);
+        self.write(slot, Quarantined { cause, command_id: None, refused: None }, metadata, now);
     }
 
     fn take_request(&mut self, event: &RecordedEvent, now: Timestamp) {
@@ -205,9 +207,10 @@ where
 
     fn obey(&mut self, slot: &mut Slot<P::State>, asked: Requested, event: &RecordedEvent, now: Timestamp) {
         let Requested { action, actor, reason, .. } = asked;
-        let unknown = slot.instance.unknown_step(self.process.steps()).filter(|_| action == "retry");
-        let unknown = unknown.map(|step| format!("this build has no step '{step}'"));
-        let refused = refusal(&slot.instance, &action).or(unknown);
+        // What is undone was recorded with its step, so that any build can cancel.
+        let lacks = slot.instance.refused_by(&*self.process).filter(|_| action != "cancel");
+        let lacks = lacks.map(|lacks| format!("this build cannot go on with it: {lacks}"));
+        let refused = refusal(&slot.instance, &action).or(lacks);
         let done = refused.is_none();
         let input = InputRecord::Operator {
             position: event.position().0,
@@ -221,6 +224,7 @@ where
         if !done {
             return;
         }
+        let answered = by_hand(&slot.instance, &action, &reason);
         if slot.instance.trouble.is_some() {
             let resumed = Resumed { actor: actor.clone(), reason: reason.clone() };
             self.write(slot, resumed, &metadata, now);
@@ -229,6 +233,10 @@ where
             slot.state = None;
             let reason = format!("cancelled by {actor}: {reason}");
             self.write(slot, Failing { reason }, &metadata, now);
+        }
+        if let Some(input) = answered {
+            // It waits for its turn like what is held before it.
+            self.write(slot, InputHeld { input }, &metadata, now);
         }
     }
 
@@ -320,6 +328,21 @@ where
                 });
             }
         }
+    }
+}
+
+/// The answer that an operator gives in place of the target: to the oldest command that was given up on.
+fn by_hand(instance: &ProcessInstance, action: &str, reason: &str) -> Option<InputRecord> {
+    let out = instance.outstanding.iter().find(|out| out.parked)?;
+    let (step, command_id, attempt) = (out.step.clone(), out.command_id.clone(), out.attempts);
+    match action.parse() {
+        Ok(OperatorAction::Done) => {
+            Some(InputRecord::Done { step, command_id, result: Value::Null, attempt })
+        }
+        Ok(OperatorAction::Rejected) => {
+            Some(InputRecord::Rejected { step, command_id, reason: reason.to_owned(), attempt })
+        }
+        _ => None,
     }
 }
 

@@ -18,7 +18,7 @@ async fn a_build_without_the_step_of_an_open_instance_refuses_that_instance_loud
     world.desk.now_answers(|_| Dispatched::done());
     world.clock.advance(Duration::from_secs(1));
     let mut renamed = world.runner_of(RENAMED);
-    let refused = [RefusedInstance { instance: "7".to_owned(), step: "hotel".to_owned() }];
+    let refused = [RefusedInstance { instance: "7".to_owned(), lacks: "no step 'hotel'".to_owned() }];
     assert_eq!(renamed.plan().await.unwrap(), refused);
     renamed.run_until_idle().await.unwrap();
     let instance = world.instance("7").await;
@@ -71,4 +71,23 @@ async fn other_instances_go_on_beside_a_refused_one() {
     world.wanted("8").await;
     less.run_until_idle().await.unwrap();
     assert_eq!(world.stage("8").await, "failed");
+}
+
+#[tokio::test]
+async fn an_instance_stays_on_its_version_until_a_build_goes_on_with_it() {
+    let world = memory_world();
+    world.desk.now_answers(|_| Dispatched::failed("busy"));
+    world.wanted("7").await;
+    world.runner().run_until_idle().await.unwrap();
+    world.desk.now_answers(|_| Dispatched::done());
+    world.clock.advance(Duration::from_secs(1));
+    let mut second = world.runner_of(Trip { version: 2, ..TRIP });
+    let lacks = "version 2 does not go on with instances of version 1".to_owned();
+    assert_eq!(second.plan().await.unwrap(), [RefusedInstance { instance: "7".to_owned(), lacks }]);
+    world.wanted("8").await;
+    second.run_until_idle().await.unwrap();
+    assert_eq!((world.stage("7").await, world.stage("8").await), ("quarantined", "completed"));
+    assert_eq!(world.instance("8").await.version, 2);
+    world.runner_of(Trip { version: 3, continues: &[1, 2], ..TRIP }).run_until_idle().await.unwrap();
+    assert_eq!(world.stage("7").await, "completed");
 }

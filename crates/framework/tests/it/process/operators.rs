@@ -159,3 +159,55 @@ async fn what_is_held_is_taken_in_order_once_and_the_checkpoint_does_not_go_back
     assert!(positions.windows(2).all(|two| two[0] < two[1]), "{positions:?}");
     assert_eq!(last.stats().started, 0);
 }
+
+#[tokio::test]
+async fn an_operator_answers_for_a_target_that_never_will() {
+    // The flight was booked by phone.
+    let world = stopped().await;
+    let ask = async |action| request_process(&world.dynamic(), "trip", "7", action, "ada", "by phone").await;
+    ask(OperatorAction::Done).await.unwrap();
+    world.runner().run_until_idle().await.unwrap();
+    assert_eq!(world.stage("7").await, "completed");
+    assert_eq!(world.desk.effects(), ["hotel", "pay", "ticket"]);
+    // There is no flight, and there will be none.
+    let world = stopped().await;
+    let ask = async |action| request_process(&world.dynamic(), "trip", "7", action, "ada", "sold out").await;
+    ask(OperatorAction::Rejected).await.unwrap();
+    world.runner().run_until_idle().await.unwrap();
+    assert_eq!(world.desk.effects(), ["hotel", "undo hotel"]);
+    assert_eq!(world.instance("7").await.failing.as_deref(), Some("flight: sold out"));
+}
+
+#[tokio::test]
+async fn an_undo_that_was_made_good_by_hand_lets_the_rest_be_undone() {
+    let world = memory_world();
+    world.desk.now_answers(|delivery| match (delivery.step.as_str(), delivery.undo) {
+        ("pay", _) => Dispatched::rejected("no money"),
+        ("flight", true) => Dispatched::rejected("no refunds"),
+        _ => Dispatched::done(),
+    });
+    world.wanted("7").await;
+    let mut runner = world.runner();
+    runner.run_until_idle().await.unwrap();
+    assert_eq!(world.stage("7").await, "needs-operator");
+    let ask =
+        async |action| request_process(&world.dynamic(), "trip", "7", action, "ada", "sold it on").await;
+    let refused = ask(OperatorAction::Rejected).await.unwrap_err();
+    assert!(refused.to_string().contains("has to be undone"), "{refused}");
+    ask(OperatorAction::Done).await.unwrap();
+    runner.run_until_idle().await.unwrap();
+    assert_eq!(world.stage("7").await, "failed");
+    assert_eq!(world.desk.effects(), ["hotel", "flight", "undo hotel"]);
+    let over = ask(OperatorAction::Done).await.unwrap_err();
+    assert!(over.to_string().contains("nothing is left to do"), "{over}");
+}
+
+#[tokio::test]
+async fn nobody_answers_for_a_command_that_is_still_tried() {
+    let world = memory_world();
+    world.desk.now_answers(|_| Dispatched::failed("busy"));
+    world.wanted("7").await;
+    world.runner().run_until_idle().await.unwrap();
+    let refused = request_process(&world.dynamic(), "trip", "7", OperatorAction::Done, "ada", "surely").await;
+    assert!(refused.unwrap_err().to_string().contains("nothing to answer"));
+}
