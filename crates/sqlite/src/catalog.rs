@@ -46,44 +46,26 @@ const TABLES: &str = "
     CREATE INDEX history_of_a_projection ON history (name, id);
 ";
 
-/// The catalog, on one connection: its calls are rare and short.
+/// The catalog. Its calls are rare and short, so a connection for all who read and one for all who change are enough. Who
+/// reads does not wait for who changes, and a promotion may have to wait for a projection's transaction.
 #[derive(Debug)]
 pub(crate) struct Catalog {
     database: String,
-    connection: Mutex<Connection>,
+    reads: Mutex<Connection>,
+    changes: Mutex<Connection>,
 }
 
 impl Catalog {
     /// Opens the catalog; makes it where it is not there and `create` says so.
     pub(crate) fn open(path: &Path, create: bool, busy: Duration) -> Result<Self, ReadModelError> {
         let database = path.display().to_string();
-        let connection = match connection::to_write(path, create, busy) {
-            Err(refused @ (ReadModelError::ReadOnly { .. } | ReadModelError::Failed { .. })) if !create => {
-                connection::to_look(path).ok_or(refused)?
-            }
-            other => other?,
-        };
-        let ours = |failure| error::of_database(&database, &failure);
-        // A version is named here only once its file is safe; and what is promoted stays so after a power failure.
-        connection.pragma_update(None, "synchronous", "FULL").map_err(ours)?;
-        if create && connection::is_empty(&connection).map_err(ours)? {
-            connection.pragma_update(None, "journal_mode", "WAL").map_err(ours)?;
-            let transaction =
-                Transaction::new_unchecked(&connection, TransactionBehavior::Immediate).map_err(ours)?;
-            // Another process may have been first.
-            if connection::is_empty(&transaction).map_err(ours)? {
-                connection::mark(&transaction).map_err(ours)?;
-                transaction.execute_batch(TABLES).map_err(ours)?;
-            }
-            transaction.commit().map_err(ours)?;
+        let changes = connect(path, create, busy)?;
+        if create {
+            make(&changes).map_err(|failure| error::of_database(&database, &failure))?;
         }
-        connection::check(&connection, "main", path)?;
-        Ok(Self { database, connection: Mutex::new(connection) })
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Connection> {
-        // A panic elsewhere has left no half-done change: its transaction was rolled back.
-        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+        connection::check(&changes, "main", path)?;
+        let reads = connect(path, false, busy)?;
+        Ok(Self { database, reads: Mutex::new(reads), changes: Mutex::new(changes) })
     }
 
     /// Reads from the catalog.
@@ -91,7 +73,7 @@ impl Catalog {
         &self,
         read: impl FnOnce(&Connection) -> rusqlite::Result<T>,
     ) -> Result<T, ReadModelError> {
-        read(&self.lock()).map_err(|failure| self.failed(&failure))
+        read(&lock(&self.reads)).map_err(|failure| self.failed(&failure))
     }
 
     /// Changes the catalog under its write lock: all of `change`, or nothing where it fails.
@@ -99,7 +81,7 @@ impl Catalog {
         &self,
         change: impl FnOnce(&Entries<'_>) -> Result<T, ReadModelError>,
     ) -> Result<T, ReadModelError> {
-        let connection = self.lock();
+        let connection = lock(&self.changes);
         let transaction = Transaction::new_unchecked(&connection, TransactionBehavior::Immediate)
             .map_err(|failure| self.failed(&failure))?;
         let done = change(&Entries { database: &self.database, connection: &transaction })?;
@@ -145,6 +127,40 @@ impl Catalog {
     fn failed(&self, failure: &rusqlite::Error) -> ReadModelError {
         error::of_database(&self.database, failure)
     }
+}
+
+fn lock(connection: &Mutex<Connection>) -> MutexGuard<'_, Connection> {
+    // A panic elsewhere has left no half-done change: its transaction was rolled back.
+    connection.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Opens the catalog's file. Without the right to write, it is read.
+fn connect(path: &Path, create: bool, busy: Duration) -> Result<Connection, ReadModelError> {
+    let connection = match connection::to_write(path, create, busy) {
+        Err(refused @ (ReadModelError::ReadOnly { .. } | ReadModelError::Failed { .. })) if !create => {
+            connection::to_look(path).ok_or(refused)?
+        }
+        other => other?,
+    };
+    // A version is named here only once its file is safe; and what is promoted stays so after a power failure.
+    let synced = connection.pragma_update(None, "synchronous", "FULL");
+    synced.map_err(|failure| error::of_database(&path.display().to_string(), &failure))?;
+    Ok(connection)
+}
+
+/// Makes the tables where there are none.
+fn make(connection: &Connection) -> rusqlite::Result<()> {
+    if !connection::is_empty(connection)? {
+        return Ok(());
+    }
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
+    // Another process may have been first.
+    if connection::is_empty(&transaction)? {
+        connection::mark(&transaction)?;
+        transaction.execute_batch(TABLES)?;
+    }
+    transaction.commit()
 }
 
 /// The catalog's entries, within a transaction that holds its write lock.

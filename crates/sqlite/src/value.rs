@@ -7,7 +7,7 @@ use factum_core::read_model::Value;
 use rusqlite::ToSql;
 use rusqlite::types::{ToSqlOutput, Value as Owned, ValueRef};
 
-/// A value on its way into a statement.
+/// A value on its way into a statement. A number that is none (NaN) is kept as NULL: SQLite has no other place for it.
 pub(crate) struct Bound<'a>(pub(crate) &'a Value<'a>);
 
 impl ToSql for Bound<'_> {

@@ -2,10 +2,10 @@
 
 use std::fs;
 
-use factum_core::read_model::{ReadModels, Role, Value};
+use factum_core::read_model::{ReadModels, Role, Value, Woken};
 use factum_sqlite::SqliteReadModels;
 
-use crate::fixture::{Fixture, TABLES, V1, V2, add, name, new_version, partition};
+use crate::fixture::{Fixture, TABLES, V1, V2, add, name, new_version, partition, progress};
 
 const ONE: [&str; 2] = ["v1.applied", "v1.sqlite"];
 
@@ -83,6 +83,33 @@ fn files_that_outlived_their_projection_are_removed_and_do_not_come_back() {
     let models = fixture.again().unwrap();
     assert!(fixture.files().is_empty() && models.versions().unwrap().is_empty());
     assert_eq!(models.create(&new_version("balances", TABLES)).unwrap().number, V2);
+}
+
+/// A killed process leaves its commits in the write-ahead log. Who only reads may be the first to look.
+#[test]
+fn what_a_kill_left_in_the_log_is_read() {
+    let fixture = Fixture::with_balances();
+    let mut writer = fixture.writer(V1);
+    for position in 2..=40 {
+        add(&mut *writer, position).unwrap();
+    }
+    // As they lie on the disk within a transaction.
+    writer.begin().unwrap();
+    writer.execute("DELETE FROM accounts", &[]).unwrap();
+    let copy = fixture.directory.path().join("copy");
+    fs::create_dir_all(copy.join("balances")).unwrap();
+    for file in ["catalog.sqlite", "catalog.sqlite-wal", "balances/v1.sqlite", "balances/v1.sqlite-wal"] {
+        fs::copy(fixture.path(file), copy.join(file)).unwrap();
+    }
+    let models = SqliteReadModels::open_existing(&copy).unwrap();
+    assert_eq!(models.progress(&name("balances"), V1).unwrap(), [progress(40)]);
+    let mut reader = models.reader(&[(name("balances"), V1)]).unwrap();
+    let (rows, _) = reader.query("SELECT amount FROM accounts", &[]).unwrap();
+    assert_eq!(rows.first_value(), Some(&Value::Integer(40)));
+    // The file that is touched was not copied: it is made by whoever needs it.
+    let mut watch = models.watch(&name("balances"), V1).unwrap();
+    add(&mut *models.writer(&partition("balances", V1)).unwrap(), 41).unwrap();
+    assert_eq!(watch.wait(std::time::Duration::from_secs(60)).unwrap(), Woken::Committed);
 }
 
 #[test]

@@ -145,6 +145,31 @@ fn while_the_catalog_is_locked_projections_run_on() {
     );
 }
 
+/// A promotion waits for the transaction of the version that serves. Whoever asks for the versions does not.
+#[test]
+fn who_reads_does_not_wait_for_who_promotes() {
+    let fixture = Fixture::with_balances();
+    let models =
+        SqliteReadModels::open_waiting(fixture.path(""), std::time::Duration::from_secs(60)).unwrap();
+    models.create(&new_version("balances", TABLES)).unwrap();
+    fixture.add(V2, 1);
+    let mut writer = fixture.writer(V1);
+    writer.begin().unwrap();
+    std::thread::scope(|scope| {
+        let promoting = scope.spawn(|| models.promote(&name("balances"), V2));
+        let catalog = Connection::open(fixture.path("catalog.sqlite")).unwrap();
+        // Until it holds the catalog.
+        while catalog.execute_batch("BEGIN IMMEDIATE; ROLLBACK").is_ok() {
+            std::thread::yield_now();
+        }
+        assert_eq!(models.versions().unwrap().len(), 2);
+        assert!(models.progress(&name("balances"), V1).is_ok() && !promoting.is_finished());
+        writer.commit(&factum_core::read_model::Progress::start(crate::fixture::at(1))).unwrap();
+        promoting.join().unwrap().unwrap();
+    });
+    assert_eq!(fixture.roles(), [(V1, Role::Previous), (V2, Role::Serving)]);
+}
+
 #[test]
 fn a_query_sees_at_most_ten_projections() {
     let fixture = Fixture::new();
