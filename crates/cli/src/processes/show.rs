@@ -43,8 +43,8 @@ pub(super) async fn run(args: ShowArgs, context: &Context) -> Result<(), Failure
     put("pastPivot", if instance.past_pivot { true.into() } else { Value::Null });
     let timers = instance.timers.iter().map(|(name, due)| json!({ "name": name, "due": due.to_string() }));
     put("timers", timers.collect());
-    put("outstanding", outstanding(instance));
-    put("done", done(instance));
+    put("outstandingSteps", outstanding(instance));
+    put("doneSteps", done(instance));
     put("heldInputs", serde_json::to_value(&instance.held).unwrap_or_default());
     put("pendingRequests", pending(&timeline));
     context.out.one(&fields)?;

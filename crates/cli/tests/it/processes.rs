@@ -104,9 +104,9 @@ fn instances_are_listed_and_shown_without_their_code() {
     assert_eq!((&listed[0]["stage"], &listed[0]["step"]), (&json!("quarantined"), &json!("ship")));
     assert_eq!(listed[0]["lastError"], "step 'ship' failed: no van");
     let shown = factum.lines(&["processes", "show", "parcel-2"]);
-    assert_eq!(shown[0]["outstanding"][0]["command"], "go");
-    assert_eq!(shown[0]["outstanding"][0]["parked"], true);
-    assert_eq!(shown[0]["done"][0]["undo"], "unbox");
+    assert_eq!(shown[0]["outstandingSteps"][0]["command"], "go");
+    assert_eq!(shown[0]["outstandingSteps"][0]["parked"], true);
+    assert_eq!(shown[0]["doneSteps"][0]["undo"], "unbox");
     let cause = factum.run(&["processes", "show", "parcel-2", "--format", "{stage}: {cause}"]).ok();
     assert_eq!(cause, "quarantined: step 'ship' failed: no van\n");
     assert!(factum.run(&["processes", "show", "parcel-3"]).fails(5).contains("'parcel-3'"));
@@ -158,7 +158,7 @@ fn a_cancellation_needs_a_yes_and_undoes() {
     let shown = factum.lines(&["processes", "show", "parcel-2"]);
     assert_eq!(shown[0]["stage"], "failed");
     assert_eq!(shown[0]["failing"], "cancelled by ada: sent back");
-    assert_eq!(shown[0]["done"][0]["undone"], true);
+    assert_eq!(shown[0]["doneSteps"][0]["undone"], true);
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod live;
 use std::collections::HashSet;
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use factum_core::{AppendError, Capability, Clock, EventStore, SystemClock};
 use serde::Serialize;
@@ -17,6 +18,8 @@ use crate::Codec;
 
 /// Commands carried out at the same time, unless told otherwise.
 const DEFAULT_IN_FLIGHT: usize = 64;
+/// How long one attempt to carry a command out may take, unless told otherwise.
+const DEFAULT_LONGEST_ATTEMPT: Duration = Duration::from_secs(60);
 /// Instances whose state is kept in memory, unless told otherwise; beyond, states are folded again when they are needed.
 const DEFAULT_STATES: usize = 100_000;
 
@@ -68,6 +71,7 @@ pub struct ProcessRunner<P: ProcessManager> {
     clock: Arc<dyn Clock>,
     budget: RetryBudget,
     in_flight: usize,
+    longest_attempt: Duration,
     states: usize,
     owner: String,
     /// Instances whose streams were deleted for ever.
@@ -109,6 +113,7 @@ where
             clock: Arc::new(SystemClock),
             budget: RetryBudget::default(),
             in_flight: DEFAULT_IN_FLIGHT,
+            longest_attempt: DEFAULT_LONGEST_ATTEMPT,
             states: DEFAULT_STATES,
             owner: "a runner".to_owned(),
             buried: HashSet::new(),
@@ -141,6 +146,14 @@ where
     #[must_use]
     pub fn with_in_flight(mut self, commands: usize) -> Self {
         self.in_flight = commands.max(1);
+        self
+    }
+
+    /// With this limit for one attempt (a minute, unless told otherwise): without an answer by then it is dropped, and
+    /// counts as failed. It may have taken effect all the same, so it is tried again with the same identity.
+    #[must_use]
+    pub fn with_longest_attempt(mut self, limit: Duration) -> Self {
+        self.longest_attempt = limit;
         self
     }
 

@@ -53,16 +53,19 @@ where
         }
     }
 
-    /// When something is due next, by the clock.
-    pub(in crate::process) fn next_due(&self) -> Option<Timestamp> {
-        let timer = self.timers.first().map(|(due, ..)| *due);
-        let dispatch = self.dispatches.first().map(|(due, ..)| *due);
-        timer.into_iter().chain(dispatch).min()
+    /// When a timer is due next.
+    pub(in crate::process) fn next_timer(&self) -> Option<Timestamp> {
+        self.timers.first().map(|(due, ..)| *due)
+    }
+
+    /// When an attempt is due next.
+    pub(in crate::process) fn next_attempt(&self) -> Option<Timestamp> {
+        self.dispatches.first().map(|(due, ..)| *due)
     }
 
     /// Whether a timer is due.
     pub(in crate::process) fn has_due_timer(&self, now: Timestamp) -> bool {
-        self.timers.first().is_some_and(|(due, ..)| *due <= now)
+        self.next_timer().is_some_and(|due| due <= now)
     }
 
     /// Lets the timer that has been due the longest go off; `None` where none is due.

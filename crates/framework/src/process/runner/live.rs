@@ -49,6 +49,7 @@ pub(super) struct Live<P: ProcessManager> {
     /// What refuses every append once another runner has taken over.
     fence: Option<StreamCheck>,
     most_in_flight: usize,
+    longest_attempt: Duration,
     most_in_batch: usize,
     feed: mpsc::Receiver<Message>,
     feeding: AbortHandle,
@@ -106,6 +107,7 @@ where
             name,
             fence: capabilities.has(Capability::StreamChecks).then_some(owned.fence),
             most_in_flight: runner.in_flight,
+            longest_attempt: runner.longest_attempt,
             // Appends are kept in the order of inputs: without one for several streams, each input has its own.
             most_in_batch: if capabilities.has(Capability::MultiStreamAppend) { BATCH_INSTANCES } else { 1 },
             feed,
@@ -212,7 +214,11 @@ where
             let Some((key, delivery)) = self.heart.next_delivery(now) else { break };
             worked = true;
             let command_id = delivery.metadata.command_id.as_ref().map(|id| id.as_str().to_owned());
-            let job = self.jobs.spawn(self.dispatcher.dispatch(delivery));
+            let (attempt, limit) = (self.dispatcher.dispatch(delivery), self.longest_attempt);
+            let job = self.jobs.spawn(async move {
+                let answer = tokio::time::timeout(limit, attempt).await;
+                answer.unwrap_or_else(|_| Dispatched::failed(format!("no answer within {limit:?}")))
+            });
             self.job_of.insert(job.id(), (key, command_id.unwrap_or_default()));
         }
         // A command that could not be read was answered at once.
@@ -259,9 +265,11 @@ where
 
     /// Waits for the next event, answer or, if told so, time.
     pub(super) async fn wait(&mut self, for_time: bool) -> Result<(), ProcessError> {
-        // A timer that waits for the log is not waited for by the clock.
-        let by_clock = for_time && self.fire_after.is_none() && self.jobs.len() < self.most_in_flight;
-        let due = self.heart.next_due().filter(|_| by_clock);
+        // A timer that waits for the log, and an attempt that waits for room, do not wait for the clock.
+        let timer = self.heart.next_timer().filter(|_| self.fire_after.is_none());
+        let room = self.fire_after.is_none() && self.jobs.len() < self.most_in_flight;
+        let attempt = self.heart.next_attempt().filter(|_| room);
+        let due = timer.into_iter().chain(attempt).min().filter(|_| for_time);
         let pause = due.map(|due| until(due, self.clock.now()));
         let sleep = async {
             match pause {

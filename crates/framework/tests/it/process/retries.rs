@@ -157,3 +157,47 @@ async fn what_cannot_work_out_is_not_tried_again() {
     assert_eq!(world.stage("7").await, "quarantined");
     assert_eq!(world.desk.log().attempts.len(), 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_attempt_without_an_answer_is_dropped_after_its_time_and_counts_as_failed() {
+    let world = memory_world();
+    world.wanted("7").await;
+    let never = |_: factum::Delivery<crate::trip::TripCommand>| std::future::pending();
+    let mut runner = factum::ProcessRunner::new(world.dynamic(), TRIP, never)
+        .unwrap()
+        .with_longest_attempt(Duration::from_secs(5));
+    runner.run_until_idle().await.unwrap();
+    assert_eq!(world.instance("7").await.last_error.unwrap().1, "no answer within 5s");
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_so_many_commands_are_carried_out_at_once_and_timers_do_not_wait_for_them() {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    static OUT: AtomicUsize = AtomicUsize::new(0);
+    static MOST: AtomicUsize = AtomicUsize::new(0);
+    let world = memory_world();
+    for trip in 0..20 {
+        world.wanted(&trip.to_string()).await;
+    }
+    let slow = |_: factum::Delivery<crate::trip::TripCommand>| async {
+        MOST.fetch_max(OUT.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+        tokio::time::sleep(Duration::from_secs(30)).await;
+        OUT.fetch_sub(1, Ordering::SeqCst);
+        Dispatched::rejected("full")
+    };
+    let mut runner = factum::ProcessRunner::new(world.dynamic(), TRIP, slow)
+        .unwrap()
+        .with_clock(std::sync::Arc::clone(&world.clock) as _)
+        .with_in_flight(3);
+    // All places are taken by commands of half a minute, and every deadline goes off all the same.
+    let ten_seconds = async {
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        world.clock.advance(crate::trip::DEADLINE);
+        tokio::time::sleep(Duration::from_secs(5)).await;
+    };
+    runner.run(ten_seconds).await.unwrap();
+    assert_eq!((MOST.load(Ordering::SeqCst), OUT.load(Ordering::SeqCst)), (3, 3));
+    for trip in 0..20 {
+        assert_eq!(world.stage(&trip.to_string()).await, "compensating");
+    }
+}
