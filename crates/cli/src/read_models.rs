@@ -210,7 +210,9 @@ impl From<ReadModelError> for Failure {
             ReadModelError::OtherHistory { .. } => (
                 (exit, "other-history"),
                 "the read models belong to another store, or to another history of this one",
-                "name other read models with --read-models, and create the projections there",
+                "name other read models with --read-models; or, if the log was restored from a backup, keep each \
+                 declaration with `factum projections show NAME --declaration`, delete all projections, and create \
+                 them again",
             ),
             ReadModelError::UnknownProjection { .. } | ReadModelError::UnknownVersion { .. } => {
                 ((exit, slug), "there is no such version", "`factum projections ls` lists what there is")
@@ -257,11 +259,12 @@ impl From<ProjectionError> for Failure {
                 "`factum projections rebuild NAME FILE` builds new rows beside the old ones; \
                  `factum projections edit FILE --compatible` says that the rows are the same",
             ),
-            ProjectionError::AheadOfLog { .. } => Failure::new(
+            ProjectionError::AheadOfLog { name, applied, end } => Failure::new(
                 (exit, "ahead-of-log"),
-                "the read model has events that the log does not have",
-                why,
-                "was the log restored from a backup? `factum projections rebuild NAME` makes the rows anew",
+                format!("the read model '{name}' has events that the log does not have"),
+                format!("it has come to position {}, and the log ends at {}", next(&applied), next(&end)),
+                "if the log was restored from a backup, make the rows anew: \
+                 `factum projections show NAME --declaration > FILE`, then `delete NAME` and `create FILE`",
             ),
             ProjectionError::NotFaulted { .. } => Failure::new(
                 (exit, "not-faulted"),

@@ -3,15 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use factum::{Handle, Projections, StatusReport, Waited};
-use factum_core::read_model::{ReadModels, Role, Version, VersionNumber};
+use factum::{Handle, ProjectionError, Projections, StatusReport, Waited};
+use factum_core::read_model::{Progress, ReadModelError, ReadModels, Role, Version, VersionNumber};
 use factum_core::{Checkpoint, EventStore, EventStoreExt, Position, Read, Selector};
 use factum_engine::Engine;
 
 use super::known::{known, unknown};
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
-use crate::progress::Progress;
+use crate::progress::Progress as Bar;
 use crate::read_models::next;
 
 /// How often a bar is moved. Nothing waits for it.
@@ -34,6 +34,21 @@ impl Applying {
         Ok(Self { projections, end })
     }
 
+    /// Refuses a version that has what the log does not have: nothing may take its place without a word.
+    pub(crate) fn must_fit(&self, version: &Version) -> Result<(), Failure> {
+        let read_models = self.projections.read_models();
+        for Progress { applied, .. } in read_models.progress(&version.name, version.number)? {
+            applied.check(self.end.store(), self.end.epoch()).map_err(|source| {
+                ReadModelError::OtherHistory { database: read_models.describe(), source }
+            })?;
+            if next(&applied) > next(&self.end) {
+                let (applied, end) = (Box::new(applied), Box::new(self.end.clone()));
+                return Err(ProjectionError::AheadOfLog { name: version.name.clone(), applied, end }.into());
+            }
+        }
+        Ok(())
+    }
+
     /// Lets this process apply a version. A version of another program is an error.
     pub(crate) async fn start(&self, version: &Version) -> Result<Handle, Failure> {
         let projection = known(version)?.ok_or_else(|| unknown(version))?;
@@ -47,7 +62,7 @@ impl Applying {
         handle: &Handle,
         version: &Version,
     ) -> Result<StatusReport, Failure> {
-        let bar = Progress::count(context, next(&self.end).0);
+        let bar = Bar::count(context, next(&self.end).0);
         bar.says("applying");
         let wait = async {
             match version.role {

@@ -77,12 +77,15 @@ pub(super) async fn run(
             New::Same(known(now)?.ok_or_else(|| unknown(now))?)
         }
     };
-    let version = building(args, &*read_models, &versions, &new, context)?;
     match context.open_unless_locked(Access::Existing)? {
         Some(engine) => {
-            build(context, Applying::over(engine, Arc::clone(&read_models)).await?, &version).await
+            let applying = Applying::over(engine, Arc::clone(&read_models)).await?;
+            applying.must_fit(serving(&versions)?)?;
+            let version = building(args, &*read_models, &versions, &new, context)?;
+            build(context, applying, &version).await
         }
         None => {
+            let version = building(args, &*read_models, &versions, &new, context)?;
             context.say("another process has the log open: if it runs projections, it builds the version");
             super::create::report(context, &version)
         }

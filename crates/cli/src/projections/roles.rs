@@ -159,6 +159,7 @@ async fn swap(
             let applying = Applying::over(engine, Arc::clone(&read_models)).await?;
             // What serves may have been made by code that this program does not have: it is not applied meanwhile then.
             let now = serving(&versions)?;
+            applying.must_fit(now)?;
             if known(now)?.is_some() && !now.stopped {
                 // That it stands still is a reason to replace it, and none to keep it.
                 let _ = applying.start(now).await;

@@ -100,9 +100,9 @@ fn status(
         return (if version.role == Role::Building { "rebuilding" } else { "running" }, None);
     };
     match applied.reaches(end) {
-        Ok(_) if next(applied) > next(end) => {
-            stopped("it is ahead of the log, which was restored from a backup; rebuild it")
-        }
+        Ok(_) if next(applied) > next(end) => stopped(
+            "it is ahead of the log, which was put back to an earlier state; delete it and create it again",
+        ),
         Ok(true) => ("caught up", None),
         Ok(false) if version.role == Role::Building => ("rebuilding", None),
         Ok(false) => stopped("no process applies it: `factum projections run`"),
@@ -111,7 +111,7 @@ fn status(
 }
 
 fn other_history(error: &CheckpointError) -> String {
-    format!("it is of another history: {error}; create it anew in other read models")
+    format!("it is of another history: {error}; delete it and create it again")
 }
 
 /// A fault with every attempt.

@@ -124,7 +124,7 @@ impl DeclaredProjection {
                 planned.map_err(|error| match error {
                     ReadModelError::Statement { why, .. } => DeclarationCheckError::Statement {
                         line: statement.line,
-                        source: ReadModelError::Statement { statement: statement.value.clone(), why },
+                        source: ReadModelError::Statement { statement: one_line(&statement.value), why },
                     },
                     other => DeclarationCheckError::ReadModel(other),
                 })?;
@@ -132,6 +132,10 @@ impl DeclaredProjection {
         }
         Ok(())
     }
+}
+
+fn one_line(statement: &str) -> String {
+    statement.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 async fn has_happened(store: &dyn EventStore, event_type: EventType) -> Result<bool, ReadError> {
