@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 use std::future::Future;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
@@ -154,20 +154,27 @@ impl Link {
         first.map_or(Ok(()), |(statement, error)| Err(self.failed(&statement, &error)))
     }
 
-    /// Reads rows, after all that was sent before.
+    /// Reads rows, after all that was sent before: it is sent behind that, in one round trip. An error of what was sent
+    /// before is the one that is told.
     pub(crate) fn query(
         &mut self,
         whose: Whose,
         text: &str,
         parameters: &Parameters<'_>,
     ) -> Result<Rows, ReadModelError> {
-        self.flush()?;
         let prepared = self.prepare(whose, text)?;
         let values = encode(&prepared, parameters)?;
         let parameters: Vec<&(dyn tokio_postgres::types::ToSql + Sync)> =
             values.iter().map(|value| value as _).collect();
-        let answer = wait(&self.runtime, self.client.query(&prepared.statement, &parameters))
-            .map_err(|error| self.failed(&prepared, &error))?;
+        let client = Arc::clone(&self.client);
+        let mut answer = pin!(client.query(&prepared.statement, &parameters));
+        let early = answer.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        self.flush()?;
+        let answer = match early {
+            Poll::Ready(answer) => answer,
+            Poll::Pending => wait(&self.runtime, answer),
+        };
+        let answer = answer.map_err(|error| self.failed(&prepared, &error))?;
         let columns = prepared.columns.clone();
         let mut rows = Vec::with_capacity(answer.len());
         for row in &answer {

@@ -58,7 +58,7 @@ impl Reader {
         statement: &str,
         parameters: &Parameters<'_>,
     ) -> Result<(Rows, Vec<Progress>), ReadModelError> {
-        link.batch(Whose::Ours, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")?;
+        link.execute(Whose::Ours, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", &[])?;
         let rows = link.query(Whose::Reader, statement, parameters)?;
         let mut applied = Vec::with_capacity(versions.len());
         for (name, number) in versions {

@@ -145,8 +145,8 @@ impl Writer {
     /// Begins, and looks whether the partition is still this owner's. Waits for its turn where transactions of the version
     /// go one at a time.
     fn open(&mut self) -> Result<(), ReadModelError> {
-        self.link.batch(Whose::Ours, "BEGIN")?;
         self.transaction = Transaction::Open;
+        self.link.execute(Whose::Ours, "BEGIN", &[])?;
         let text = "SELECT p.owner, CASE WHEN v.one_at_a_time \
                     THEN pg_advisory_xact_lock(hashtext('factum ' || v.name), v.number) END \
                     FROM factum.partitions p JOIN factum.versions v ON v.name = p.name AND v.number = p.version \
@@ -159,7 +159,7 @@ impl Writer {
         }
     }
 
-    /// Keeps the progress if the partition is still this owner's, and tells those who watch once it is committed.
+    /// Keeps the progress, behind all that was sent, if the partition is still this owner's, and tells those who watch once it is committed.
     fn save(&mut self, progress: &Progress) -> Result<(), ReadModelError> {
         let text = "UPDATE factum.partitions \
                     SET applied = :applied, recorded_at = :recorded_at, events = :events, fault = :fault \
@@ -245,8 +245,7 @@ impl ReadModelWriter for Writer {
 
     fn commit(&mut self, progress: &Progress) -> Result<(), ReadModelError> {
         self.must_be(Transaction::Open)?;
-        // First what was sent before: its error is the statement's, and not this one's.
-        let done = self.link.flush().and_then(|()| self.save(progress)).map_err(|error| self.named(error));
+        let done = self.save(progress).map_err(|error| self.named(error));
         let done = done.and_then(|()| self.close(progress));
         if done.is_err() {
             let _ = self.leave();

@@ -1,5 +1,7 @@
 //! How does a test get a PostgreSQL database, or a server of its own, and what if there is none?
 
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use factum_testserver::{Binaries, Server};
@@ -33,9 +35,9 @@ impl PostgresDatabase {
         }
         let binaries = found();
         let number = MADE.fetch_add(1, Ordering::Relaxed);
-        let name = format!("factum_test_{}_{number}", std::process::id());
-        // One left by a killed process of the same number is in the way.
-        run(&binaries, &server, &format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"));
+        // The standard library seeds its hashes at random: no other process has the same name.
+        let random = RandomState::new().build_hasher().finish();
+        let name = format!("factum_test_{}_{number}_{random:x}", std::process::id());
         run(&binaries, &server, &format!("CREATE DATABASE {name}"));
         let url = with_database(&server, &name);
         Some(Self { binaries, server, name, url })
