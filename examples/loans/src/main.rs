@@ -1,17 +1,21 @@
-//! Imports the real loan log into a store on disk, and shows what it comes to at any moment.
+//! Imports the real loan log into a store on disk, and shows what it comes to at any moment and in read models.
 
 use std::fs::File;
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Instant;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use clap::{Parser, Subcommand};
-use factum::load_at;
+use clap::{Parser, Subcommand, ValueEnum};
+use factum::{DefinitionError, ProjectionError, Projections, Waited, load_at};
 use factum_cli::{ImportPhase, ImportProgress, XesImport, import_xes};
-use factum_core::{AsOf, ErrorKind, StreamName, Timestamp};
+use factum_core::read_model::{ReadModelError, ReadModels, Value};
+use factum_core::{AsOf, ErrorKind, EventStore, Read, Selector, StreamName, Timestamp};
 use factum_engine::{Create, Engine, Options};
-use loans::{CATEGORY, LoanDecider, audit, summarize};
+use factum_postgres::PostgresReadModels;
+use factum_sqlite::SqliteReadModels;
+use loans::{CATEGORY, LoanDecider, audit, decision_times, funnel, summarize, workload};
 use serde::Serialize;
 
 /// A real loan book, event-sourced
@@ -27,7 +31,9 @@ EXAMPLES:
   loans import ../shared/data/bpic2012.xes.gz --data ./loan-book
   loans summary --data ./loan-book --at 2011-12-31T23:59:59+01:00
   loans show 173688 --data ./loan-book --at 2011-10-10T12:00:00+02:00
-  loans audit --data ./loan-book";
+  loans audit --data ./loan-book
+  loans rows funnel --data ./loan-book
+  loans rows workload --data ./loan-book --read-models postgres://me:secret@localhost/loans";
 
 #[derive(Subcommand)]
 enum Verb {
@@ -59,6 +65,18 @@ enum Verb {
         #[arg(long, value_name = "TIME")]
         at: Option<String>,
     },
+    /// Bring a read model up to the end of the log and print its rows: one JSON object each
+    Rows {
+        /// Which read model
+        #[arg(value_enum)]
+        name: ReadModelName,
+        /// Directory of the store
+        #[arg(long, value_name = "DIR")]
+        data: PathBuf,
+        /// Where the read models are: a directory (SQLite), or postgres://... [default: read-models in the store's directory]
+        #[arg(long, value_name = "DIR|URL")]
+        read_models: Option<String>,
+    },
     /// Decide every event again and print what the rules say: one JSON object
     Audit {
         /// Directory of the store
@@ -66,6 +84,20 @@ enum Verb {
         data: PathBuf,
     },
 }
+
+/// The read models of the loan book.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum ReadModelName {
+    /// Of the applications of each week, how many got how far
+    Funnel,
+    /// How long each application waited between submission and decision
+    DecisionTimes,
+    /// What each employee did, week by week
+    Workload,
+}
+
+/// How long `rows` waits until the read model holds the whole log.
+const PATIENCE: Duration = Duration::from_secs(3_600);
 
 /// What went wrong, in words, and of which kind.
 struct Failure {
@@ -81,7 +113,7 @@ impl Failure {
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    let runtime = match tokio::runtime::Builder::new_current_thread().build() {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_time().build() {
         Ok(runtime) => runtime,
         Err(error) => return report(&Failure::new(ErrorKind::Unavailable, &error)),
     };
@@ -111,11 +143,57 @@ async fn run(verb: Verb) -> Result<(), Failure> {
             let summary = summarize(&open(&data, Create::Never)?, at).await;
             print(&summary.map_err(|error| Failure::new(error.kind(), &error))?)
         }
+        Verb::Rows { name, data, read_models } => {
+            let place = read_models.unwrap_or_else(|| data.join("read-models").display().to_string());
+            rows(name, Arc::new(open(&data, Create::Never)?), &place).await
+        }
         Verb::Show { number, data, at } => show(&number, &data, at).await,
         Verb::Audit { data } => {
             let found = audit(&open(&data, Create::Never)?).await;
             print(&found.map_err(|error| Failure::new(error.kind(), &error))?)
         }
+    }
+}
+
+/// Applies the read model to what it has not seen yet, and prints it.
+async fn rows(name: ReadModelName, store: Arc<dyn EventStore>, place: &str) -> Result<(), Failure> {
+    let failed = |error: ReadModelError| Failure::new(error.kind(), &error);
+    let read_models: Arc<dyn ReadModels> = match place.starts_with("postgres") && place.contains("://") {
+        true => Arc::new(PostgresReadModels::open(place).map_err(failed)?),
+        false => Arc::new(SqliteReadModels::open(place).map_err(failed)?),
+    };
+    let declared = |error: DefinitionError| Failure::new(ErrorKind::SchemaViolation, &error);
+    let read = store.read(Read::forwards(Selector::All).limit(1)).await;
+    let end = read.map_err(|error| Failure::new(error.kind(), &error))?.head().snapshot.clone();
+    let projections = Projections::open(store, read_models).await;
+    let projections = projections.map_err(|error| Failure::new(error.kind(), &error))?;
+    let started = match name {
+        ReadModelName::Funnel => projections.start(funnel().map_err(declared)?).await,
+        ReadModelName::DecisionTimes => projections.start(decision_times().map_err(declared)?).await,
+        ReadModelName::Workload => projections.start(workload().map_err(declared)?).await,
+    };
+    let failed = |error: ProjectionError| Failure::new(error.kind(), &error);
+    let handle = started.map_err(failed)?;
+    let waited = handle.wait(&end, PATIENCE).await;
+    let waited = waited.map_err(|error| Failure::new(ErrorKind::Conflict, &error))?;
+    if !matches!(waited, Waited::Ready { .. }) {
+        let what = format!("'{}' does not hold the whole log: {waited:?}", handle.name());
+        return Err(Failure::new(ErrorKind::Unavailable, &what));
+    }
+    let query = format!("select * from {} order by 1, 2", handle.name());
+    let (rows, _) = handle.query(&query, &[]).map_err(failed)?;
+    for row in rows.rows {
+        let cells = rows.columns.iter().zip(&row).map(|(column, cell)| (column.clone(), json(cell)));
+        print(&cells.collect::<serde_json::Map<_, _>>())?;
+    }
+    Ok(())
+}
+
+fn json(cell: &Value<'_>) -> serde_json::Value {
+    match cell {
+        Value::Null => serde_json::Value::Null,
+        Value::Integer(number) => (*number).into(),
+        other => other.to_string().into(),
     }
 }
 

@@ -17,7 +17,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("factum-postgres", &["factum-core"]),
     ("factum-sqlite", &["factum-core"]),
     ("bank", &["factum", "factum-core", "factum-engine"]),
-    ("loans", &["factum", "factum-cli", "factum-core", "factum-engine"]),
+    ("loans", &["factum", "factum-cli", "factum-core", "factum-engine", "factum-postgres", "factum-sqlite"]),
     ("orders", &["factum", "factum-core", "factum-engine", "factum-postgres", "factum-sqlite"]),
     ("factum-cli", &["bank", "factum", "factum-core", "factum-engine", "factum-postgres", "factum-sqlite"]),
     ("xtask", &["factum-testserver"]),
@@ -29,7 +29,6 @@ const TESTS_MAY_USE: &[(&str, &[&str])] = &[
     ("factum-derive", &["factum", "factum-core"]),
     ("factum-testkit", &["factum-engine"]),
     ("bank", &["factum-postgres", "factum-sqlite"]),
-    ("loans", &["factum-postgres", "factum-sqlite"]),
     ("factum-postgres", &["factum", "factum-engine"]),
 ];
 

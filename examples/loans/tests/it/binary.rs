@@ -42,6 +42,16 @@ fn a_small_loan_book_from_import_to_audit() {
     assert_eq!(prints(&["show", "1", "--at", "2020-01-03T12:00:00+01:00"], data).trim_end(), shown);
     let audit = r#"{"decided":21,"refused":[],"deviations":{},"granted_without_offer":[],"open_work":{"W_Completeren aanvraag":1}}"#;
     assert_eq!(prints(&["audit"], data).trim_end(), audit);
+    let funnel = concat!(
+        r#"{"week":"2019-12-30","submitted":2,"preaccepted":1,"accepted":1,"finalized":1,"granted":1,"declined":1,"cancelled":0}"#,
+        "\n",
+        r#"{"week":"2020-01-06","submitted":1,"preaccepted":0,"accepted":0,"finalized":0,"granted":0,"declined":0,"cancelled":0}"#,
+    );
+    for _ in 0..2 {
+        assert_eq!(prints(&["rows", "funnel"], data).trim_end(), funnel);
+    }
+    assert_eq!(prints(&["rows", "decision-times"], data).lines().count(), 3);
+    assert!(prints(&["rows", "workload"], data).contains(r#""employee":"nobody","#));
     fails(&["show", "9"], data, 5, "9 is not registered");
     fails(&["show", "3", "--at", "2020-01-10T08:59:59Z"], data, 5, "not registered at 2020-01-10");
     fails(&["summary", "--at", "yesterday"], data, 2, "'yesterday' is not a time");
