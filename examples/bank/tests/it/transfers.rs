@@ -334,6 +334,42 @@ async fn a_crash_between_every_two_steps_of_the_way_back_changes_nothing() {
     survives_every_crash(true).await;
 }
 
+/// A process that lives for a few appends only, again and again: each life goes on where the last one ended.
+#[tokio::test]
+async fn short_lives_come_to_the_same_end() {
+    for frozen in [false, true] {
+        for appends in 3..8 {
+            let world = World::with_two_accounts().await;
+            if frozen {
+                world.freeze("2").await;
+            }
+            world.request("t1", "1", "2", 1_234).await;
+            let mut lives = 0;
+            loop {
+                lives += 1;
+                assert!(lives < 50, "{appends} appends a life are not enough");
+                let mortal = match lives % 2 {
+                    0 => Mortal::after_losing_an_answer(Arc::clone(&world.store), appends),
+                    _ => Mortal::after(Arc::clone(&world.store), appends),
+                };
+                let ended = world.again_on(Arc::new(mortal.clone())).runner().run_until_idle().await;
+                if !mortal.has_died() {
+                    ended.unwrap();
+                    break;
+                }
+            }
+            assert!(lives > 1, "{appends}");
+            match frozen {
+                true => {
+                    let why = Some("the account is frozen");
+                    world.check("t1", TransferStatus::Failed, why, [5_000, 5_000]).await;
+                }
+                false => world.check("t1", TransferStatus::Completed, None, [3_766, 6_234]).await,
+            }
+        }
+    }
+}
+
 /// Numbers that look random and are the same each time (xorshift).
 struct Dice(u64);
 
