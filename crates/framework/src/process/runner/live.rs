@@ -57,6 +57,8 @@ pub(super) struct Live<P: ProcessManager> {
     inbox: VecDeque<RecordedEvent>,
     /// Everything before is in the inbox or was taken.
     fed_to: Position,
+    /// The log was at least this long.
+    known_end: Position,
     /// Timers are due, and go off once everything before this is taken.
     fire_after: Option<Position>,
     jobs: JoinSet<Dispatched>,
@@ -114,6 +116,7 @@ where
             feeding,
             inbox: VecDeque::new(),
             fed_to: next,
+            known_end: next,
             fire_after: None,
             jobs: JoinSet::new(),
             job_of: HashMap::new(),
@@ -286,11 +289,13 @@ where
     }
 
     /// Whether nothing is left but to wait for events and for time.
-    pub(super) async fn is_idle(&self) -> Result<bool, ProcessError> {
-        if !self.jobs.is_empty() || !self.inbox.is_empty() || !self.answers.is_empty() {
+    pub(super) async fn is_idle(&mut self) -> Result<bool, ProcessError> {
+        let busy = !self.jobs.is_empty() || !self.inbox.is_empty() || !self.answers.is_empty();
+        if busy || self.fed_to < self.known_end {
             return Ok(false);
         }
-        Ok(self.fed_to >= self.end().await?)
+        self.known_end = self.end().await?;
+        Ok(self.fed_to >= self.known_end)
     }
 
     /// Folds an instance's state again. What is decided about it is appended first, so that the log says it all.
