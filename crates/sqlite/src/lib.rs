@@ -11,6 +11,7 @@ mod database;
 mod directory;
 mod error;
 mod guard;
+mod own_rate;
 mod reader;
 mod roles;
 mod statements;
@@ -20,3 +21,4 @@ mod watch;
 mod writer;
 
 pub use database::SqliteReadModels;
+pub use own_rate::execute_bare;

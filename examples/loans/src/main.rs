@@ -1,5 +1,7 @@
 //! Imports the real loan log into a store on disk, and shows what it comes to at any moment and in read models.
 
+mod bench;
+
 use std::fs::File;
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -33,7 +35,8 @@ EXAMPLES:
   loans show 173688 --data ./loan-book --at 2011-10-10T12:00:00+02:00
   loans audit --data ./loan-book
   loans rows funnel --data ./loan-book
-  loans rows workload --data ./loan-book --read-models postgres://me:secret@localhost/loans";
+  loans rows workload --data ./loan-book --read-models postgres://me:secret@localhost/loans
+  loans bench --data ./loan-book --times 20";
 
 #[derive(Subcommand)]
 enum Verb {
@@ -83,6 +86,20 @@ enum Verb {
         #[arg(long, value_name = "DIR")]
         data: PathBuf,
     },
+    /// Rebuild the funnel over the log many times over, beside what log and SQLite do alone: one JSON object
+    Bench {
+        /// Directory of the store
+        #[arg(long, value_name = "DIR")]
+        data: PathBuf,
+        /// How many times over
+        #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=100))]
+        times: u32,
+    },
+}
+
+/// A failure of a measurement: whatever it is, it is the run that failed.
+fn failed_run(error: &dyn std::fmt::Display) -> Failure {
+    Failure { kind: ErrorKind::Unavailable, what: error.to_string() }
 }
 
 /// The read models of the loan book.
@@ -148,6 +165,10 @@ async fn run(verb: Verb) -> Result<(), Failure> {
             rows(name, Arc::new(open(&data, Create::Never)?), &place).await
         }
         Verb::Show { number, data, at } => show(&number, &data, at).await,
+        Verb::Bench { data, times } => {
+            let figures = bench::bench(&data, times).await;
+            print(&figures.map_err(|error| failed_run(&error))?)
+        }
         Verb::Audit { data } => {
             let found = audit(&open(&data, Create::Never)?).await;
             print(&found.map_err(|error| Failure::new(error.kind(), &error))?)
