@@ -91,9 +91,8 @@ async fn rebuild(
         read += page.events.len();
     }
     let reading = started.elapsed();
-    let calls: Vec<_> = (0..EVENTS as i64)
-        .map(|n| (0, vec![(n % ACCOUNTS as i64).into(), (n % 1_000).into()]))
-        .collect();
+    let calls: Vec<_> =
+        (0..EVENTS as i64).map(|n| (0, vec![(n % ACCOUNTS as i64).into(), (n % 1_000).into()])).collect();
     let started = Instant::now();
     execute_bare(&dir.join("alone.sqlite"), TABLES, &[ADD.to_owned()], &calls)?;
     let writing = started.elapsed();
@@ -187,6 +186,7 @@ fn processor_ticks() -> BenchResult<u64> {
     // The name of the program may hold blanks; after it come state, then ten numbers, then user and system time.
     let after_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
     let mut fields = after_name.split_whitespace().skip(11);
-    let mut next = || fields.next().and_then(|field| field.parse::<u64>().ok()).ok_or("no times in /proc/self/stat");
+    let mut next =
+        || fields.next().and_then(|field| field.parse::<u64>().ok()).ok_or("no times in /proc/self/stat");
     Ok(next()? + next()?)
 }
