@@ -1,7 +1,7 @@
 //! What can be asked of a running projection, and what can be done with it?
 
-use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use factum_core::read_model::{
@@ -77,8 +77,7 @@ impl Handle {
             loop {
                 let Some(served) = self.served(stream) else { return Ok(self.not_here()) };
                 let waited = served.board.wait(served.partition, token, Duration::MAX).await?;
-                let replaced = self.served(stream).is_some_and(|now| now.version != served.version);
-                if !(replaced && matches!(waited, Waited::Stopped { .. })) {
+                if !self.was_replaced(&served, &waited) {
                     return Ok(waited);
                 }
             }
@@ -90,6 +89,15 @@ impl Handle {
                 None => Ok(self.not_here()),
             },
         }
+    }
+
+    /// Whether a version stopped because another one serves now.
+    fn was_replaced(&self, served: &Served, waited: &Waited) -> bool {
+        if !matches!(waited, Waited::Stopped { .. }) {
+            return false;
+        }
+        drop(self.entry.swapping.lock().unwrap_or_else(PoisonError::into_inner));
+        self.served(None).is_some_and(|now| now.version != served.version)
     }
 
     fn served(&self, stream: Option<&str>) -> Option<Served> {
@@ -121,8 +129,7 @@ impl Handle {
         loop {
             let Some(served) = self.served(None) else { return Ok(self.not_here()) };
             let waited = served.board.wait_blocking(None, token, at_most)?;
-            let replaced = self.served(None).is_some_and(|now| now.version != served.version);
-            if !(replaced && matches!(waited, Waited::Stopped { .. })) {
+            if !self.was_replaced(&served, &waited) {
                 return Ok(waited);
             }
         }
@@ -285,19 +292,30 @@ impl Handle {
         let end = self.shared.log_end().await?.position;
         self.reach(version, &self.shared.origin.at(end), at_most).await?;
         for tries in 1.. {
-            match self.shared.read_models.promote(&self.entry.name, version) {
+            match self.let_serve(version) {
                 Ok(()) => break,
                 // The serving one came further in between: come as far, and try again.
-                Err(ReadModelError::NotCaughtUp { serving, .. }) if tries < PROMOTE_TRIES => {
+                Err(ProjectionError::ReadModel(ReadModelError::NotCaughtUp { serving, .. }))
+                    if tries < PROMOTE_TRIES =>
+                {
                     self.reach(version, &serving, at_most).await?;
                 }
-                Err(error) => return Err(error.into()),
+                Err(error) => return Err(error),
             }
         }
-        let stopped = self.adopt_roles()?;
-        drop(stopped);
         self.record(version, what, actor, reason)?;
         Ok(version)
+    }
+
+    /// In the database first, then here.
+    fn let_serve(&self, version: VersionNumber) -> Result<(), ProjectionError> {
+        let swapping = self.entry.swapping.lock().unwrap_or_else(PoisonError::into_inner);
+        self.shared.read_models.promote(&self.entry.name, version)?;
+        let gone = self.adopt_roles()?;
+        drop(swapping);
+        // Its workers are waited for outside of the lock.
+        drop(gone);
+        Ok(())
     }
 
     async fn reach(

@@ -151,6 +151,9 @@ pub(crate) struct Entry {
     pub(crate) name: ProjectionName,
     pub(crate) subscribers: Arc<Subscribers>,
     pub(crate) versions: Mutex<BTreeMap<VersionNumber, Running>>,
+    /// Held while another version is made to serve: the old one is fenced before the roles are known here, and whoever
+    /// finds it stopped looks again after that.
+    pub(crate) swapping: Mutex<()>,
 }
 
 impl Entry {
@@ -321,7 +324,12 @@ impl Projections {
     fn entry(&self, name: &ProjectionName, serving: VersionNumber) -> Arc<Entry> {
         let new = || {
             let subscribers = Arc::new(Subscribers::new(serving));
-            Arc::new(Entry { name: name.clone(), subscribers, versions: Mutex::default() })
+            Arc::new(Entry {
+                name: name.clone(),
+                subscribers,
+                versions: Mutex::default(),
+                swapping: Mutex::default(),
+            })
         };
         Arc::clone(self.lock().entry(name.clone()).or_insert_with(new))
     }
