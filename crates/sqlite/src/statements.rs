@@ -12,18 +12,26 @@ use crate::value::{Bound, from_sqlite};
 /// Most statements whose parameters are remembered; beyond that all are looked at afresh. A projection has a few.
 const MAX_KNOWN: usize = 1_024;
 
+/// So many statements are compared one after the other, which costs less than a hash of the text: they differ in length or
+/// in their first words.
+const COMPARED: usize = 16;
+
 /// The statements that were executed on one connection, by their text. Each was looked at by the guard.
 #[derive(Debug)]
 pub(crate) struct Statements {
     database: String,
     guard: Guard,
     whose: Whose,
-    known: HashMap<String, Known>,
+    known: Vec<Known>,
+    /// Where in `known` a statement is: for those beyond the first few.
+    places: HashMap<String, usize>,
 }
 
 /// A statement as SQLite gets it, with the parameter that each of its numbers stands for.
 #[derive(Debug)]
 struct Known {
+    /// As the projection wrote it.
+    statement: String,
     sql: String,
     parameters: Vec<Wanted>,
 }
@@ -58,7 +66,7 @@ impl Known {
 impl Statements {
     /// For statements of `whose` on the connection that `guard` watches.
     pub(crate) fn new(database: String, guard: Guard, whose: Whose) -> Self {
-        Self { database, guard, whose, known: HashMap::new() }
+        Self { database, guard, whose, known: Vec::new(), places: HashMap::new() }
     }
 
     /// Executes a statement to its end; rows that it gives are dropped.
@@ -110,10 +118,11 @@ impl Statements {
         statement: &str,
         parameters: &Parameters<'_>,
     ) -> Result<CachedStatement<'c>, ReadModelError> {
-        if !self.known.contains_key(statement) {
-            self.look_at(connection, statement)?;
-        }
-        let Some(known) = self.known.get_mut(statement) else { unreachable!("it was just looked at") };
+        let place = match self.place_of(statement) {
+            Some(place) => place,
+            None => self.look_at(connection, statement)?,
+        };
+        let known = &mut self.known[place];
         let bound = connection.prepare_cached(&known.sql).and_then(|mut prepared| {
             let missing = known.bind(&mut prepared, parameters)?;
             Ok((prepared, missing))
@@ -127,8 +136,13 @@ impl Statements {
         }
     }
 
+    fn place_of(&self, statement: &str) -> Option<usize> {
+        let first = self.known.iter().take(COMPARED).position(|known| known.statement == statement);
+        first.or_else(|| if self.known.len() > COMPARED { self.places.get(statement).copied() } else { None })
+    }
+
     /// Prepares a statement for the first time, watched by the guard: what it may not do is refused here.
-    fn look_at(&mut self, connection: &Connection, statement: &str) -> Result<(), ReadModelError> {
+    fn look_at(&mut self, connection: &Connection, statement: &str) -> Result<usize, ReadModelError> {
         let refused = |why: &str| {
             Err(ReadModelError::Statement { statement: statement.to_owned(), why: why.to_owned() })
         };
@@ -150,10 +164,13 @@ impl Statements {
         }
         if self.known.len() >= MAX_KNOWN {
             self.known.clear();
+            self.places.clear();
         }
         let parameters = parsed.names.into_iter().map(|name| Wanted { name, last_at: 0 }).collect();
-        self.known.insert(statement.to_owned(), Known { sql, parameters });
-        Ok(())
+        let place = self.known.len();
+        self.known.push(Known { statement: statement.to_owned(), sql, parameters });
+        self.places.insert(statement.to_owned(), place);
+        Ok(place)
     }
 
     fn failed(&self, statement: &str, failure: &rusqlite::Error) -> ReadModelError {
