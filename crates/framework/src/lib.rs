@@ -69,3 +69,8 @@ pub use subscriber::{
     SubscriberMonitor,
 };
 pub use upcast::{UpcastStep, Upcaster};
+
+/// The Rust of the guide to projections, run as it stands there.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/projections.md")]
+struct GuideToProjections;

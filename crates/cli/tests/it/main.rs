@@ -6,6 +6,8 @@ mod append;
 mod demo;
 mod export_import;
 mod factum;
+#[cfg(unix)]
+mod guide;
 mod help;
 mod import_xes;
 mod kill;
