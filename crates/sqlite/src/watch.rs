@@ -1,7 +1,7 @@
 //! How does a process learn that another one has applied more, without asking again and again?
 //!
 //! After each commit the writer writes eight bytes into a small file beside the version's. On Linux the kernel tells who
-//! watches that file (inotify). Elsewhere the watch compares the file's bytes every [`LOOK_EVERY`]; so it asks, but only
+//! watches that file (inotify). Elsewhere the watch compares the file's bytes every 20 ms: it asks, but only
 //! the file system and never the database.
 
 use std::path::Path;

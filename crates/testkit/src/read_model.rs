@@ -18,7 +18,7 @@ pub use case::{FreshReadModels, Models, check_read_models};
 /// Makes one `#[test]` per rule of the contract, in a module per subject.
 ///
 /// It takes the path of a function that is given the test's name and gives
-/// [`FreshReadModels`](crate::FreshReadModels), or nothing where the test is skipped.
+/// [`FreshReadModels`], or nothing where the test is skipped.
 ///
 /// ```text
 /// fn sqlite(_test: &str) -> Option<factum_testkit::FreshReadModels> { ... }
