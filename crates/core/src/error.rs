@@ -333,3 +333,18 @@ impl From<MalformedBody> for ReadError {
         ReadError::Damaged { place: "an event".to_owned(), what: error.to_string() }
     }
 }
+
+/// An error with its causes, in one line. What a cause only says again is said once.
+pub fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        let next_text = next.to_string();
+        if !text.contains(&next_text) {
+            text.push_str(": ");
+            text.push_str(&next_text);
+        }
+        cause = next.source();
+    }
+    text
+}

@@ -29,6 +29,7 @@ mod schema;
 mod store;
 mod subscription;
 mod text;
+mod waiting;
 
 pub use admission::{
     Admission, Admitted, LogView, StreamFacts, SystemEvent, Written, admit, admit_delete, check_limits,
@@ -42,7 +43,7 @@ pub use capabilities::{Capabilities, Capability, Durability};
 pub use checkpoint::{Checkpoint, CheckpointError};
 pub use clock::{Clock, ManualClock, ParseTimestampError, SystemClock, Timestamp};
 pub use delete::{Delete, DeleteMode, Deleted};
-pub use error::{AppendError, ErrorKind, FailedCheck, InvalidEvent, ReadError, SchemaViolation};
+pub use error::{AppendError, ErrorKind, FailedCheck, InvalidEvent, ReadError, SchemaViolation, with_causes};
 pub use event::{
     CAUSATION_KEY, CORRELATION_KEY, ContentType, METADATA_TYPE, NewEvent, STREAM_DELETED_TYPE, check_json,
 };
@@ -64,3 +65,4 @@ pub use schema::{SCHEMA_REGISTERED_TYPE, SCHEMAS_STREAM, SchemaRegistry};
 pub use store::{BoxFuture, EventStore, EventStoreExt};
 pub use subscription::{CatchUp, Subscribe, SubscribeFrom, Subscription, SubscriptionMessage};
 pub use text::Text;
+pub use waiting::block_on;

@@ -20,14 +20,8 @@ use reader::MemoryReader;
 /// A store that keeps its events in memory as long as any clone of it lives. A clone is a handle on the same store.
 ///
 /// ```
-/// use factum_core::{EventStoreExt, EventType, ExpectedRevision, MemoryStore, NewEvent, StreamName};
-/// # fn block_on<T>(future: impl Future<Output = T>) -> T {
-/// #     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
-/// #     match std::pin::pin!(future).poll(&mut context) {
-/// #         std::task::Poll::Ready(value) => value,
-/// #         std::task::Poll::Pending => unreachable!("a store in memory answers at once"),
-/// #     }
-/// # }
+/// use factum_core::{EventStoreExt, EventType, ExpectedRevision, MemoryStore, NewEvent, StreamName, block_on};
+///
 /// let store = MemoryStore::new();
 /// let stream = StreamName::new("account-7")?;
 /// let opened = NewEvent::json(EventType::new("AccountOpened")?, "{}");

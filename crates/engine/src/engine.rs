@@ -14,7 +14,7 @@ use std::thread::JoinHandle;
 use factum_core::{
     Append, AppendError, Appended, BoxFuture, Capabilities, Capability, CatchUp, Checkpoint, Clock, Delete,
     Deleted, Durability, EventReader, EventStore, Position, Read, ReadError, SchemaRegistry, Subscribe,
-    Subscription, check_limits,
+    Subscription, block_on, check_limits,
 };
 use tokio::sync::oneshot;
 
@@ -27,7 +27,6 @@ use crate::reader::{EngineReader, Snapshot};
 use crate::spare::Spare;
 use crate::upkeep::{self, UpkeepQueue, UpkeepWork, rebuild_damaged};
 use crate::vfs::Vfs;
-use crate::waiting::block_on;
 use crate::writer::{Outcome, Proposal, RememberedHeads, Work, Writer};
 
 /// Most appends that wait in the queue; beyond it `append` waits with them outside.

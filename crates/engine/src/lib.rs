@@ -20,7 +20,6 @@ mod spare;
 mod upkeep;
 mod verify;
 mod vfs;
-mod waiting;
 mod writer;
 
 pub use backup::{BackupError, BackupInfo, restore, verify_backup};

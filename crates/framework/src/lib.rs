@@ -8,7 +8,6 @@ extern crate self as factum;
 #[doc(hidden)]
 #[path = "derived.rs"]
 pub mod __private;
-mod blocking;
 mod boundary;
 mod cache;
 mod codec;

@@ -29,7 +29,8 @@ impl Address {
         let is_url = url.starts_with("postgres://") || url.starts_with("postgresql://");
         let mut config: Config = url.parse().map_err(|error: tokio_postgres::Error| {
             // Of text that is no URL, any part may be the password: nothing of it is repeated.
-            let why = if is_url { with_causes(&error) } else { "it is no PostgreSQL URL".to_owned() };
+            let why =
+                if is_url { factum_core::with_causes(&error) } else { "it is no PostgreSQL URL".to_owned() };
             refused(format!("{why}; write postgres://user:password@host:port/database"))
         })?;
         if config.get_ssl_mode() == SslMode::Require {
@@ -92,21 +93,6 @@ fn shown(url: &str) -> String {
         return format!("{scheme}://{rest}");
     }
     "the address given".to_owned()
-}
-
-/// An error with its causes, in one line.
-pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(next) = cause {
-        let next_text = next.to_string();
-        if !text.contains(&next_text) {
-            text.push_str(": ");
-            text.push_str(&next_text);
-        }
-        cause = next.source();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use factum_core::read_model::ReadModelError;
 use tokio_postgres::error::DbError;
 
-use crate::address::with_causes;
+use factum_core::with_causes;
 
 /// Most characters of a statement that an error repeats.
 const MAX_SHOWN: usize = 2_000;

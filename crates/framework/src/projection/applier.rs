@@ -1,11 +1,10 @@
 //! How are events applied, so that each takes effect once and a bad one stops its own partition only?
 
 use std::collections::BTreeMap;
-use std::error::Error;
 use std::sync::Arc;
 
 use factum_core::read_model::{Attempt, Fault, Progress, ReadModelError, ReadModelWriter, Skip};
-use factum_core::{Checkpoint, Clock, Position, RecordedEvent, Timestamp};
+use factum_core::{Checkpoint, Clock, Position, RecordedEvent, Timestamp, with_causes};
 
 use super::{ApplyError, ChangedTags, Model, Projection};
 
@@ -128,7 +127,7 @@ impl<P: Projection> Applier<P> {
                     applied += 1;
                 }
                 Ok(None) => {}
-                Err(error) => return Err(ApplyError::Refused(describe(error))),
+                Err(error) => return Err(ApplyError::Refused(with_causes(error))),
             }
         }
         let recorded_at = items.last().map(|item| item.recorded.recorded_at());
@@ -154,7 +153,7 @@ impl<P: Projection> Applier<P> {
             event_type: event.event_type().to_owned(),
             attempts: Vec::new(),
         });
-        fault.failed_again(Attempt { at: self.clock.now(), error: describe(error) });
+        fault.failed_again(Attempt { at: self.clock.now(), error: with_causes(error) });
         let kept = self.writer.set_fault(Some(&fault));
         self.progress.fault = Some(fault);
         kept?;
@@ -178,19 +177,4 @@ impl<P: Projection> Applier<P> {
         self.skips.insert(position, skip);
         Ok(self.progress.fault.take())
     }
-}
-
-/// The error with its causes, in one line.
-fn describe(error: &(dyn Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(next) = cause {
-        let next_text = next.to_string();
-        if !text.contains(&next_text) {
-            text.push_str(": ");
-            text.push_str(&next_text);
-        }
-        cause = next.source();
-    }
-    text
 }

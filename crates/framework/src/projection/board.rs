@@ -136,38 +136,53 @@ impl Inner {
         };
         // Of several partitions, one that stands still before the token keeps all from being ready.
         let mut stuck = late.filter(|shown| next(&shown.progress.applied) < wanted);
-        stuck.find(|shown| shown.condition.ends_waits()).map(|shown| {
+        stuck.find_map(|shown| {
             let applied = shown.progress.applied.clone();
             match &shown.condition {
-                Condition::Faulted(fault) => Waited::Faulted {
+                Condition::Faulted(fault) => Some(Waited::Faulted {
                     position: fault.position,
                     error: fault.attempts.last().map_or_else(String::new, |attempt| attempt.error.clone()),
-                },
-                Condition::Superseded(version) => Waited::Rebuilding { version: *version, serves: applied },
-                Condition::Stopped(why) => Waited::Stopped { applied, why: why.clone() },
-                Condition::CatchingUp | Condition::Live | Condition::Unavailable(_) => {
-                    Waited::Behind { applied, lag: 0, eta: None }
+                }),
+                Condition::Superseded(version) => {
+                    Some(Waited::Rebuilding { version: *version, serves: applied })
                 }
+                Condition::Stopped(why) => Some(Waited::Stopped { applied, why: why.clone() }),
+                Condition::CatchingUp | Condition::Live | Condition::Unavailable(_) => None,
             }
         })
     }
 
-    fn behind(&self, partition: Option<u16>, wanted: Position) -> Waited {
+    fn behind(&self, partition: Option<u16>, wanted: Position, now: Timestamp) -> Waited {
         let applied = self.shown(partition).progress.applied.clone();
         let lag = wanted.0.saturating_sub(next(&applied).0);
-        Waited::Behind { eta: self.eta(lag), applied, lag }
+        Waited::Behind { eta: self.eta(lag, now), applied, lag }
     }
 
-    /// Positions a second, of late.
-    fn rate(&self) -> Option<f64> {
+    /// Positions a second, of late; `None` where nothing has moved of late.
+    fn rate(&self, now: Timestamp) -> Option<f64> {
+        if self.rate_to.0.saturating_add(RATE_WINDOW) < now {
+            return None;
+        }
         let seconds = (self.rate_to.0.0 - self.rate_from.0.0) as f64 / 1e7;
         let positions = self.rate_to.1.0.saturating_sub(self.rate_from.1.0);
         (seconds > 0.0 && positions > 0).then(|| positions as f64 / seconds)
     }
 
-    fn eta(&self, lag: u64) -> Option<Duration> {
-        let seconds = lag as f64 / self.rate()?;
+    fn eta(&self, lag: u64, now: Timestamp) -> Option<Duration> {
+        let seconds = lag as f64 / self.rate(now)?;
         Duration::try_from_secs_f64(seconds).ok()
+    }
+
+    /// There was progress: it is not stalled, and the rate is measured on, or anew after a pause.
+    fn moved(&mut self, now: Timestamp) {
+        if let Some(since) = &mut self.behind_since {
+            *since = now;
+        }
+        if self.rate_from.0.saturating_add(RATE_WINDOW) < now {
+            let paused = self.rate_to.0.saturating_add(RATE_WINDOW) < now;
+            self.rate_from = if paused { (now, self.rate_to.1) } else { self.rate_to };
+        }
+        self.rate_to = (now, next(&self.lowest().progress.applied));
     }
 
     /// Takes out those whose wait is over: by position only as far as the rows have come, unless all must be looked at.
@@ -214,18 +229,14 @@ impl Board {
         let mut inner = self.lock();
         let Some(shown) = inner.partitions.get_mut(usize::from(partition)) else { return };
         let all = shown.condition != *condition && condition.ends_waits();
+        let moved = next(&progress.applied) > next(&shown.progress.applied);
         shown.progress = progress.clone();
         if shown.condition != *condition {
             shown.condition = condition.clone();
         }
-        if let Some(since) = &mut inner.behind_since {
-            *since = now;
+        if moved {
+            inner.moved(now);
         }
-        let lowest = next(&inner.lowest().progress.applied);
-        if inner.rate_from.0.saturating_add(RATE_WINDOW) < now {
-            inner.rate_from = inner.rate_to;
-        }
-        inner.rate_to = (now, lowest);
         let answered = inner.take_answered(all);
         drop(inner);
         for (wake, waited) in answered {
@@ -273,9 +284,10 @@ impl Board {
         self.lock().lowest().progress.applied.clone()
     }
 
-    /// Positions a second, of late.
+    /// Positions a second, of late; `None` where nothing has moved of late.
     pub(crate) fn rate(&self) -> Option<f64> {
-        self.lock().rate()
+        let now = self.clock.now();
+        self.lock().rate(now)
     }
 
     /// Since when there have been events that are not applied, now that the log is known to end at `end`.
@@ -330,7 +342,7 @@ impl Board {
     fn leave(&self, key: (Position, u64)) -> Option<Waited> {
         let mut inner = self.lock();
         let waiter = inner.waiters.remove(&key)?;
-        Some(inner.behind(waiter.partition, key.0))
+        Some(inner.behind(waiter.partition, key.0, self.clock.now()))
     }
 
     /// Waits until the rows hold everything up to `token`, at most so long. Nothing runs while it waits.
@@ -470,6 +482,21 @@ mod tests {
         let eta = Some(Duration::from_secs(2));
         assert_eq!(waited, Waited::Behind { applied: f.at(10), lag: 20, eta });
         assert_eq!(f.board.waiting(), 0, "nothing is left behind");
+    }
+
+    #[test]
+    fn the_rate_is_of_late_and_a_pause_does_not_count() {
+        let f = fixture(1);
+        assert_eq!(f.board.rate(), None);
+        f.clock.advance(Duration::from_secs(1));
+        f.advance(0, 100);
+        assert_eq!(f.board.rate(), Some(100.0));
+        f.clock.advance(RATE_WINDOW * 100);
+        assert_eq!(f.board.rate(), None, "nothing moves");
+        f.advance(0, 101);
+        f.clock.advance(Duration::from_secs(1));
+        f.advance(0, 301);
+        assert_eq!(f.board.rate(), Some(201.0));
     }
 
     #[tokio::test]

@@ -298,6 +298,7 @@ impl Handle {
                 Err(ProjectionError::ReadModel(ReadModelError::NotCaughtUp { serving, .. }))
                     if tries < PROMOTE_TRIES =>
                 {
+                    self.must_be_in_the_log(&serving).await?;
                     self.reach(version, &serving, at_most).await?;
                 }
                 Err(error) => return Err(error),
@@ -315,6 +316,16 @@ impl Handle {
         drop(swapping);
         // Its workers are waited for outside of the lock.
         drop(gone);
+        Ok(())
+    }
+
+    /// What serves may be ahead of the log: waiting for events that are gone would be in vain.
+    async fn must_be_in_the_log(&self, serving: &Checkpoint) -> Result<(), ProjectionError> {
+        let end = self.shared.origin.at(self.shared.log_end().await?.position);
+        if end.reaches(serving).is_ok_and(|reaches| !reaches) {
+            let (name, applied) = (self.entry.name.clone(), Box::new(serving.clone()));
+            return Err(ProjectionError::AheadOfLog { name, applied, end: Box::new(end) });
+        }
         Ok(())
     }
 

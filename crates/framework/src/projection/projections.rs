@@ -36,7 +36,8 @@ pub enum ProjectionError {
     /// The rows have events that the log does not have.
     #[error(
         "the read model '{name}' is ahead of the log: it has come to {applied}, the log ends at {end}. Was the log \
-         restored from a backup? Rebuild the projection"
+         restored from a backup? Delete the projection and create it again: a rebuild would have to catch up with \
+         events that are gone"
     )]
     AheadOfLog {
         /// The projection.

@@ -6,13 +6,12 @@ use std::thread::JoinHandle;
 
 use factum_core::{
     Checkpoint, EventFilter, EventStore, ReadError, RecordedEvent, Subscribe, SubscribeFrom,
-    SubscriptionMessage, SystemEvents,
+    SubscriptionMessage, SystemEvents, block_on,
 };
 use tokio::sync::watch;
 
 use super::Projection;
 use super::applier::{Batch, Item};
-use crate::blocking::block_on;
 
 /// Most pages that are decoded ahead.
 const PAGES_AHEAD: usize = 8;

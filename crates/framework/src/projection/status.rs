@@ -219,6 +219,9 @@ mod tests {
         }
         f.clock.advance(STALLED_AFTER);
         assert_eq!(f.status(Role::Serving, 100), Status::Stalled);
+        // A database that is tried again and again without any progress.
+        f.advance(9, &Condition::CatchingUp);
+        assert_eq!(f.status(Role::Serving, 100), Status::Stalled);
     }
 
     #[test]

@@ -143,7 +143,7 @@ impl From<ReadError> for End {
         match error {
             ReadError::Checkpoint(_) | ReadError::BeyondEnd { .. } => End::Refused(format!(
                 "the read model is of another history than the log: {error}; was the log restored from a backup? \
-                 rebuild the projection"
+                 delete the projection and create it again"
             )),
             ReadError::Closed => End::Stopped("the store was closed".to_owned()),
             other if other.kind() == factum_core::ErrorKind::Unavailable => End::Again(other.to_string()),

@@ -3,7 +3,7 @@
 use super::*;
 
 use factum::{Projection, ProjectionError, Status};
-use factum_core::read_model::{CompareOptions, ReadModelError, Role, VersionNumber};
+use factum_core::read_model::{CompareOptions, Partition, ReadModelError, Role, VersionNumber};
 
 /// As `balances`, but twice as much: other code, of which the declaration says so.
 fn doubled() -> TypedProjection<Till> {
@@ -192,4 +192,24 @@ async fn who_waits_while_another_version_takes_over_gets_its_answer() {
     rebuilt.promote(LONG, "ada", "").await.unwrap();
     world.pay("a", 1).await;
     assert!(matches!(waiting.await.unwrap(), Waited::Ready { .. }));
+}
+
+/// The rows that serve hold events which the log does not have: waiting for them would be in vain.
+#[tokio::test]
+async fn a_promotion_past_the_end_of_the_log_is_refused_at_once() {
+    let world = World::new().await;
+    let handle = world.projections.start(balances()).await.unwrap();
+    let token = world.pay("a", 5).await;
+    ready(&handle, &token).await;
+    let rebuilt = world.projections.rebuild(balances()).await.unwrap();
+    rebuilt.wait_building(&token, LONG).await.unwrap();
+    let serving = Partition { name: handle.name().clone(), version: VersionNumber(1), index: 0 };
+    let mut writer = world.read_models.writer(&serving).unwrap();
+    let mut progress = writer.progress().clone();
+    progress.applied = token.at(factum_core::Position(1_000));
+    writer.begin().unwrap();
+    writer.commit(&progress).unwrap();
+    drop(writer);
+    let error = rebuilt.promote(Duration::from_secs(86_400), "ada", "").await.unwrap_err();
+    assert!(matches!(error, ProjectionError::AheadOfLog { .. }), "{error}");
 }

@@ -1,4 +1,4 @@
-//! Waiting for a future on a thread of its own, without a runtime.
+//! How does a thread without a runtime wait for a future?
 
 use std::future::Future;
 use std::pin::pin;
@@ -14,8 +14,10 @@ impl Wake for Unpark {
     }
 }
 
-/// Parks the thread until `future` is ready.
-pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
+/// Parks the thread until `future` is ready. A store's futures need no particular runtime.
+///
+/// Not within a runtime's own threads: they have other futures to go on with.
+pub fn block_on<T>(future: impl Future<Output = T>) -> T {
     let mut future = pin!(future);
     // Most outcomes are there at once: the caller made them itself.
     if let Poll::Ready(value) = future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
