@@ -4,6 +4,7 @@ mod account;
 mod appends;
 mod limits;
 mod opening;
+mod projecting;
 mod reads;
 mod report;
 
@@ -19,12 +20,13 @@ const EXAMPLES: &str = "EXAMPLES:
   factum bench                                 # everything, with a million events stored, in the current directory
   factum bench append --data /var/lib/factum   # only appends, on the disk that counts
   factum bench read --events 10000000          # reads, decisions and opening over ten million events
+  factum bench project                         # read models: rebuilding, how soon a write is seen, waiting
   factum bench -o ndjson > figures.ndjson
 
 Each figure stands beside its limit, measured in the same run on the same disk: a loop that writes and syncs the same
 bytes, or a copy in memory. Events are 256 bytes of JSON; every append is synced. Scratch files are removed afterwards.";
 
-/// Measure appends, reads and opening, each beside its limit
+/// Measure appends, reads, read models and opening, each beside its limit
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct BenchArgs {
@@ -56,6 +58,8 @@ enum Part {
     Append,
     /// Reads, conditional appends, loading and opening of a large store
     Read,
+    /// Read models: rebuilding, how soon a write is seen, waiting
+    Project,
 }
 
 type BenchResult<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
@@ -83,11 +87,15 @@ fn measure(args: &BenchArgs, context: &Context) -> BenchResult<()> {
     let scratch = tempfile::Builder::new().prefix("factum-bench-").tempdir_in(&place)?;
     let mut report = Report::new(&context.out, scratch.path());
     report.header(|line| context.say(line))?;
-    if args.part != Part::Read {
+    if matches!(args.part, Part::All | Part::Append) {
         context.say("measuring appends ...");
         appends::run(scratch.path(), &mut report)?;
     }
-    if args.part != Part::Append {
+    if matches!(args.part, Part::All | Part::Project) {
+        context.say("measuring read models ...");
+        projecting::run(scratch.path(), &mut report)?;
+    }
+    if matches!(args.part, Part::All | Part::Read) {
         let streams = args.streams.unwrap_or(args.events / 10).clamp(1, args.events);
         let large = args.keep.clone().unwrap_or_else(|| scratch.path().join("large"));
         context.say(&format!("filling a store with {} events in {streams} streams ...", args.events));
