@@ -44,7 +44,8 @@ pub(crate) struct SqlArgs {
     /// How long to wait for the token
     #[arg(long, value_name = "TIME", default_value = "2s", value_parser = duration, requires = "after")]
     wait: Duration,
-    /// See only these projections, and wait for them only; several times for several [default: all]
+    /// See only these projections, and wait for all of them; several times for several [default: see all, and wait for those
+    /// that the query names, or a table of]
     #[arg(long, value_name = "NAME")]
     projection: Vec<ProjectionName>,
     #[command(flatten)]
@@ -64,7 +65,11 @@ pub(crate) async fn run(args: &SqlArgs, context: &Context) -> Result<(), Failure
     let read_models = args.read_models.open(context, Want::Existing)?;
     let seen = seen(args, &*read_models, &query)?;
     if let Some(token) = &token {
-        wait(context, &read_models, &seen, token, args.wait).await?;
+        let asked = match args.projection[..] {
+            [] => asked(&*read_models, &seen, &query)?,
+            _ => seen.iter().collect(),
+        };
+        wait(context, &read_models, &asked, token, args.wait).await?;
     }
     let versions: Vec<_> = seen.iter().map(|version| (version.name.clone(), version.number)).collect();
     let parameters: Vec<(&str, Value<'_>)> =
@@ -96,11 +101,7 @@ fn seen(args: &SqlArgs, read_models: &dyn ReadModels, query: &str) -> Result<Vec
     let mut all = read_models.versions()?;
     all.retain(|version| version.role == Role::Serving);
     if all.len() > SEEN_TOGETHER {
-        all.retain(|version| {
-            query
-                .split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
-                .any(|word| word == version.name.as_str())
-        });
+        all.retain(|version| names(query, version.name.as_str()));
     }
     if all.is_empty() || all.len() > SEEN_TOGETHER {
         return Err(Failure::usage(
@@ -112,17 +113,40 @@ fn seen(args: &SqlArgs, read_models: &dyn ReadModels, query: &str) -> Result<Vec
     Ok(all)
 }
 
+/// Those of them that the query names, or a table of: what it is not about need not be waited for, and may stand still. All,
+/// where it names none.
+fn asked<'a>(
+    read_models: &dyn ReadModels,
+    seen: &'a [Version],
+    query: &str,
+) -> Result<Vec<&'a Version>, Failure> {
+    let mut asked = Vec::new();
+    for version in seen {
+        let tables = read_models.tables(&version.name, version.number)?;
+        if names(query, version.name.as_str()) || tables.iter().any(|(table, _)| names(query, table)) {
+            asked.push(version);
+        }
+    }
+    Ok(if asked.is_empty() { seen.iter().collect() } else { asked })
+}
+
+/// Whether a name is a word of the query.
+fn names(query: &str, name: &str) -> bool {
+    let words = query.split(|c: char| !c.is_alphanumeric() && c != '_');
+    words.into_iter().any(|word| word.eq_ignore_ascii_case(name))
+}
+
 /// Waits until all of these hold everything up to the token.
 async fn wait(
     context: &Context,
     read_models: &Arc<dyn ReadModels>,
-    versions: &[Version],
+    versions: &[&Version],
     token: &Checkpoint,
     at_most: Duration,
 ) -> Result<(), Failure> {
     let began = SystemClock.now();
     let mut missing = Vec::new();
-    for version in versions {
+    for &version in versions {
         let progress = read_models.progress(&version.name, version.number)?;
         if !least(&progress).map_or(Ok(false), |applied| applied.reaches(token))? {
             missing.push(version);
@@ -231,6 +255,13 @@ mod tests {
         assert_eq!(of("a={}"), Value::from("{}"));
         assert_eq!(parameter(":a=true").unwrap(), ("a".to_owned(), Value::Bool(true)));
         assert!(parameter("a").is_err() && parameter("=1").is_err());
+    }
+
+    #[test]
+    fn a_query_names_words_and_not_parts_of_them() {
+        assert!(names("select * from Balances.rows", "balances"));
+        assert!(names("select \"rows\".n from x", "rows"));
+        assert!(!names("select * from balances_old", "balances"));
     }
 
     #[test]

@@ -83,6 +83,21 @@ fn a_token_is_usable_as_it_is_printed_in_every_format() {
     assert!(error.contains("another") || error.contains("belongs to store"), "{error}");
 }
 
+#[test]
+fn a_projection_that_the_query_is_not_about_does_not_keep_it_waiting() {
+    let factum = Factum::with_balances();
+    let other = BALANCES.replace("balances", "others").replace("amount", "other");
+    std::fs::write(factum.path("others.toml"), other).unwrap();
+    factum.run(&["projections", "create", factum.path("others.toml").to_str().unwrap()]).ok();
+    let append = ["append", "account-7", "FundsDeposited", r#"{"amount":1}"#, "--format", "{token}"];
+    let token = factum.run(&append).ok();
+    let ask = |query: &str| factum.run(&["sql", query, "--after", token.trim(), "--wait", "20s"]);
+    ask("select cents from balances where account = '7'").ok();
+    let stuck = ask("select cents from others").fails(7);
+    assert!(stuck.contains("'others' stands still"), "{stuck}");
+    ask("select 1").fails(7);
+}
+
 /// The binary, under way.
 fn start(factum: &Factum, args: &[&str]) -> Child {
     let mut command = factum.command(args);
