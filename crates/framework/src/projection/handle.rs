@@ -5,8 +5,8 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use factum_core::read_model::{
-    Action, CompareOptions, Fault, Progress, ProjectionName, ReadModelError, Role, Rows, TableDifference,
-    VersionNumber,
+    Action, CompareOptions, Fault, Progress, ProjectionName, ReadModelError, ReadModelReader, Role, Rows,
+    TableDifference, VersionNumber,
 };
 use factum_core::{Checkpoint, CheckpointError, Position};
 
@@ -16,6 +16,9 @@ use super::definition::partition_of;
 use super::projections::{Entry, ProjectionError, Running, Shared};
 use super::status::{StatusReport, report};
 use super::worker::Wish;
+
+/// Readers that are kept open between queries, for each projection.
+const IDLE_READERS: usize = 8;
 
 /// How often a promotion is tried while the serving version goes on between two looks.
 const PROMOTE_TRIES: usize = 100;
@@ -163,10 +166,28 @@ impl Handle {
         parameters: &factum_core::read_model::Parameters<'_>,
     ) -> Result<(Rows, Progress), ProjectionError> {
         let serving = self.number(Role::Serving)?;
-        let mut reader = self.shared.read_models.reader(&[(self.entry.name.clone(), serving)])?;
+        let mut reader = self.reader(serving)?;
+        // A reader that failed is not used again.
         let (rows, mut progress) = reader.query(statement, parameters)?;
+        let mut idle = self.entry.readers.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() < IDLE_READERS {
+            idle.push((serving, reader));
+        }
+        drop(idle);
         let progress = progress.pop().ok_or_else(|| self.unknown("progress"))?;
         Ok((rows, progress))
+    }
+
+    /// A reader of that version that is not in use, or a new one. Those of versions that serve no more are dropped.
+    fn reader(&self, version: VersionNumber) -> Result<Box<dyn ReadModelReader>, ReadModelError> {
+        let mut idle = self.entry.readers.lock().unwrap_or_else(PoisonError::into_inner);
+        idle.retain(|(of, _)| *of == version);
+        let kept = idle.pop();
+        drop(idle);
+        match kept {
+            Some((_, reader)) => Ok(reader),
+            None => self.shared.read_models.reader(&[(self.entry.name.clone(), version)]),
+        }
     }
 
     /// Tries the events again at which the projection stands still.

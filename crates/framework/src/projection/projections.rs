@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use factum_core::read_model::{
-    Action, NewVersion, Partition, ProjectionName, ReadModelError, ReadModels, Role, Version, VersionNumber,
+    Action, NewVersion, Partition, ProjectionName, ReadModelError, ReadModelReader, ReadModels, Role,
+    Version, VersionNumber,
 };
 use factum_core::{Checkpoint, Clock, ErrorKind, EventStore, Read, ReadError, Selector, SystemClock};
 
@@ -155,7 +156,12 @@ pub(crate) struct Entry {
     /// Held while another version is made to serve: the old one is fenced before the roles are known here, and whoever
     /// finds it stopped looks again after that.
     pub(crate) swapping: Mutex<()>,
+    /// Readers that are not in use, each of the version that it reads.
+    pub(crate) readers: Mutex<Vec<IdleReader>>,
 }
+
+/// A reader between two queries: opening one costs far more than a query.
+pub(crate) type IdleReader = (VersionNumber, Box<dyn ReadModelReader>);
 
 impl Entry {
     pub(crate) fn lock(&self) -> MutexGuard<'_, BTreeMap<VersionNumber, Running>> {
@@ -330,6 +336,7 @@ impl Projections {
                 subscribers,
                 versions: Mutex::default(),
                 swapping: Mutex::default(),
+                readers: Mutex::default(),
             })
         };
         Arc::clone(self.lock().entry(name.clone()).or_insert_with(new))
