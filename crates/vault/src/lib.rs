@@ -1,0 +1,36 @@
+//! The vault: personal data sealed with a key per person, and forgotten by destroying the key.
+//!
+//! Pure at its core: `seal` turns a value into bytes that open in one place of one event only; `envelope` says how they look
+//! in the event's JSON, `docs/format-privacy.md` byte by byte. Data keys live in a [`KeyStore`], wrapped by a
+//! [`KekProvider`]; neither ever sees an event.
+//!
+//! **Invariant:** a value comes out as itself, as erased, or as an error. An error is never taken for an erasure, and no key
+//! is given out once its owner is behind a fence.
+
+mod data_key;
+mod envelope;
+mod kek;
+mod key_store;
+mod seal;
+mod subject;
+
+pub use data_key::{DATA_KEY_BYTES, DataKey, RandomError};
+pub use envelope::{
+    Body, Envelope, Found as FoundObject, MAX_DEPTH, MAX_ENVELOPES, MalformedEnvelope, NotSearched,
+    SEALED_MEMBER, find as find_objects,
+};
+pub use kek::{
+    EpochInfo, KekEpoch, KekError, KekProvider, LocalKeyFile, MAX_WRAP_BATCH, ToUnwrap, ToWrap, Wrapped,
+};
+pub use key_store::{
+    Created, Fence, Found, Identity, KeyStore, KeyStoreError, KeySummary, Latest, LedgerEntry, MAX_KEY_BATCH,
+    MemoryKeyStore, OutsideValue, Rewrapped, StoredKey, Watermark,
+};
+pub use seal::{
+    COMMITMENT_BYTES, MAX_SEALED_BYTES, NotSealed, Place, SALT_BYTES, SealError, SealFormat, Sealed,
+    TAG_BYTES, open, seal,
+};
+pub use subject::{
+    ErasureId, InvalidName, KeyId, KeyOwner, MAX_PURPOSE_BYTES, MAX_SUBJECT_BYTES, Purpose, Subject,
+    SubjectRef,
+};

@@ -1,0 +1,274 @@
+//! Whose personal data is it, and for what is it kept?
+
+use std::fmt;
+use std::str::FromStr;
+
+use uuid::Uuid;
+
+/// Longest subject id, in bytes.
+pub const MAX_SUBJECT_BYTES: usize = 256;
+/// Longest purpose, in bytes.
+pub const MAX_PURPOSE_BYTES: usize = 32;
+
+/// A data subject by the id that the application knows: a customer number, a login.
+///
+/// It may be personal itself, so it never reaches the log, and `Debug` does not show it.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Subject(String);
+
+/// What a part of a subject's data is kept for, with a key of its own: `billing`, `marketing`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Purpose(String);
+
+/// A subject as logs and receipts name it: a keyed hash of tenant and id, 128 bits. Without the vault it leads to nobody.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SubjectRef(pub [u8; 16]);
+
+/// Who a data key belongs to: a subject, or what is kept of it for one purpose. Written `hash` or `hash#purpose`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct KeyOwner {
+    /// The subject.
+    pub subject: SubjectRef,
+    /// The purpose; `None` for what has none.
+    pub purpose: Option<Purpose>,
+}
+
+/// The identity of one data key: random, so that it says nothing.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct KeyId(pub [u8; 16]);
+
+/// The identity of one erasure, given by who asks for it: asked again, it is the same erasure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ErasureId(pub Uuid);
+
+/// Text that cannot name a subject, a purpose or a key.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidName {
+    /// There is nothing.
+    #[error("a {what} needs a name: this one is empty")]
+    Empty {
+        /// Of what.
+        what: &'static str,
+    },
+    /// There is too much.
+    #[error("a {what} has at most {limit} bytes, this one has {actual}")]
+    TooLong {
+        /// Of what.
+        what: &'static str,
+        /// The limit, in bytes.
+        limit: usize,
+        /// What was given, in bytes.
+        actual: usize,
+    },
+    /// It has a character that it may not have. The text is not repeated: it may be personal.
+    #[error("a {what} {rule}: character {at} is something else")]
+    Character {
+        /// Of what.
+        what: &'static str,
+        /// What is allowed.
+        rule: &'static str,
+        /// The first wrong character, from 1.
+        at: usize,
+    },
+    /// It is not what the vault writes.
+    #[error("this is no {what} as Factum writes it")]
+    Malformed {
+        /// What was expected.
+        what: &'static str,
+    },
+}
+
+impl Subject {
+    /// # Errors
+    /// Where it is empty, over [`MAX_SUBJECT_BYTES`], or has a control character or a `#` (which starts a purpose).
+    pub fn new(id: impl Into<String>) -> Result<Self, InvalidName> {
+        let id = id.into();
+        let what = "subject";
+        check_length(what, &id, MAX_SUBJECT_BYTES)?;
+        let rule = "has no '#' and no control characters";
+        check_characters(what, rule, &id, |c| c != '#' && !c.is_control())?;
+        Ok(Self(id))
+    }
+
+    /// The id. It may be personal: show it to nobody who did not give it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Subject(..)")
+    }
+}
+
+impl Purpose {
+    /// # Errors
+    /// Where it is empty, over [`MAX_PURPOSE_BYTES`], or has other characters than `a-z`, `0-9`, `-` and `_`.
+    pub fn new(name: impl Into<String>) -> Result<Self, InvalidName> {
+        let name = name.into();
+        let what = "purpose";
+        check_length(what, &name, MAX_PURPOSE_BYTES)?;
+        let rule = "has a-z, 0-9, '-' and '_'";
+        check_characters(what, rule, &name, |c| matches!(c, 'a'..='z' | '0'..='9' | '-' | '_'))?;
+        Ok(Self(name))
+    }
+
+    /// The purpose as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Purpose {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl KeyOwner {
+    /// A whole subject.
+    pub fn of(subject: SubjectRef) -> Self {
+        Self { subject, purpose: None }
+    }
+
+    /// What is kept of it for `purpose`.
+    #[must_use]
+    pub fn with_purpose(self, purpose: Purpose) -> Self {
+        Self { purpose: Some(purpose), ..self }
+    }
+}
+
+impl fmt::Display for KeyOwner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.purpose {
+            Some(purpose) => write!(f, "{}#{purpose}", self.subject),
+            None => self.subject.fmt(f),
+        }
+    }
+}
+
+impl FromStr for KeyOwner {
+    type Err = InvalidName;
+
+    fn from_str(text: &str) -> Result<Self, InvalidName> {
+        match text.split_once('#') {
+            Some((subject, purpose)) => {
+                Ok(Self { subject: subject.parse()?, purpose: Some(Purpose::new(purpose)?) })
+            }
+            None => Ok(Self::of(text.parse()?)),
+        }
+    }
+}
+
+/// 16 bytes as 32 hexadecimal digits.
+macro_rules! sixteen_bytes {
+    ($name:ident, $what:literal) => {
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+            }
+        }
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!(stringify!($name), "({})"), self)
+            }
+        }
+        impl FromStr for $name {
+            type Err = InvalidName;
+            fn from_str(text: &str) -> Result<Self, InvalidName> {
+                let malformed = InvalidName::Malformed { what: $what };
+                let digits = text.as_bytes();
+                if digits.len() != 32 {
+                    return Err(malformed);
+                }
+                let mut bytes = [0; 16];
+                for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+                    let digit = |d: u8| match d {
+                        b'0'..=b'9' => Some(d - b'0'),
+                        b'a'..=b'f' => Some(d - b'a' + 10),
+                        _ => None,
+                    };
+                    match (digit(pair[0]), digit(pair[1])) {
+                        (Some(high), Some(low)) => *byte = high << 4 | low,
+                        _ => return Err(malformed),
+                    }
+                }
+                Ok(Self(bytes))
+            }
+        }
+    };
+}
+sixteen_bytes!(SubjectRef, "subject reference");
+sixteen_bytes!(KeyId, "key id");
+
+impl ErasureId {
+    /// A fresh, time-ordered identity.
+    pub fn generate() -> Self {
+        Self(Uuid::now_v7())
+    }
+}
+
+impl fmt::Display for ErasureId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl FromStr for ErasureId {
+    type Err = InvalidName;
+
+    fn from_str(text: &str) -> Result<Self, InvalidName> {
+        Uuid::parse_str(text).map(Self).map_err(|_| InvalidName::Malformed { what: "erasure id" })
+    }
+}
+
+fn check_length(what: &'static str, text: &str, limit: usize) -> Result<(), InvalidName> {
+    match text.len() {
+        0 => Err(InvalidName::Empty { what }),
+        actual if actual > limit => Err(InvalidName::TooLong { what, limit, actual }),
+        _ => Ok(()),
+    }
+}
+
+fn check_characters(
+    what: &'static str,
+    rule: &'static str,
+    text: &str,
+    allowed: impl Fn(char) -> bool,
+) -> Result<(), InvalidName> {
+    match text.chars().position(|c| !allowed(c)) {
+        Some(at) => Err(InvalidName::Character { what, rule, at: at + 1 }),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_owner_reads_back_as_it_is_written() {
+        let subject = SubjectRef([0xab; 16]);
+        for owner in
+            [KeyOwner::of(subject), KeyOwner::of(subject).with_purpose(Purpose::new("tax-10y").unwrap())]
+        {
+            assert_eq!(owner.to_string().parse(), Ok(owner));
+        }
+        assert!("abab".parse::<KeyOwner>().is_err());
+        assert!(format!("{}#", subject).parse::<KeyOwner>().is_err());
+        assert!("é".repeat(16).parse::<KeyId>().is_err());
+    }
+
+    #[test]
+    fn names_have_rules_and_errors_do_not_repeat_them() {
+        assert_eq!(Subject::new(""), Err(InvalidName::Empty { what: "subject" }));
+        assert!(Subject::new("x".repeat(MAX_SUBJECT_BYTES)).is_ok());
+        assert!(Subject::new("x".repeat(MAX_SUBJECT_BYTES + 1)).is_err());
+        let error = Subject::new("ada@example.org#1").unwrap_err().to_string();
+        assert!(error.contains("character 16") && !error.contains("ada"), "{error}");
+        assert!(Purpose::new("Billing").is_err());
+        assert!(Purpose::new("x".repeat(MAX_PURPOSE_BYTES + 1)).is_err());
+        assert_eq!(format!("{:?}", Subject::new("ada").unwrap()), "Subject(..)");
+    }
+}
