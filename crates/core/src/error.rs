@@ -63,6 +63,12 @@ pub enum InvalidEvent {
     /// Versions start at 1.
     #[error("schema version 0 does not exist: versions start at 1")]
     SchemaVersionZero,
+    /// It holds personal data that was not sealed.
+    #[error(
+        "the event holds personal data in clear, and a log never forgets: append it through the vault (\"$personal\" is \
+         reserved for it)"
+    )]
+    Unsealed,
     /// One of its names may not be used.
     #[error(transparent)]
     Name(#[from] NameError),

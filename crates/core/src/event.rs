@@ -24,6 +24,12 @@ pub const CORRELATION_KEY: &str = "$correlationId";
 /// The metadata key of the causation id.
 pub const CAUSATION_KEY: &str = "$causationId";
 
+/// The member of an object that stands for personal data before it is sealed and after it was opened (`factum-vault`). It
+/// is in memory only: no store takes a JSON event that has this text as a member or as a value.
+pub const PERSONAL_MEMBER: &str = "$personal";
+/// [`PERSONAL_MEMBER`] as it stands in JSON. Inside a longer text its quotes would be escaped.
+const PERSONAL_IN_JSON: &[u8] = b"\"$personal\"";
+
 /// A fact that somebody asks the log to keep.
 ///
 /// Data and metadata are kept verbatim, byte for byte.
@@ -137,6 +143,11 @@ impl NewEvent {
         }
         if self.schema_version.0 == 0 {
             return Err(InvalidEvent::SchemaVersionZero);
+        }
+        if self.content_type == ContentType::Json
+            && memchr::memmem::find(&self.data, PERSONAL_IN_JSON).is_some()
+        {
+            return Err(InvalidEvent::Unsealed);
         }
         Ok(())
     }

@@ -45,7 +45,8 @@ pub use clock::{Clock, ManualClock, ParseTimestampError, SystemClock, Timestamp}
 pub use delete::{Delete, DeleteMode, Deleted};
 pub use error::{AppendError, ErrorKind, FailedCheck, InvalidEvent, ReadError, SchemaViolation, with_causes};
 pub use event::{
-    CAUSATION_KEY, CORRELATION_KEY, ContentType, METADATA_TYPE, NewEvent, STREAM_DELETED_TYPE, check_json,
+    CAUSATION_KEY, CORRELATION_KEY, ContentType, METADATA_TYPE, NewEvent, PERSONAL_MEMBER,
+    STREAM_DELETED_TYPE, check_json,
 };
 pub use ids::{AppendId, EventId, StoreId};
 pub use memory::MemoryStore;

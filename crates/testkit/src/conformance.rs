@@ -83,6 +83,7 @@ macro_rules! conformance {
                 the_longest_names_are_taken
                 too_many_tags_are_refused
                 schema_version_zero_is_refused
+                personal_data_in_clear_is_refused
                 too_many_conditions_are_refused
                 unusual_names_are_names
             }

@@ -26,7 +26,8 @@ struct Inner {
 }
 
 impl DataKey {
-    pub(crate) fn new(id: KeyId, owner: KeyOwner, key: &[u8; DATA_KEY_BYTES]) -> Self {
+    /// From 256 random bits.
+    pub fn new(id: KeyId, owner: KeyOwner, key: &[u8; DATA_KEY_BYTES]) -> Self {
         // 32 bytes are what SHA-256 asks for, so this is never the other case; a constant key would be worse than a panic.
         #[allow(clippy::expect_used)]
         let derive = Hkdf::from_prk(key).expect("a data key has the size of a hash");

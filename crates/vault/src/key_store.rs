@@ -64,7 +64,7 @@ pub enum Latest {
 pub enum Created {
     /// It is kept.
     New,
-    /// Somebody was faster: this is the owner's key.
+    /// Somebody was faster: this is the owner's key to seal with.
     Exists(StoredKey),
     /// The owner was erased: nothing was kept.
     Fenced(ErasureId),
@@ -88,7 +88,16 @@ pub enum Found {
     Unknown,
 }
 
-/// An erasure as it is asked for: from here on no key of the subject (or of one purpose) is given out or made.
+/// Which keys of an owner a fence covers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// All that there are, and none may be made.
+    Everything,
+    /// Those up to this generation: what was kept for long enough. Later ones live, and new ones may be made.
+    UpTo(u32),
+}
+
+/// An erasure as it is asked for: from here on no key that it covers is given out or made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fence {
     /// Its identity.
@@ -97,13 +106,28 @@ pub struct Fence {
     pub subject: SubjectRef,
     /// For which purpose; `None` for everything.
     pub purpose: Option<Purpose>,
+    /// Which of its keys.
+    pub extent: Extent,
     /// When it was asked for.
     pub at: Timestamp,
 }
 
 impl Fence {
-    /// Whether it stands before keys of `owner`.
-    pub fn covers(&self, owner: &KeyOwner) -> bool {
+    /// Whether it covers the key of this generation of `owner`.
+    pub fn covers(&self, owner: &KeyOwner, generation: u32) -> bool {
+        let within = match self.extent {
+            Extent::Everything => true,
+            Extent::UpTo(last) => generation <= last,
+        };
+        within && self.concerns(owner)
+    }
+
+    /// Whether it stands before every new key of `owner`, until it is lifted.
+    pub fn stands_before(&self, owner: &KeyOwner) -> bool {
+        self.extent == Extent::Everything && self.concerns(owner)
+    }
+
+    fn concerns(&self, owner: &KeyOwner) -> bool {
         self.subject == owner.subject && (self.purpose.is_none() || self.purpose == owner.purpose)
     }
 }
@@ -168,6 +192,32 @@ pub struct OutsideValue {
     pub sealed: Vec<u8>,
 }
 
+/// A process that may hold keys in memory: until `until`, and without those of the ledger up to `seen`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lease {
+    /// The process, by an identity that it made for itself.
+    pub node: Uuid,
+    /// How far it has read the ledger and forgotten what is erased there.
+    pub seen: Watermark,
+    /// When it stops using keys, unless it renews.
+    pub until: Timestamp,
+}
+
+/// What a key store holds, in numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Holdings {
+    /// Subjects with at least one key that opens.
+    pub subjects: u64,
+    /// Keys that open.
+    pub live: u64,
+    /// Keys behind a fence whose bytes are still there.
+    pub fenced: u64,
+    /// Keys whose bytes are gone.
+    pub destroyed: u64,
+    /// Values kept outside the log.
+    pub values: u64,
+}
+
 /// Keeps the wrapped data keys of one log, apart from the log and from its backups.
 ///
 /// Blocking: the vault calls it on a thread of its own. Other processes may use the same database: each call is one
@@ -203,11 +253,12 @@ pub trait KeyStore: Send {
     /// Where it cannot be read.
     fn latest(&mut self, owner: &KeyOwner) -> Result<Latest, KeyStoreError>;
 
-    /// Keeps a key, if it is the owner's next one and no fence stands before it.
+    /// Keeps a key, if it is the owner's next one, no fence stands before it, and the owner's live key (the one of its highest
+    /// generation that opens) is the one that it succeeds; `None` for a first one.
     ///
     /// # Errors
     /// Where it could not be kept.
-    fn create(&mut self, key: &StoredKey) -> Result<Created, KeyStoreError>;
+    fn create(&mut self, key: &StoredKey, succeeds: Option<KeyId>) -> Result<Created, KeyStoreError>;
 
     /// What there is under each of these ids, in order. At most [`MAX_KEY_BATCH`].
     ///
@@ -220,6 +271,25 @@ pub trait KeyStore: Send {
     /// # Errors
     /// Where it cannot be read.
     fn keys_of(&mut self, subject: SubjectRef) -> Result<Vec<KeySummary>, KeyStoreError>;
+
+    /// Keys that open and were made for `purpose` before `before`, after `after` in the order of their ids. At most
+    /// [`MAX_KEY_BATCH`].
+    ///
+    /// # Errors
+    /// Where it cannot be read.
+    fn made_before(
+        &mut self,
+        purpose: &Purpose,
+        before: Timestamp,
+        after: Option<KeyId>,
+        limit: usize,
+    ) -> Result<Vec<KeySummary>, KeyStoreError>;
+
+    /// What it holds, in numbers.
+    ///
+    /// # Errors
+    /// Where it cannot be read.
+    fn holdings(&mut self) -> Result<Holdings, KeyStoreError>;
 
     /// Sets up a fence and enters it in the ledger, unless this erasure is there already. Gives its line of the ledger.
     ///
@@ -251,6 +321,24 @@ pub trait KeyStore: Send {
     /// # Errors
     /// Where it cannot be read.
     fn ledger(&mut self, after: Watermark, limit: usize) -> Result<Vec<LedgerEntry>, KeyStoreError>;
+
+    /// Keeps that a process holds keys; over what it said before.
+    ///
+    /// # Errors
+    /// Where it could not be kept: then the process may not use keys.
+    fn renew(&mut self, lease: &Lease) -> Result<(), KeyStoreError>;
+
+    /// Forgets a process that holds keys no longer.
+    ///
+    /// # Errors
+    /// Where it could not be kept.
+    fn end_lease(&mut self, node: Uuid) -> Result<(), KeyStoreError>;
+
+    /// The processes that may hold keys at `now`. Those whose time is over are forgotten.
+    ///
+    /// # Errors
+    /// Where it cannot be read.
+    fn leases(&mut self, now: Timestamp) -> Result<Vec<Lease>, KeyStoreError>;
 
     /// Keys with bytes that another epoch than `epoch` wraps, after `after` in the order of their ids. At most
     /// [`MAX_KEY_BATCH`].

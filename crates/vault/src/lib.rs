@@ -11,6 +11,7 @@ mod data_key;
 mod envelope;
 mod kek;
 mod key_store;
+mod marker;
 mod seal;
 mod subject;
 
@@ -23,9 +24,10 @@ pub use kek::{
     EpochInfo, KekEpoch, KekError, KekProvider, LocalKeyFile, MAX_WRAP_BATCH, ToUnwrap, ToWrap, Wrapped,
 };
 pub use key_store::{
-    Created, Fence, Found, Identity, KeyStore, KeyStoreError, KeySummary, Latest, LedgerEntry, MAX_KEY_BATCH,
-    MemoryKeyStore, OutsideValue, Rewrapped, StoredKey, Watermark,
+    Created, Extent, Fence, Found, Holdings, Identity, KeyStore, KeyStoreError, KeySummary, Latest, Lease,
+    LedgerEntry, MAX_KEY_BATCH, MemoryKeyStore, OutsideValue, Rewrapped, StoredKey, Watermark,
 };
+pub use marker::{Content, Keep, MalformedMarker, Marker, Unavailable, key_id, key_id_text};
 pub use seal::{
     COMMITMENT_BYTES, MAX_SEALED_BYTES, NotSealed, Place, SALT_BYTES, SealError, SealFormat, Sealed,
     TAG_BYTES, open, seal,

@@ -256,7 +256,7 @@ mod tests {
             assert_eq!(owner.to_string().parse(), Ok(owner));
         }
         assert!("abab".parse::<KeyOwner>().is_err());
-        assert!(format!("{}#", subject).parse::<KeyOwner>().is_err());
+        assert!(format!("{subject}#").parse::<KeyOwner>().is_err());
         assert!("é".repeat(16).parse::<KeyId>().is_err());
     }
 

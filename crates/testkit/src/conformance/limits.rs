@@ -81,6 +81,14 @@ pub async fn schema_version_zero_is_refused(t: Case) {
     );
 }
 
+pub async fn personal_data_in_clear_is_refused(t: Case) {
+    let clear = r#"{"name":{"$personal":{"s":"ada","v":"Ada"}}}"#;
+    let error = refused(&t, Append::to(stream("s"), Any, vec![NewEvent::json(event_type("A"), clear)])).await;
+    assert!(matches!(error, AppendError::InvalidEvent { source: InvalidEvent::Unsealed, .. }), "{error:?}");
+    let about = r#"{"text":"the member \"$personal\" is reserved"}"#;
+    t.append("s", vec![NewEvent::json(event_type("A"), about)]).await;
+}
+
 pub async fn too_many_conditions_are_refused(t: Case) {
     let condition = AppendCondition::CountBelow { query: Query::all(), below: 1 };
     let append =

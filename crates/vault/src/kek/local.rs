@@ -355,7 +355,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let mut keys = file(directory.path());
         let mode = |mode| {
-            fs::set_permissions(directory.path().join("kek"), fs::Permissions::from_mode(mode)).unwrap()
+            fs::set_permissions(directory.path().join("kek"), fs::Permissions::from_mode(mode)).unwrap();
         };
         assert!(keys.epochs().is_ok());
         mode(0o640);

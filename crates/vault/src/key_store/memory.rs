@@ -1,16 +1,17 @@
 //! A key store in memory: the model that every other one is compared with.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use factum_core::Timestamp;
 use uuid::Uuid;
 
 use super::{
-    Created, Fence, Found, Identity, KeyStore, KeyStoreError, KeySummary, Latest, LedgerEntry, OutsideValue,
-    Rewrapped, StoredKey, Watermark,
+    Created, Fence, Found, Holdings, Identity, KeyStore, KeyStoreError, KeySummary, Latest, Lease,
+    LedgerEntry, OutsideValue, Rewrapped, StoredKey, Watermark,
 };
 use crate::kek::{KekEpoch, Wrapped};
-use crate::subject::{ErasureId, KeyId, KeyOwner, SubjectRef};
+use crate::subject::{ErasureId, KeyId, KeyOwner, Purpose, SubjectRef};
 
 /// Keeps keys until the last clone is dropped. Clones share them, as processes share a database.
 #[derive(Clone, Debug, Default)]
@@ -22,6 +23,7 @@ struct Tables {
     keys: BTreeMap<KeyId, Row>,
     ledger: Vec<Line>,
     values: HashMap<Uuid, (KeyId, Vec<u8>)>,
+    leases: HashMap<Uuid, Lease>,
 }
 
 #[derive(Debug)]
@@ -30,6 +32,19 @@ struct Row {
     /// The fence behind which it is.
     erased: Option<ErasureId>,
     destroyed: bool,
+}
+
+impl Row {
+    fn summary(&self) -> KeySummary {
+        KeySummary {
+            id: self.key.id,
+            owner: self.key.owner.clone(),
+            generation: self.key.generation,
+            created: self.key.created,
+            erased: self.erased,
+            destroyed: self.destroyed,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -54,12 +69,26 @@ impl MemoryKeyStore {
 
 impl Tables {
     fn standing_before(&self, owner: &KeyOwner) -> Option<ErasureId> {
-        let standing = self.ledger.iter().find(|line| !line.lifted && line.fence.covers(owner));
+        let standing = self.ledger.iter().find(|line| !line.lifted && line.fence.stands_before(owner));
         standing.map(|line| line.fence.erasure)
     }
 
     fn of<'a>(&'a self, owner: &'a KeyOwner) -> impl Iterator<Item = &'a Row> {
         self.keys.values().filter(move |row| row.key.owner == *owner)
+    }
+
+    fn latest(&self, owner: &KeyOwner) -> Latest {
+        if let Some(erasure) = self.standing_before(owner) {
+            return Latest::Fenced(erasure);
+        }
+        let live = self.of(owner).filter(|row| row.erased.is_none()).max_by_key(|row| row.key.generation);
+        live.map_or(Latest::None { generation: self.next_generation(owner) }, |row| {
+            Latest::Live(row.key.clone())
+        })
+    }
+
+    fn next_generation(&self, owner: &KeyOwner) -> u32 {
+        self.of(owner).map(|row| row.key.generation).max().unwrap_or(0) + 1
     }
 
     fn entry(&self, index: usize) -> LedgerEntry {
@@ -100,33 +129,24 @@ impl KeyStore for MemoryKeyStore {
     }
 
     fn latest(&mut self, owner: &KeyOwner) -> Result<Latest, KeyStoreError> {
-        let tables = self.tables();
-        if let Some(erasure) = tables.standing_before(owner) {
-            return Ok(Latest::Fenced(erasure));
-        }
-        let live = tables.of(owner).filter(|row| row.erased.is_none()).max_by_key(|row| row.key.generation);
-        let generations = tables.of(owner).map(|row| row.key.generation).max();
-        Ok(live.map_or(Latest::None { generation: generations.unwrap_or(0) + 1 }, |row| {
-            Latest::Live(row.key.clone())
-        }))
+        Ok(self.tables().latest(owner))
     }
 
-    fn create(&mut self, key: &StoredKey) -> Result<Created, KeyStoreError> {
-        let latest = self.latest(&key.owner)?;
+    fn create(&mut self, key: &StoredKey, succeeds: Option<KeyId>) -> Result<Created, KeyStoreError> {
         let mut tables = self.tables();
-        Ok(match latest {
-            Latest::Fenced(erasure) => Created::Fenced(erasure),
-            Latest::Live(existing) => Created::Exists(existing),
-            Latest::None { generation }
-                if generation != key.generation || tables.keys.contains_key(&key.id) =>
-            {
-                Created::Stale
-            }
-            Latest::None { .. } => {
-                tables.keys.insert(key.id, Row { key: key.clone(), erased: None, destroyed: false });
-                Created::New
-            }
-        })
+        let live = match tables.latest(&key.owner) {
+            Latest::Fenced(erasure) => return Ok(Created::Fenced(erasure)),
+            Latest::Live(live) => Some(live),
+            Latest::None { .. } => None,
+        };
+        if live.as_ref().map(|live| live.id) != succeeds {
+            return Ok(live.map_or(Created::Stale, Created::Exists));
+        }
+        if tables.next_generation(&key.owner) != key.generation || tables.keys.contains_key(&key.id) {
+            return Ok(Created::Stale);
+        }
+        tables.keys.insert(key.id, Row { key: key.clone(), erased: None, destroyed: false });
+        Ok(Created::New)
     }
 
     fn find(&mut self, ids: &[KeyId]) -> Result<Vec<Found>, KeyStoreError> {
@@ -144,18 +164,38 @@ impl KeyStore for MemoryKeyStore {
     fn keys_of(&mut self, subject: SubjectRef) -> Result<Vec<KeySummary>, KeyStoreError> {
         let tables = self.tables();
         let of_subject = tables.keys.values().filter(|row| row.key.owner.subject == subject);
-        let mut keys: Vec<KeySummary> = of_subject
-            .map(|Row { key, erased, destroyed }| KeySummary {
-                id: key.id,
-                owner: key.owner.clone(),
-                generation: key.generation,
-                created: key.created,
-                erased: *erased,
-                destroyed: *destroyed,
-            })
-            .collect();
+        let mut keys: Vec<KeySummary> = of_subject.map(Row::summary).collect();
         keys.sort_by(|a, b| (&a.owner, a.generation).cmp(&(&b.owner, b.generation)));
         Ok(keys)
+    }
+
+    fn made_before(
+        &mut self,
+        purpose: &Purpose,
+        before: Timestamp,
+        after: Option<KeyId>,
+        limit: usize,
+    ) -> Result<Vec<KeySummary>, KeyStoreError> {
+        let tables = self.tables();
+        let later = tables.keys.values().filter(|row| after.is_none_or(|after| row.key.id > after));
+        let due = later.filter(|Row { key, erased, .. }| {
+            erased.is_none() && key.owner.purpose.as_ref() == Some(purpose) && key.created < before
+        });
+        Ok(due.take(limit).map(Row::summary).collect())
+    }
+
+    fn holdings(&mut self) -> Result<Holdings, KeyStoreError> {
+        let tables = self.tables();
+        let count = |wanted: fn(&Row) -> bool| tables.keys.values().filter(|row| wanted(row)).count() as u64;
+        let live = tables.keys.values().filter(|row| row.erased.is_none());
+        let subjects: BTreeSet<SubjectRef> = live.map(|row| row.key.owner.subject).collect();
+        Ok(Holdings {
+            subjects: subjects.len() as u64,
+            live: count(|row| row.erased.is_none()),
+            fenced: count(|row| row.erased.is_some() && !row.destroyed),
+            destroyed: count(|row| row.destroyed),
+            values: tables.values.len() as u64,
+        })
     }
 
     fn fence(&mut self, fence: &Fence) -> Result<LedgerEntry, KeyStoreError> {
@@ -164,7 +204,10 @@ impl KeyStore for MemoryKeyStore {
             return Ok(tables.entry(index));
         }
         tables.ledger.push(Line { fence: fence.clone(), lifted: false });
-        for row in tables.keys.values_mut().filter(|row| row.erased.is_none() && fence.covers(&row.key.owner))
+        for row in tables
+            .keys
+            .values_mut()
+            .filter(|row| row.erased.is_none() && fence.covers(&row.key.owner, row.key.generation))
         {
             row.erased = Some(fence.erasure);
         }
@@ -197,6 +240,22 @@ impl KeyStore for MemoryKeyStore {
         let tables = self.tables();
         let skip = usize::try_from(after.0).unwrap_or(usize::MAX);
         Ok((0..tables.ledger.len()).skip(skip).take(limit).map(|index| tables.entry(index)).collect())
+    }
+
+    fn renew(&mut self, lease: &Lease) -> Result<(), KeyStoreError> {
+        self.tables().leases.insert(lease.node, lease.clone());
+        Ok(())
+    }
+
+    fn end_lease(&mut self, node: Uuid) -> Result<(), KeyStoreError> {
+        self.tables().leases.remove(&node);
+        Ok(())
+    }
+
+    fn leases(&mut self, now: Timestamp) -> Result<Vec<Lease>, KeyStoreError> {
+        let mut tables = self.tables();
+        tables.leases.retain(|_, lease| lease.until > now);
+        Ok(tables.leases.values().cloned().collect())
     }
 
     fn wrapped_otherwise(
