@@ -229,6 +229,18 @@ pub enum AppendError {
     /// The store was closed.
     #[error("the store is closed")]
     Closed,
+    /// Personal data in it could not be sealed: its subject was erased, or the vault does not answer.
+    #[error("event {index} of the append to '{stream}' holds personal data that was not sealed: {why}")]
+    NotSealed {
+        /// The stream it was for.
+        stream: StreamName,
+        /// Its place among the write's events, from 0.
+        index: usize,
+        /// What kind of answer the vault gave: `Deleted` where the subject was erased.
+        kind: ErrorKind,
+        /// What the vault said. Never a subject, never a value.
+        why: String,
+    },
     /// Looking something up for the append failed.
     #[error(transparent)]
     Read(#[from] ReadError),
@@ -249,6 +261,7 @@ impl AppendError {
             | AppendError::Invalid { .. }
             | AppendError::AppendIdReused { .. } => ErrorKind::Invalid,
             AppendError::Schema(_) => ErrorKind::SchemaViolation,
+            AppendError::NotSealed { kind, .. } => *kind,
             AppendError::Unsupported { .. } => ErrorKind::Unsupported,
             AppendError::Stopped { .. }
             | AppendError::DiskFull

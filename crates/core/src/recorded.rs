@@ -210,6 +210,18 @@ impl RecordedEvent {
     pub fn causation(&self) -> Option<String> {
         metadata_text(self.metadata_slice(), CAUSATION_KEY)
     }
+    /// This event with other data: what a reader makes of the bytes that the log keeps. A body has at most 4 GiB; what is
+    /// longer is cut off.
+    #[must_use]
+    pub fn with_data(&self, data: &[u8]) -> Self {
+        let before = &self.body[..self.data_at as usize];
+        let data = &data[..data.len().min(u32::MAX as usize - before.len())];
+        let mut body = BytesMut::with_capacity(before.len() + data.len());
+        body.extend_from_slice(before);
+        body.extend_from_slice(data);
+        Self { body: body.freeze(), ..*self }
+    }
+
     /// This event in a buffer of its own, so that the page it came from can be freed.
     #[must_use]
     pub fn detach(&self) -> Self {
@@ -312,6 +324,9 @@ mod tests {
         assert_eq!(event.causation(), None);
         let again = RecordedEvent::from_body(header(), event.body().clone(), event.layout()).unwrap();
         assert_eq!(again.detach().data(), event.data());
+        let other = event.with_data(b"{\"n\":2}");
+        assert_eq!((other.data(), other.metadata()), ("{\"n\":2}".into(), event.metadata()));
+        assert_eq!((other.stream(), other.header()), (event.stream(), event.header()));
     }
 
     #[test]

@@ -7,19 +7,37 @@
 //! **Invariant:** a value comes out as itself, as erased, or as an error. An error is never taken for an erasure, and no key
 //! is given out once its owner is behind a fence.
 
+mod cache;
+mod cell;
 mod data_key;
 mod envelope;
+mod erase;
+mod error;
+mod keeper;
 mod kek;
 mod key_store;
+mod ledger;
 mod marker;
+mod open_event;
+mod receipt;
+mod retention;
+mod roots;
+mod rotation;
 mod seal;
+mod seal_event;
+mod sealing_store;
 mod subject;
+mod vault;
 
+pub use cache::{KEY_TTL, LEASE, MAX_CACHED_KEYS, REFRESH_EVERY};
+pub use cell::{Cell, CellError, OpenedCell};
 pub use data_key::{DATA_KEY_BYTES, DataKey, RandomError};
 pub use envelope::{
     Body, Envelope, Found as FoundObject, MAX_DEPTH, MAX_ENVELOPES, MalformedEnvelope, NotSearched,
     SEALED_MEMBER, find as find_objects,
 };
+pub use erase::{EraseError, ErasureHandler, ErasureRequest, Preview, SUBJECT_TAG, subject_tag};
+pub use error::VaultError;
 pub use kek::{
     EpochInfo, KekEpoch, KekError, KekProvider, LocalKeyFile, MAX_WRAP_BATCH, ToUnwrap, ToWrap, Wrapped,
 };
@@ -27,12 +45,22 @@ pub use key_store::{
     Created, Extent, Fence, Found, Holdings, Identity, KeyStore, KeyStoreError, KeySummary, Latest, Lease,
     LedgerEntry, MAX_KEY_BATCH, MemoryKeyStore, OutsideValue, Rewrapped, StoredKey, Watermark,
 };
+pub use ledger::{
+    ERASURE_REQUESTED_TYPE, Erasure, KEK_ROTATED_TYPE, KEYS_DESTROYED_TYPE, KeysDestroyed, Ledger,
+    MAX_REASON_BYTES, NEW_KEYS_ALLOWED_TYPE, PRIVACY_STREAM, SUBJECT_ERASED_TYPE, VAULT_OPENED_TYPE,
+};
 pub use marker::{Content, Keep, MalformedMarker, Marker, Unavailable, key_id, key_id_text};
+pub use receipt::{RECEIPT_FORMAT, Reach, Receipt, ReceiptError, SignedReceipt};
+pub use retention::Retention;
+pub use roots::BlindIndex;
+pub use rotation::Rotated;
 pub use seal::{
     COMMITMENT_BYTES, MAX_SEALED_BYTES, NotSealed, Place, SALT_BYTES, SealError, SealFormat, Sealed,
     TAG_BYTES, open, seal,
 };
+pub use sealing_store::SealingStore;
 pub use subject::{
     ErasureId, InvalidName, KeyId, KeyOwner, MAX_PURPOSE_BYTES, MAX_SUBJECT_BYTES, Purpose, Subject,
     SubjectRef,
 };
+pub use vault::{DEFAULT_TENANT, KeyVault, Opened, VaultOptions};

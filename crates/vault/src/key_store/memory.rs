@@ -17,7 +17,7 @@ use crate::subject::{ErasureId, KeyId, KeyOwner, Purpose, SubjectRef};
 #[derive(Clone, Debug, Default)]
 pub struct MemoryKeyStore(Arc<Mutex<Tables>>);
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Tables {
     identity: Option<Identity>,
     keys: BTreeMap<KeyId, Row>,
@@ -26,7 +26,7 @@ struct Tables {
     leases: HashMap<Uuid, Lease>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Row {
     key: StoredKey,
     /// The fence behind which it is.
@@ -47,7 +47,7 @@ impl Row {
     }
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Line {
     fence: Fence,
     lifted: bool,
@@ -59,6 +59,12 @@ impl MemoryKeyStore {
     /// An empty one.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// What it holds now, in a store of its own: what a backup keeps.
+    #[must_use]
+    pub fn copy(&self) -> Self {
+        Self(Arc::new(Mutex::new(self.tables().clone())))
     }
 
     fn tables(&self) -> MutexGuard<'_, Tables> {

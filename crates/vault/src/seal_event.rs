@@ -1,0 +1,137 @@
+//! How do the personal values of an event become sealed ones, before any store sees it?
+
+use std::collections::HashMap;
+
+use factum_core::{ContentType, NewEvent, PERSONAL_MEMBER, StreamName, Tag};
+use memchr::memmem;
+use uuid::Uuid;
+
+use crate::data_key::DataKey;
+use crate::envelope::{Body, Envelope, Found, find};
+use crate::erase::subject_tag;
+use crate::error::VaultError;
+use crate::key_store::OutsideValue;
+use crate::marker::{Content, Keep, Marker, Unavailable};
+use crate::seal::{Place, seal};
+use crate::subject::{KeyId, KeyOwner};
+use crate::vault::KeyVault;
+
+/// A personal value that is to be sealed, or is erased already.
+enum ToSeal<'a> {
+    Value { owner: KeyOwner, keep: Keep, value: &'a str },
+    Erased { key: KeyId, owner: Option<KeyOwner> },
+}
+
+impl KeyVault {
+    /// Seals every personal value of an event for `stream`, and tags it with its subjects. An event without any is left as it
+    /// is, and costs a look at its bytes.
+    ///
+    /// # Errors
+    /// `SubjectErased`, `Invalid` where a value could not be opened before or is not well-formed, or what the vault says. The
+    /// event is then unchanged.
+    pub async fn seal_event(&self, stream: &StreamName, event: &mut NewEvent) -> Result<(), VaultError> {
+        if event.content_type != ContentType::Json
+            || memmem::find(&event.data, PERSONAL_MEMBER.as_bytes()).is_none()
+        {
+            return Ok(());
+        }
+        let stored = event.data.clone();
+        let found = find(&stored, PERSONAL_MEMBER).map_err(|error| VaultError::Invalid {
+            why: format!("the event's personal data cannot be sealed: {error}"),
+        })?;
+        let values = found
+            .into_iter()
+            .map(|found| self.to_seal(&stored[found.value.clone()]).map(|value| (found, value)))
+            .collect::<Result<Vec<_>, _>>()?;
+        let mut keys: HashMap<KeyOwner, DataKey> = HashMap::new();
+        for (_, (value, _)) in &values {
+            if let ToSeal::Value { owner, .. } = value
+                && !keys.contains_key(owner)
+            {
+                keys.insert(owner.clone(), self.key_for(owner).await?);
+            }
+        }
+        let (data, outside) = self.sealed_data(stream, event, &values, &keys)?;
+        if !outside.is_empty() {
+            self.keep_values(outside).await?;
+        }
+        for (_, (value, _)) in &values {
+            let owner = match value {
+                ToSeal::Value { owner, .. } => Some(owner),
+                ToSeal::Erased { owner, .. } => owner.as_ref(),
+            };
+            if let Some(owner) = owner {
+                add_tag(&mut event.tags, subject_tag(owner.subject));
+            }
+        }
+        event.data = data.into();
+        Ok(())
+    }
+
+    fn to_seal<'a>(&self, marker: &'a [u8]) -> Result<(ToSeal<'a>, Option<&'a str>), VaultError> {
+        let marker = Marker::parse(marker).map_err(|error| VaultError::Invalid { why: error.to_string() })?;
+        let value = match marker.content {
+            Content::Fresh { subject, purpose, keep, value } => {
+                ToSeal::Value { owner: self.owner(&subject, purpose), keep, value }
+            }
+            Content::Opened { owner, value, .. } => ToSeal::Value { owner, keep: Keep::InEvent, value },
+            Content::Erased { key, owner, .. } => ToSeal::Erased { key, owner },
+            Content::Unavailable(reason) => return Err(not_to_be_written(reason)),
+        };
+        Ok((value, marker.partial))
+    }
+
+    fn sealed_data(
+        &self,
+        stream: &StreamName,
+        event: &NewEvent,
+        values: &[(Found, (ToSeal<'_>, Option<&str>))],
+        keys: &HashMap<KeyOwner, DataKey>,
+    ) -> Result<(Vec<u8>, Vec<OutsideValue>), VaultError> {
+        let (mut data, mut outside, mut done) = (Vec::with_capacity(event.data.len() * 2), Vec::new(), 0);
+        for (found, (value, partial)) in values {
+            data.extend_from_slice(&event.data[done..found.object.start]);
+            done = found.object.end;
+            let place = Place {
+                tenant: self.tenant(),
+                stream,
+                event_id: event.id.0.as_bytes(),
+                event_type: &event.event_type,
+                pointer: &found.pointer,
+                partial: partial.unwrap_or_default().as_bytes(),
+            };
+            let (key, body) = match value {
+                ToSeal::Erased { key, .. } => (*key, Body::Erased),
+                ToSeal::Value { owner, keep, value } => {
+                    // Each owner's key was asked for.
+                    let Some(key) = keys.get(owner) else { return Err(VaultError::Closed) };
+                    let sealed = seal(key, &place, value.as_bytes())?;
+                    match keep {
+                        Keep::InEvent => (key.id(), Body::Here(sealed)),
+                        Keep::Outside => {
+                            let (id, salt) = (Uuid::new_v4(), sealed.salt);
+                            outside.push(OutsideValue { id, key: key.id(), sealed: sealed.bytes });
+                            (key.id(), Body::Outside { salt, value: id })
+                        }
+                    }
+                }
+            };
+            Envelope { key, body, partial: *partial }.write(&mut data);
+        }
+        data.extend_from_slice(&event.data[done..]);
+        Ok((data, outside))
+    }
+}
+
+fn add_tag(tags: &mut Vec<Tag>, tag: Tag) {
+    if !tags.contains(&tag) {
+        tags.push(tag);
+    }
+}
+
+/// What stands for an error must not become a fact.
+fn not_to_be_written(reason: Unavailable) -> VaultError {
+    VaultError::Invalid {
+        why: format!("a personal value that could not be opened is not written again: {reason}"),
+    }
+}

@@ -1,0 +1,129 @@
+//! An event store in front of another one: seals what is appended, opens what is read.
+
+use std::fmt;
+use std::sync::Arc;
+
+use factum_core::{
+    Append, AppendError, Appended, BoxFuture, Capabilities, Delete, Deleted, EventReader, EventStore, Page,
+    Read, ReadError, ReadHead, Subscribe, Subscription, SubscriptionMessage,
+};
+
+use crate::vault::KeyVault;
+
+/// A store whose personal data is sealed by a vault. Typed code uses it as it uses any store; the log behind it has sealed
+/// values only.
+///
+/// What is read through it is opened: whoever may not see personal data is given the store behind it.
+#[derive(Clone)]
+pub struct SealingStore {
+    store: Arc<dyn EventStore>,
+    vault: KeyVault,
+}
+
+impl SealingStore {
+    /// In front of `store`, which is the log that `vault` belongs to.
+    pub fn new(store: Arc<dyn EventStore>, vault: KeyVault) -> Self {
+        Self { store, vault }
+    }
+
+    /// The vault.
+    pub fn vault(&self) -> &KeyVault {
+        &self.vault
+    }
+
+    /// The log behind it: everything in it is sealed.
+    pub fn sealed(&self) -> &Arc<dyn EventStore> {
+        &self.store
+    }
+
+    async fn seal(&self, append: &mut Append) -> Result<(), AppendError> {
+        for write in &mut append.writes {
+            for (index, event) in write.events.iter_mut().enumerate() {
+                self.vault.seal_event(&write.stream, event).await.map_err(|error| {
+                    AppendError::NotSealed {
+                        stream: write.stream.clone(),
+                        index,
+                        kind: error.kind(),
+                        why: error.to_string(),
+                    }
+                })?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for SealingStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SealingStore").field("vault", &self.vault).finish_non_exhaustive()
+    }
+}
+
+impl EventStore for SealingStore {
+    fn capabilities(&self) -> Capabilities {
+        self.store.capabilities()
+    }
+
+    fn append(&self, mut append: Append) -> BoxFuture<'_, Result<Appended, AppendError>> {
+        Box::pin(async move {
+            self.seal(&mut append).await?;
+            self.store.append(append).await
+        })
+    }
+
+    fn read(&self, read: Read) -> BoxFuture<'_, Result<Box<dyn EventReader>, ReadError>> {
+        Box::pin(async move {
+            let reader = self.store.read(read).await?;
+            Ok(Box::new(OpeningReader { reader, vault: self.vault.clone() }) as Box<dyn EventReader>)
+        })
+    }
+
+    fn subscribe(&self, subscribe: Subscribe) -> BoxFuture<'_, Result<Box<dyn Subscription>, ReadError>> {
+        Box::pin(async move {
+            let subscription = self.store.subscribe(subscribe).await?;
+            let vault = self.vault.clone();
+            Ok(Box::new(OpeningSubscription { subscription, vault }) as Box<dyn Subscription>)
+        })
+    }
+
+    fn delete(&self, delete: Delete) -> BoxFuture<'_, Result<Deleted, AppendError>> {
+        self.store.delete(delete)
+    }
+}
+
+struct OpeningReader {
+    reader: Box<dyn EventReader>,
+    vault: KeyVault,
+}
+
+impl EventReader for OpeningReader {
+    fn head(&self) -> &ReadHead {
+        self.reader.head()
+    }
+
+    fn next_page(&mut self) -> BoxFuture<'_, Result<Option<Page>, ReadError>> {
+        Box::pin(async move {
+            let Some(page) = self.reader.next_page().await? else { return Ok(None) };
+            Ok(Some(Page { events: self.vault.open_events(page.events).await, ..page }))
+        })
+    }
+}
+
+struct OpeningSubscription {
+    subscription: Box<dyn Subscription>,
+    vault: KeyVault,
+}
+
+impl Subscription for OpeningSubscription {
+    fn next(&mut self) -> BoxFuture<'_, Result<SubscriptionMessage, ReadError>> {
+        Box::pin(async move {
+            let message = self.subscription.next().await?;
+            Ok(match message {
+                SubscriptionMessage::Events { events, checkpoint } => {
+                    SubscriptionMessage::Events { events: self.vault.open_events(events).await, checkpoint }
+                }
+                other => other,
+            })
+        })
+    }
+}
