@@ -305,7 +305,10 @@ mod tests {
         for member in json["receipt"].as_object().unwrap().keys() {
             let mut changed = json.clone();
             changed["receipt"][member] = match &json["receipt"][member] {
-                Value::String(text) => Value::String(format!("{}{}", &text[..text.len() - 1], "0")),
+                Value::String(text) => Value::String(match text.char_indices().next_back() {
+                    Some((at, last)) => format!("{}{}", &text[..at], if last == '1' { '2' } else { '1' }),
+                    None => "1".to_owned(),
+                }),
                 Value::Number(number) => (number.as_u64().unwrap() + 1).into(),
                 Value::Array(values) if values.is_empty() => json!([{"kind": "", "name": "", "how": ""}]),
                 _ => json!([]),

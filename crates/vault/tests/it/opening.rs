@@ -1,0 +1,100 @@
+//! Does a vault open with what belongs to it, and with nothing else?
+
+use std::sync::Arc;
+
+use factum_core::{ErrorKind, EventStore, EventStoreExt, MemoryStore, Read, Selector, block_on};
+use factum_vault::{
+    KeyVault, LocalKeyFile, MemoryKeyStore, Opened, PRIVACY_STREAM, VaultError, VaultOptions,
+};
+use serde_json::json;
+
+use crate::house::{House, append, fresh, last, outcome, read, stream};
+
+#[test]
+fn the_log_says_whose_vault_it_is_once() {
+    let house = House::new();
+    let (_, opened) = house.try_open(house.options(house.keys.clone())).unwrap();
+    assert_eq!(opened, Opened { created: true, reapplied: 0 });
+    let (vault, opened) = house.try_open(house.options(house.keys.clone())).unwrap();
+    assert_eq!(opened, Opened::default());
+    let events = read(&*house.log, PRIVACY_STREAM);
+    assert_eq!(events.len(), 1);
+    let data: serde_json::Value = serde_json::from_slice(events[0].data_slice()).unwrap();
+    assert_eq!(
+        (data["vault"].as_str(), data["key"].as_str()),
+        (Some(&*vault.id().to_string()), Some(&*vault.receipt_key()))
+    );
+}
+
+#[test]
+fn a_key_store_of_another_log_is_refused() {
+    let house = House::new();
+    drop(house.open());
+    let other = MemoryStore::new();
+    let error = block_on(KeyVault::open(house.options(house.keys.clone()), &other)).unwrap_err();
+    assert!(matches!(error, VaultError::OtherLog { .. }), "{error}");
+    assert!(
+        block_on(other.read_all(Read::forwards(Selector::All))).unwrap().is_empty(),
+        "nothing was written"
+    );
+}
+
+#[test]
+fn a_log_whose_key_store_is_gone_takes_no_new_one() {
+    let house = House::new();
+    drop(house.open());
+    let error = house.try_open(house.options(MemoryKeyStore::new())).unwrap_err();
+    assert!(matches!(error, VaultError::KeyStoreMissing { .. }), "{error}");
+    assert_eq!(error.kind(), ErrorKind::Invalid);
+}
+
+#[test]
+fn the_key_file_of_another_vault_is_refused() {
+    let house = House::new();
+    drop(house.open());
+    let directory = tempfile::tempdir().unwrap();
+    let other = LocalKeyFile::create(directory.path().join("kek"), house.clock.clone()).unwrap();
+    let options = VaultOptions { kek: Box::new(other), ..house.options(house.keys.clone()) };
+    let error = house.try_open(options).unwrap_err();
+    assert!(error.to_string().contains("another vault's key"), "{error}");
+    assert_eq!(error.kind(), ErrorKind::Damaged);
+}
+
+#[test]
+fn without_its_ledger_a_vault_gives_out_nothing() {
+    let house = House::new();
+    append(&house.open(), "c-1", &json!({ "name": fresh("ada", &json!("Ada")) })).unwrap();
+    let fuse = crate::faults::Fuse::never();
+    fuse.blow();
+    let log = crate::faults::FaultyLog { log: house.log.clone() as Arc<dyn EventStore>, fuse };
+    let error = block_on(KeyVault::open(house.options(house.keys.clone()), &log)).unwrap_err();
+    assert!(matches!(error, VaultError::Ledger(_)), "{error}");
+}
+
+#[test]
+fn a_ledger_that_no_vault_wrote_is_refused() {
+    let house = House::new();
+    drop(house.open());
+    let event = factum_core::NewEvent::json(factum_core::EventType::new("$erasureRequested").unwrap(), "{}");
+    let any = factum_core::ExpectedRevision::Any;
+    block_on(house.log.append_to(stream(PRIVACY_STREAM), any, vec![event])).unwrap();
+    assert!(matches!(house.try_open(house.options(house.keys.clone())), Err(VaultError::Ledger(_))));
+}
+
+#[test]
+fn what_was_sealed_is_read_after_reopening() {
+    let house = House::new();
+    append(&house.open(), "c-1", &json!({ "name": fresh("ada", &json!("Ada")) })).unwrap();
+    assert_eq!(outcome(&last(&house.open(), "c-1"), "name"), "value \"Ada\"");
+}
+
+#[test]
+fn no_secret_is_printed() {
+    let house = House::new();
+    let store = house.open();
+    append(&store, "c-1", &json!({ "name": fresh("ada", &json!("Ada")) })).unwrap();
+    let text = format!("{store:?} {:?} {:?}", store.vault(), house.options(house.keys.clone()));
+    let file = std::fs::read_to_string(house.key_file()).unwrap();
+    let key = file.lines().nth(1).unwrap().split(' ').next_back().unwrap();
+    assert!(!text.contains(key) && !text.contains("ada") && !text.contains("Ada"), "{text}");
+}
