@@ -12,6 +12,7 @@ pub use declared::{PersonalFields, PersonalMark};
 pub use field::PersonalField;
 pub(crate) use plain::make_personal;
 pub use plain::{fresh_personal, map_personal};
+pub(crate) use read::PLAIN_OBJECT;
 pub use schema::personal;
 pub(crate) use schema::{CONTENT, content};
 

@@ -3,6 +3,7 @@
 use factum_core::{ErrorKind, NameError, Position, RecordedEvent, Revision, SchemaVersion};
 
 use super::place;
+use crate::personal_data::PLAIN_OBJECT;
 
 /// A declaration of events that cannot work.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -218,8 +219,13 @@ fn at_field(field: &str) -> String {
 
 impl DecodeFault {
     pub(super) fn data(error: &serde_json::Error, data: &[u8]) -> Self {
-        let field = place::path_text(&place::path_at(data, error.line(), error.column()));
-        DecodeFault::Data { why: describe(error).into(), field: field.into() }
+        let why = describe(error);
+        let mut path = place::path_at(data, error.line(), error.column());
+        if why.starts_with(PLAIN_OBJECT) {
+            // What should have been a personal value may have a personal key.
+            path.pop();
+        }
+        DecodeFault::Data { why: why.into(), field: place::path_text(&path).into() }
     }
 
     /// What kind of answer this is.

@@ -55,16 +55,12 @@ pub(crate) fn end_of(data: &[u8]) -> String {
     path_text(&path_at(data, line, data.len()))
 }
 
-/// `amount.lines[2].price`. The members of a personal value's marker are left out: they are no fields of anybody's.
+/// `amount.lines[2].price`. Ends at a personal value: the keys of a map in it are personal too.
 pub(super) fn path_text(path: &[Step]) -> String {
     let mut text = String::new();
-    let mut in_marker = false;
     for step in path {
-        let enters = matches!(step, Step::Key(key) if key == PERSONAL_MEMBER);
-        if std::mem::replace(&mut in_marker, enters) || enters {
-            continue;
-        }
         match step {
+            Step::Key(key) if key == PERSONAL_MEMBER => break,
             Step::Key(key) if text.is_empty() => text.push_str(key),
             Step::Key(key) => {
                 text.push('.');
@@ -149,7 +145,7 @@ mod tests {
         assert_eq!(path(data, "true}"), "");
         let marker = r#"{"a":[{"$personal":{"s":"c","v":{"b":7}}}]}"#;
         assert_eq!(path(marker, "\"c\""), "a[0]");
-        assert_eq!(path(marker, "7"), "a[0].b");
+        assert_eq!(path(marker, "7"), "a[0]");
         assert_eq!(end_of(&marker.as_bytes()[..19]), "a[0]");
     }
 

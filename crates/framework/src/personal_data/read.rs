@@ -12,8 +12,10 @@ use super::declared::Declared;
 use super::{Origin, Personal, State};
 use crate::codec::without_value;
 
-const EXPECTED: &str = "a personal value, which is an object with '$personal' or '$pii'; a field that became personal needs an \
-                        upcaster that says whose it is";
+const EXPECTED: &str = "a personal value (an object with '$personal' or '$pii'): a field that became personal needs an upcaster \
+                        that says whose it is";
+/// Begins the error about an object that is no personal value. The error's place is in the object, at its first key.
+pub(crate) const PLAIN_OBJECT: &str = "another object where there should be a personal value";
 const MALFORMED: &str = "this is no personal value as Factum writes it";
 
 pub(super) fn read<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
@@ -21,9 +23,9 @@ pub(super) fn read<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     mark: &Declared<T>,
 ) -> Result<Personal<T>, D::Error> {
     // What is found instead of a marker, and what the value's own type says in an error, may be personal itself.
-    deserializer.deserialize_map(Outer(mark)).map_err(|error| {
-        D::Error::custom(without_value(&error.to_string(), &["expected a personal value", MALFORMED]))
-    })
+    deserializer
+        .deserialize_map(Outer(mark))
+        .map_err(|error| D::Error::custom(without_value(&error.to_string(), &[PLAIN_OBJECT, MALFORMED])))
 }
 
 /// The object that stands in the value's place.
@@ -47,11 +49,12 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for Outer<'_, T> {
                 state: State::Unavailable(Unavailable::NoVault),
                 partial: map.next_value::<InClear>()?.0.map(Box::new),
             },
-            _ => return Err(A::Error::custom(format_args!("expected {EXPECTED}"))),
+            Some(_) => return Err(A::Error::custom(format_args!("{PLAIN_OBJECT}: expected {EXPECTED}"))),
+            None => return Err(A::Error::custom(MALFORMED)),
         };
         match map.next_key::<IgnoredAny>()? {
             None => Ok(personal),
-            Some(_) => Err(A::Error::custom(MALFORMED)),
+            Some(_) => Err(A::Error::custom(format_args!("{PLAIN_OBJECT}: it has members beside it"))),
         }
     }
 }
