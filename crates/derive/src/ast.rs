@@ -1,16 +1,51 @@
-//! What is an event enum made of? Shapes only: values are judged in `valid`.
+//! What is an event enum made of, or a struct with personal fields? Shapes only: values are judged in `valid`.
 
 use proc_macro2::Span;
 use syn::spanned::Spanned;
 use syn::{Data, DeriveInput, Error, Fields, Ident, Result, Type};
 
-use crate::attr::{ContainerAttrs, FieldAttrs, VariantAttrs};
+use crate::attr::{ContainerAttrs, FieldAttrs, StructAttrs, VariantAttrs};
+use crate::rename;
 
 /// The enum.
 pub(crate) struct Events<'a> {
     pub(crate) ident: &'a Ident,
     pub(crate) attrs: ContainerAttrs,
     pub(crate) variants: Vec<Variant<'a>>,
+}
+
+/// A struct that is nested in events and states.
+pub(crate) struct PersonalStruct<'a> {
+    pub(crate) ident: &'a Ident,
+    pub(crate) attrs: StructAttrs,
+    pub(crate) fields: Vec<Field<'a>>,
+}
+
+impl<'a> PersonalStruct<'a> {
+    pub(crate) fn from_syn(input: &'a DeriveInput) -> Result<Self> {
+        let ident = &input.ident;
+        let Data::Struct(syn::DataStruct { fields: Fields::Named(named), .. }) = &input.data else {
+            return Err(Error::new(
+                ident.span(),
+                format!(
+                    "`{ident}` has no named fields: PersonalFields is derived for a struct with named fields; in an enum, let a \
+                     variant hold one"
+                ),
+            ));
+        };
+        if !input.generics.params.is_empty() {
+            return Err(Error::new_spanned(
+                &input.generics,
+                "a struct with personal fields has no generic parameters: it is stored and read back later, so its type must \
+                 be concrete",
+            ));
+        }
+        let attrs = StructAttrs::from_syn(&input.attrs)?;
+        let mut errors = Errors::default();
+        let fields = named.named.iter().filter_map(|f| errors.keep(Field::from_syn(f))).collect();
+        errors.finish()?;
+        Ok(Self { ident, attrs, fields })
+    }
 }
 
 /// One kind of event.
@@ -109,6 +144,16 @@ impl<'a> Field<'a> {
         let ident =
             field.ident.as_ref().ok_or_else(|| Error::new(field.span(), "this field needs a name"))?;
         Ok(Self { ident, ty: &field.ty, attrs: FieldAttrs::from_syn(&field.attrs)? })
+    }
+
+    /// The field's name in Rust.
+    pub(crate) fn name(&self) -> String {
+        self.ident.to_string().trim_start_matches("r#").to_owned()
+    }
+
+    /// The field's name in the data, with this `rename_all`.
+    pub(crate) fn stored_name(&self, rename_all: Option<&str>) -> String {
+        self.attrs.rename.clone().unwrap_or_else(|| rename::apply(rename_all, &self.name()))
     }
 }
 

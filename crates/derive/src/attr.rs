@@ -1,10 +1,14 @@
 //! What do the attributes say? `#[event(..)]`, and the `#[serde(..)]` and `#[schemars(..)]` that are passed on.
 
+pub(crate) mod personal;
+
 use proc_macro2::Span;
 use syn::meta::ParseNestedMeta;
 use syn::parse::ParseStream;
 use syn::spanned::Spanned;
 use syn::{Attribute, Error, Lit, LitInt, LitStr, Path, Result, Token, parenthesized};
+
+use personal::{DefaultSubject, PersonalAttrs, WithCrate};
 
 /// On the enum.
 #[derive(Default)]
@@ -13,6 +17,7 @@ pub(crate) struct ContainerAttrs {
     pub(crate) krate: Option<Path>,
     /// `#[serde(rename_all_fields = "..")]`.
     pub(crate) rename_all_fields: Option<LitStr>,
+    pub(crate) personal: DefaultSubject,
 }
 
 /// On a variant.
@@ -22,6 +27,16 @@ pub(crate) struct VariantAttrs {
     pub(crate) version: Option<(u32, Span)>,
     pub(crate) aliases: Vec<LitStr>,
     pub(crate) upcasts: Vec<Upcast>,
+    /// `#[serde(rename_all = "..")]`.
+    pub(crate) rename_all: Option<LitStr>,
+    pub(crate) personal: DefaultSubject,
+    pub(crate) docs: Vec<Attribute>,
+}
+
+/// On a struct with personal fields.
+#[derive(Default)]
+pub(crate) struct StructAttrs {
+    pub(crate) personal: DefaultSubject,
     /// `#[serde(rename_all = "..")]`.
     pub(crate) rename_all: Option<LitStr>,
     pub(crate) docs: Vec<Attribute>,
@@ -39,6 +54,7 @@ pub(crate) enum Step {
     Rename { from: LitStr, to: LitStr },
     Default { field: LitStr, json: String },
     Remove { field: LitStr },
+    Personal { field: LitStr, subject: LitStr },
     Custom(Path),
 }
 
@@ -46,6 +62,11 @@ pub(crate) enum Step {
 #[derive(Default)]
 pub(crate) struct FieldAttrs {
     pub(crate) tags: Vec<LitStr>,
+    pub(crate) personal: Option<PersonalAttrs>,
+    /// What serde's attributes say, by key.
+    pub(crate) serde_keys: Vec<(String, Span)>,
+    /// `#[serde(rename = "..")]`.
+    pub(crate) rename: Option<String>,
     pub(crate) docs: Vec<Attribute>,
     pub(crate) serde: Vec<Attribute>,
     pub(crate) schemars: Vec<Attribute>,
@@ -54,7 +75,7 @@ pub(crate) struct FieldAttrs {
 const ON_ENUM: &str = "known on the enum: crate";
 const ON_VARIANT: &str = "known on a variant: name, version, alias, upcast";
 const ON_FIELD: &str = "known on a field: tag";
-const IN_UPCAST: &str = "known in upcast: from, rename, default, remove, with";
+const IN_UPCAST: &str = "known in upcast: from, rename, default, remove, personal, with";
 
 fn unknown(meta: &ParseNestedMeta<'_>, known: &str) -> Error {
     let key = meta.path.get_ident().map_or_else(|| "this".to_owned(), ToString::to_string);
@@ -90,6 +111,36 @@ impl ContainerAttrs {
                     }
                     skip_value(&meta)
                 })?;
+            } else if attr.path().is_ident("personal") {
+                found.personal.add(attr, WithCrate::No)?;
+            }
+        }
+        Ok(found)
+    }
+}
+
+impl StructAttrs {
+    pub(crate) fn from_syn(attrs: &[Attribute]) -> Result<Self> {
+        let mut found = Self::default();
+        for attr in attrs {
+            if attr.path().is_ident("personal") {
+                found.personal.add(attr, WithCrate::Yes)?;
+            } else if attr.path().is_ident("serde") {
+                attr.parse_nested_meta(|meta| {
+                    if meta.path.is_ident("rename_all") {
+                        found.rename_all = Some(meta.value()?.parse()?);
+                        return Ok(());
+                    }
+                    // It refuses unknown fields anyway.
+                    if meta.path.is_ident("deny_unknown_fields") {
+                        return Ok(());
+                    }
+                    Err(meta.error(
+                        "a struct with personal fields takes no such serde attribute (known: rename_all)",
+                    ))
+                })?;
+            } else if attr.path().is_ident("doc") {
+                found.docs.push(attr.clone());
             }
         }
         Ok(found)
@@ -104,6 +155,8 @@ impl VariantAttrs {
                 attr.parse_nested_meta(|meta| found.event(&meta))?;
             } else if attr.path().is_ident("serde") {
                 attr.parse_nested_meta(|meta| found.serde(&meta))?;
+            } else if attr.path().is_ident("personal") {
+                found.personal.add(attr, WithCrate::No)?;
             } else if attr.path().is_ident("doc") {
                 found.docs.push(attr.clone());
             }
@@ -175,7 +228,7 @@ impl Step {
         if meta.path.is_ident("with") {
             return Ok(Step::Custom(meta.value()?.parse()?));
         }
-        let known = ["rename", "default", "remove"];
+        let known = ["rename", "default", "remove", "personal"];
         if !known.iter().any(|key| meta.path.is_ident(key)) {
             return Err(unknown(meta, IN_UPCAST));
         }
@@ -186,10 +239,16 @@ impl Step {
             end(&content)?;
             return Ok(Step::Remove { field: first });
         }
-        let two = || meta.error("this takes two: `rename(\"old\", \"new\")`, `default(\"field\", value)`");
+        let two = || {
+            meta.error(
+                "this takes two: `rename(\"old\", \"new\")`, `default(\"field\", value)`, `personal(\"field\", \"subject field\")`",
+            )
+        };
         content.parse::<Token![,]>().map_err(|_| two())?;
         let step = if meta.path.is_ident("rename") {
             Step::Rename { from: first, to: content.parse()? }
+        } else if meta.path.is_ident("personal") {
+            Step::Personal { field: first, subject: content.parse()? }
         } else {
             Step::Default { field: first, json: json_literal(&content)? }
         };
@@ -222,9 +281,14 @@ impl FieldAttrs {
                             "`flatten` would let unknown fields in: write the fields out, or nest the struct",
                         ));
                     }
-                    skip_value(&meta)
+                    found.serde_key(&meta)
                 })?;
                 found.serde.push(attr.clone());
+            } else if attr.path().is_ident("personal") {
+                if found.personal.is_some() {
+                    return Err(Error::new_spanned(attr, "this is said twice: say it once"));
+                }
+                found.personal = Some(PersonalAttrs::from_syn(attr)?);
             } else if attr.path().is_ident("schemars") {
                 found.schemars.push(attr.clone());
             } else if attr.path().is_ident("doc") {
@@ -234,13 +298,34 @@ impl FieldAttrs {
         Ok(found)
     }
 
+    /// Notes what serde will do with the field.
+    fn serde_key(&mut self, meta: &ParseNestedMeta<'_>) -> Result<()> {
+        if let Some(key) = meta.path.get_ident() {
+            self.serde_keys.push((key.to_string(), key.span()));
+        }
+        if meta.path.is_ident("rename") && meta.input.peek(Token![=]) {
+            let name: LitStr = meta.value()?.parse()?;
+            self.rename = Some(name.value());
+            return Ok(());
+        }
+        skip_value(meta)
+    }
+
+    /// Whether serde's attributes say this.
+    pub(crate) fn says(&self, key: &str) -> bool {
+        self.serde_keys.iter().any(|(said, _)| said == key)
+    }
+
     /// The field of a newtype variant takes no attributes of ours: its struct says it all.
     pub(crate) fn refuse_all(attrs: &[Attribute]) -> Result<()> {
-        match attrs.iter().find(|a| ["event", "serde", "schemars"].iter().any(|name| a.path().is_ident(name)))
+        match attrs
+            .iter()
+            .find(|a| ["event", "serde", "schemars", "personal"].iter().any(|name| a.path().is_ident(name)))
         {
             Some(attr) => Err(Error::new_spanned(
                 attr,
-                "the struct that a variant holds takes no attributes here: for tags, write the fields in the variant",
+                "the struct that a variant holds takes no attributes here: for tags, write the fields in the variant; for personal \
+                 data, derive PersonalFields for the struct",
             )),
             None => Ok(()),
         }

@@ -1,11 +1,17 @@
 //! Which code does an event enum become?
 //!
-//! Per struct variant two hidden structs: one that borrows, to encode, and one that owns, to decode and to describe.
-//! Both carry the field's serde attributes; serde's and schemars' own derives do the rest.
+//! Per struct variant two hidden structs, in `shadow`; serde's and schemars' own derives do the rest.
+
+mod nested;
+mod shadow;
+
+pub(crate) use nested::personal_struct;
 
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
 use syn::{Ident, LitStr, Path, PathArguments, Type, parse_quote};
+
+use shadow::{Shadow, bindings};
 
 use crate::ast::{Body, Events, Field, Variant};
 use crate::attr::{Step, Upcast};
@@ -97,23 +103,38 @@ impl Expansion {
             Body::Fields { .. } => quote!(Self::#ident { .. }),
             Body::Newtype(_) => quote!(Self::#ident(..)),
         };
-        let owned = format_ident!("__Owned{}", index);
-        let (structs, encode, decode, tags, data_type) = match &variant.body {
+        let (structs, encode, decode, tags, data_type, personal) = match &variant.body {
             Body::Newtype(ty) => (
                 TokenStream::new(),
                 quote!(Self::#ident(data) => __factum::to_json(data),),
                 quote!(#index => __factum::from_json(data).map(Self::#ident),),
                 quote!(Self::#ident(..) => {}),
                 quote!(#ty),
+                quote!({
+                    use __factum::NoMarks as _;
+                    __factum::Marks::<#ty>::MARKS
+                }),
             ),
             Body::Fields { fields, unit } => {
-                let borrowed = format_ident!("__Borrowed{}", index);
+                let rename_all = variant.attrs.rename_all.as_ref();
+                let subject = variant.attrs.personal.subject.as_ref();
+                let shadow = Shadow {
+                    fields,
+                    name: &name,
+                    docs: &variant.attrs.docs,
+                    rename_all: rename_all.or(events.attrs.rename_all_fields.as_ref()),
+                    subject: subject.or(events.attrs.personal.subject.as_ref()),
+                    index,
+                    krate,
+                };
+                let (owned, marks) = (shadow.owned(), shadow.marks());
                 (
-                    hidden_structs(events, variant, fields, &owned, &borrowed, krate),
-                    encode_fields(ident, fields, *unit, &borrowed),
+                    shadow.items(),
+                    encode_fields(ident, &shadow, *unit),
                     decode_fields(ident, fields, *unit, &owned, index),
                     tag_fields(ident, fields, *unit),
                     quote!(#owned),
+                    quote!(&[#(#marks),*]),
                 )
             }
         };
@@ -128,6 +149,7 @@ impl Expansion {
                     version: #version,
                     aliases: &[#(#aliases),*],
                     upcasters: &[#(#upcasters),*],
+                    personal: #personal,
                     schema: |generator| __factum::schema_of::<#data_type>(generator, #name),
                 }
             },
@@ -142,62 +164,19 @@ impl Expansion {
     }
 }
 
-fn hidden_structs(
-    events: &Events<'_>,
-    variant: &Variant<'_>,
-    fields: &[Field<'_>],
-    owned: &Ident,
-    borrowed: &Ident,
-    krate: &Path,
-) -> TokenStream {
-    let (name, _) = variant.name();
-    let serde = crate_path(krate, "serde");
-    let schemars = crate_path(krate, "schemars");
-    let rename_all = variant.attrs.rename_all.as_ref().or(events.attrs.rename_all_fields.as_ref());
-    let rename_all = rename_all.map(|rule| quote!(#[serde(rename_all = #rule)]));
-    let docs = &variant.attrs.docs;
-    let owned_fields = fields.iter().map(|field| {
-        let Field { ident, ty, attrs } = field;
-        let (docs, serde, schemars) = (&attrs.docs, &attrs.serde, &attrs.schemars);
-        quote!(#(#docs)* #(#serde)* #(#schemars)* #ident: #ty)
-    });
-    let borrowed_fields = fields.iter().map(|field| {
-        let Field { ident, ty, attrs } = field;
-        let serde = &attrs.serde;
-        quote!(#(#serde)* #ident: &'event #ty)
-    });
-    let lifetime = (!fields.is_empty()).then(|| quote!(<'event>));
-    quote! {
-        #(#docs)*
-        #[derive(__factum::serde::Deserialize, __factum::schemars::JsonSchema)]
-        #[serde(crate = #serde, rename = #name, deny_unknown_fields)]
-        #[schemars(crate = #schemars)]
-        #rename_all
-        struct #owned { #(#owned_fields),* }
-
-        #[derive(__factum::serde::Serialize)]
-        #[serde(crate = #serde, rename = #name)]
-        #rename_all
-        struct #borrowed #lifetime { #(#borrowed_fields),* }
-    }
-}
-
-fn crate_path(krate: &Path, name: &str) -> String {
-    let name = Ident::new(name, proc_macro2::Span::call_site());
-    quote!(#krate::__private::#name).to_string().replace(' ', "")
-}
-
-fn bindings(fields: &[Field<'_>]) -> Vec<Ident> {
-    (0..fields.len()).map(|i| format_ident!("field_{}", i)).collect()
-}
-
-fn encode_fields(variant: &Ident, fields: &[Field<'_>], unit: bool, borrowed: &Ident) -> TokenStream {
+fn encode_fields(variant: &Ident, shadow: &Shadow<'_>, unit: bool) -> TokenStream {
+    let borrowed = shadow.borrowed();
     if unit {
         return quote!(Self::#variant => __factum::to_json(&#borrowed {}),);
     }
-    let names: Vec<&Ident> = fields.iter().map(|field| field.ident).collect();
-    let bound = bindings(fields);
-    quote!(Self::#variant { #(#names: #bound),* } => __factum::to_json(&#borrowed { #(#names: #bound),* }),)
+    let names: Vec<&Ident> = shadow.fields.iter().map(|field| field.ident).collect();
+    let bound = bindings(shadow.fields);
+    let values = shadow.values();
+    let encoded = match shadow.default_subject() {
+        Some(subject) => quote!(__factum::to_json_of(#subject, &#borrowed { #(#names: #values),* })),
+        None => quote!(__factum::to_json(&#borrowed { #(#names: #values),* })),
+    };
+    quote!(Self::#variant { #(#names: #bound),* } => #encoded,)
 }
 
 fn decode_fields(
@@ -262,6 +241,9 @@ fn upcaster(upcast: &Upcast, krate: &Path) -> TokenStream {
         Step::Rename { from, to } => quote!(#krate::UpcastStep::Rename { from: #from, to: #to }),
         Step::Default { field, json } => quote!(#krate::UpcastStep::Default { field: #field, json: #json }),
         Step::Remove { field } => quote!(#krate::UpcastStep::Remove { field: #field }),
+        Step::Personal { field, subject } => {
+            quote!(#krate::UpcastStep::Personal { field: #field, subject: #subject })
+        }
         Step::Custom(path) => quote!(#krate::UpcastStep::Custom(#path)),
     });
     quote!(#krate::Upcaster { from: #from, steps: &[#(#steps),*] })

@@ -1,11 +1,13 @@
 //! Which declarations cannot work? Each refusal points at its place and says what to write instead.
 
+mod personal;
+
 use std::collections::HashMap;
 
 use proc_macro2::Span;
 use syn::{Error, LitStr};
 
-use crate::ast::{Body, Errors, Events, Variant};
+use crate::ast::{Body, Errors, Events, PersonalStruct, Variant};
 
 /// Longest type name, in bytes: as the store has it.
 const MAX_NAME_BYTES: usize = 1_024;
@@ -22,7 +24,14 @@ pub(crate) fn check(events: &Events<'_>) -> syn::Result<()> {
     for variant in &events.variants {
         versions(variant, &mut errors);
         tags(variant, &mut errors);
+        personal::variant(events, variant, &mut errors);
     }
+    errors.finish()
+}
+
+pub(crate) fn check_struct(input: &PersonalStruct<'_>) -> syn::Result<()> {
+    let mut errors = Errors::default();
+    personal::nested(input, &mut errors);
     errors.finish()
 }
 

@@ -125,7 +125,8 @@ impl<E: Event> Boundary<E> {
     /// The events, each with its stream, neighbours of the same stream together.
     fn writes(&self, events: &[E], metadata: &CommandMetadata) -> Result<Vec<StreamWrite>, EncodeError> {
         let mut writes: Vec<StreamWrite> = Vec::new();
-        for (index, new) in new_events(events, metadata)?.into_iter().enumerate() {
+        let (new, _) = new_events(events, metadata)?;
+        for (index, new) in new.into_iter().enumerate() {
             let stream = (self.route)(&events[index]);
             match writes.last_mut() {
                 Some(write) if write.stream == stream => write.events.push(new),

@@ -6,7 +6,9 @@
 mod error;
 mod place;
 
+pub(crate) use error::without_value;
 pub use error::{CodecError, DecodeError, DecodeFault, EncodeError, EncodeFault};
+pub(crate) use place::end_of;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -151,7 +153,7 @@ impl<E: Event> Codec<E> {
     /// # Errors
     /// Where a tag is empty or too long, or where the data would not read back: then it must not be written.
     pub fn encode(&self, event: &E) -> Result<NewEvent, EncodeError> {
-        encode_as(event, |kind| Ok(self.inner.types[kind].clone()))
+        Ok(encode_as(event, |kind| Ok(self.inner.types[kind].clone()))?.new)
     }
 
     /// The event that a store gave back. A type that is not in the enum is an error, in every mode.
@@ -236,8 +238,14 @@ impl<E: Event> Codec<E> {
     }
 }
 
+/// An event as a store takes it, and as it reads back: there, personal values know whose they are.
+pub(crate) struct Encoded<E> {
+    pub(crate) new: NewEvent,
+    pub(crate) read_back: E,
+}
+
 /// As [`Codec::encode`], for those who have no codec at hand.
-pub(crate) fn encode<E: Event>(event: &E) -> Result<NewEvent, EncodeError> {
+pub(crate) fn encode<E: Event>(event: &E) -> Result<Encoded<E>, EncodeError> {
     encode_as(event, |kind| EventType::new(E::kinds()[kind].event_type))
 }
 
@@ -249,19 +257,20 @@ pub(crate) fn decode<E: Event>(event: &RecordedEvent) -> Result<E, DecodeError> 
 fn encode_as<E: Event>(
     event: &E,
     name: impl FnOnce(usize) -> Result<EventType, NameError>,
-) -> Result<NewEvent, EncodeError> {
+) -> Result<Encoded<E>, EncodeError> {
     let event_type = event.event_type();
     let refuse = |fault| EncodeError { event_type, fault };
     let kind = E::kinds().iter().position(|kind| kind.event_type == event_type);
     let kind = kind.ok_or_else(|| refuse(EncodeFault::Undeclared))?;
     let data = event.encode().map_err(|e| refuse(EncodeFault::Json { why: error::describe(&e) }))?;
     // JSON has no NaN, and serde attributes may differ for the two directions: find out before it is a fact.
-    E::decode_kind(kind, &data)
+    let read_back = E::decode_kind(kind, &data)
         .map_err(|e| refuse(EncodeFault::DoesNotReadBack { why: error::describe(&e) }))?;
     let tags = event.tags().map_err(|e| refuse(EncodeFault::Tag(e)))?;
     let event_type = name(kind).map_err(|e| refuse(EncodeFault::Name(e)))?;
-    Ok(NewEvent { tags, ..NewEvent::json(event_type, data) }
-        .with_schema_version(SchemaVersion(event.schema_version())))
+    let new = NewEvent { tags, ..NewEvent::json(event_type, data) }
+        .with_schema_version(SchemaVersion(event.schema_version()));
+    Ok(Encoded { new, read_back })
 }
 
 fn decode_with<E: Event>(

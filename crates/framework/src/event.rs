@@ -2,7 +2,7 @@
 
 use factum_core::{NameError, Tag};
 
-use crate::Upcaster;
+use crate::{PersonalMark, Upcaster};
 
 /// The events of one aggregate or one decision: an enum, one variant per kind of fact.
 ///
@@ -126,6 +126,9 @@ pub struct EventKind {
     pub aliases: &'static [&'static str],
     /// Upcasters from version `i + 1` to `i + 2`, in order: `version - 1` of them.
     pub upcasters: &'static [Upcaster],
+    /// Its fields that are marked as personal, those of a struct that the variant holds included. What is nested deeper is in
+    /// the schema: [`EventSchema::personal_fields`](crate::EventSchema::personal_fields).
+    pub personal: &'static [PersonalMark],
     /// The JSON Schema of the current version's data.
     pub schema: fn(&mut schemars::SchemaGenerator) -> schemars::Schema,
 }

@@ -8,7 +8,7 @@ use factum_core::{
     ReadError, ReadFrom, ReadHead, Revision, StreamName, StreamState, SystemClock, Timestamp,
 };
 
-use crate::codec::{EncodeError, encode};
+use crate::codec::{EncodeError, Encoded, encode};
 use crate::outcome::{Applied, Change, ExecuteError, MAX_CHANGES_NAMED, Outcome};
 use crate::repeated::refused;
 use crate::replay::Replayed;
@@ -196,7 +196,7 @@ impl<D: Decider> Executor<D> {
             if events.is_empty() {
                 return Ok(Outcome::Nothing { attempts });
             }
-            let new = new_events(&events, metadata)?;
+            let (new, read_back) = new_events(&events, metadata)?;
             let last_id = new.last().map(|event| event.id);
             let mut append = Append::to(stream.clone(), loaded.expected(), new);
             append.append_id = self.append_id(metadata);
@@ -208,7 +208,7 @@ impl<D: Decider> Executor<D> {
                     let mut applied = applied(events, appended, attempts);
                     if let (Some(event), Some(revision)) = (last_id, applied.revision()) {
                         let last = (revision, event);
-                        applied.snapshot = self.snapshot_after(stream, loaded, &applied.events, last).await;
+                        applied.snapshot = self.snapshot_after(stream, loaded, &read_back, last).await;
                     }
                     return Ok(Outcome::Applied(applied));
                 }
@@ -286,7 +286,8 @@ impl<D: Decider> Executor<D> {
         Ok(Ok(Loaded::found(replayed, reader.head())))
     }
 
-    /// Writes a snapshot where one is due. It follows the commit and never fails the command.
+    /// Writes a snapshot where one is due. It follows the commit and never fails the command. `events` are those that were
+    /// appended, as they read back.
     async fn snapshot_after(
         &self,
         stream: &StreamName,
@@ -326,22 +327,25 @@ impl<D: Decider> Executor<D> {
     }
 }
 
-/// The events in the form that a store takes.
+/// The events in the form that a store takes, and as they read back.
 pub(crate) fn new_events<E: Event>(
     events: &[E],
     metadata: &CommandMetadata,
-) -> Result<Vec<NewEvent>, EncodeError> {
+) -> Result<(Vec<NewEvent>, Vec<E>), EncodeError> {
     let json = metadata.to_json();
     let mut new = Vec::with_capacity(events.len());
+    let mut as_read = Vec::with_capacity(events.len());
     for (index, event) in events.iter().enumerate() {
-        let mut event = encode(event)?.with_metadata(json.clone());
+        let Encoded { new: event, read_back } = encode(event)?;
+        let mut event = event.with_metadata(json.clone());
+        as_read.push(read_back);
         if let Some(command) = &metadata.command_id {
             event.id = command.event_id(index);
         }
         event.occurred_at = metadata.occurred_at;
         new.push(event);
     }
-    Ok(new)
+    Ok((new, as_read))
 }
 
 pub(crate) fn applied<E>(events: Vec<E>, appended: Appended, attempts: u32) -> Applied<E> {

@@ -18,6 +18,7 @@ mod given;
 mod json_state;
 mod metadata;
 mod outcome;
+mod personal_data;
 mod process;
 mod projection;
 mod repeated;
@@ -37,13 +38,18 @@ pub use codec::{
 pub use decider::{Context, Decider};
 pub use event::{Event, EventKind};
 pub use execute::{Executor, RetryPolicy};
-pub use factum_derive::Event;
+pub use factum_derive::{Event, PersonalFields};
+pub use factum_vault::{ErasureId, InvalidName, Keep, Subject, Unavailable};
 pub use given::{Given, When, given, given_stored};
 pub use json_state::{
     Blame, Change as JsonChange, JsonState, MAX_JSON_DEPTH, Origin, Skipped, diff as diff_json,
 };
 pub use metadata::{ACTOR_KEY, COMMAND_KEY, CommandId, CommandMetadata, TRACEPARENT_KEY};
 pub use outcome::{Applied, Change, ExecuteError, MAX_CHANGES_NAMED, Outcome};
+pub use personal_data::{
+    Erased, Personal, PersonalField, PersonalFields, PersonalMark, Revealed, fresh_personal, map_personal,
+    personal,
+};
 pub use process::{
     Delivery, Dispatch, Dispatched, Dispatcher, DoneStep, Effect, EventSource, GivenProcess, InputRecord,
     MAX_INSTANCE_BYTES, OperatorAction, OutstandingStep, PROCESS_STARTED_TYPE, ProcessError, ProcessFilter,
@@ -73,3 +79,8 @@ pub use upcast::{UpcastStep, Upcaster};
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/projections.md")]
 struct GuideToProjections;
+
+/// The Rust of the guide to personal data, run as it stands there.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/personal-data.md")]
+struct GuideToPersonalData;

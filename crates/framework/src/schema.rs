@@ -3,6 +3,7 @@
 mod catalog;
 mod closed;
 mod lock;
+mod sealed;
 mod shape;
 mod typescript;
 mod zod;
@@ -63,6 +64,12 @@ impl EventSchema {
     /// The document as indented JSON text that ends with a newline.
     pub fn to_json(&self) -> String {
         format!("{:#}\n", self.schema)
+    }
+
+    /// Where personal values are in the event's data, nested ones too, as JSON pointers with `*` for elements of lists and
+    /// maps: `/lines/*/name`. Types that contain themselves are looked into once.
+    pub fn personal_fields(&self) -> Vec<String> {
+        sealed::fields(&self.schema)
     }
 
     /// What is different in `other`, titles, descriptions and the names of nested types aside. Empty: the same shape.

@@ -16,7 +16,9 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
+use crate::__private::write_json;
 use crate::Event;
+use crate::personal_data::scope;
 
 /// The type of the event that keeps a state.
 pub const SNAPSHOT_TYPE: &str = "$snapshot";
@@ -93,7 +95,7 @@ impl<S: Serialize + DeserializeOwned + JsonSchema> Snapshots<S> {
             when: None,
             shape: without_prose(schemars::schema_for!(S).to_value()),
             fold: 0,
-            encode: |state| serde_json::to_vec(state),
+            encode: |state| scope::copy(|| write_json(state)),
             decode: |data| serde_json::from_slice(data),
         }
     }

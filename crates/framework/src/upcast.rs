@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value};
 
+use crate::personal_data::make_personal;
+
 /// One step from a schema version to the next: pure, from JSON value to JSON value.
 #[derive(Clone, Copy, Debug)]
 pub struct Upcaster {
@@ -32,6 +34,14 @@ pub enum UpcastStep {
     Remove {
         /// The field.
         field: &'static str,
+    },
+    /// A plain value of `field` becomes a personal one, of the subject that `subject` names (text or a number). Data without
+    /// `field` stays as it is, so does `null`. The stored event keeps the value in clear: no erasure reaches it.
+    Personal {
+        /// The field that became personal.
+        field: &'static str,
+        /// The field with the subject's id.
+        subject: &'static str,
     },
     /// A function from the old data to the new, or why that cannot be.
     Custom(fn(Value) -> Result<Value, String>),
@@ -76,6 +86,7 @@ impl UpcastStep {
             UpcastStep::Remove { field } => {
                 fields.shift_remove(*field);
             }
+            UpcastStep::Personal { field, subject } => make_personal(&mut fields, field, subject)?,
             UpcastStep::Custom(_) => {}
         }
         Ok(Value::Object(fields))

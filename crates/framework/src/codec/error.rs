@@ -3,6 +3,7 @@
 use factum_core::{ErrorKind, NameError, Position, RecordedEvent, Revision, SchemaVersion};
 
 use super::place;
+use crate::personal_data::PLAIN_OBJECT;
 
 /// A declaration of events that cannot work.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -218,8 +219,13 @@ fn at_field(field: &str) -> String {
 
 impl DecodeFault {
     pub(super) fn data(error: &serde_json::Error, data: &[u8]) -> Self {
-        let field = place::path_text(&place::path_at(data, error.line(), error.column()));
-        DecodeFault::Data { why: describe(error).into(), field: field.into() }
+        let why = describe(error);
+        let mut path = place::path_at(data, error.line(), error.column());
+        if why.starts_with(PLAIN_OBJECT) {
+            // What should have been a personal value may have a personal key.
+            path.pop();
+        }
+        DecodeFault::Data { why: why.into(), field: place::path_text(&path).into() }
     }
 
     /// What kind of answer this is.
@@ -238,19 +244,37 @@ impl DecodeFault {
 /// serde's text without the value that it found: that may be somebody's secret.
 pub(super) fn describe(error: &serde_json::Error) -> String {
     let text = error.to_string();
+    stripped(&text).unwrap_or(text)
+}
+
+/// serde's own texts that repeat a value, without it; `None` for other texts.
+fn stripped(text: &str) -> Option<String> {
     for prefix in ["invalid type: ", "invalid value: "] {
         if let Some((found, expected)) =
             text.strip_prefix(prefix).and_then(|rest| rest.rsplit_once(", expected "))
         {
             // `string "Ada"`, `integer `7``: the kind of value comes before the value.
             let kind = found.split(['"', '`']).next().unwrap_or_default().trim_end();
-            return format!("{prefix}{kind}, expected {expected}");
+            return Some(format!("{prefix}{kind}, expected {expected}"));
         }
     }
-    match text.strip_prefix("unknown variant `").and_then(|rest| rest.split_once("`, expected ")) {
-        Some((_, expected)) => format!("unknown variant, expected {expected}"),
-        None => text,
+    let (_, expected) = text.strip_prefix("unknown variant `")?.split_once("`, expected ")?;
+    Some(format!("unknown variant, expected {expected}"))
+}
+
+/// What may be said of an error in a personal value: serde's own words for types and fields, and the texts in `ours`. What a
+/// type says for itself may repeat the value, so it becomes the last of these. The place in the text stays.
+pub(crate) fn without_value(text: &str, ours: &[&str]) -> String {
+    if let Some(stripped) = stripped(text) {
+        return stripped;
     }
+    let of_serde = ["missing field `", "unknown field `", "duplicate field `", "invalid length "];
+    if of_serde.iter().chain(ours).any(|known| text.starts_with(known)) {
+        return text.to_owned();
+    }
+    let place = text.rfind(" at line ").map_or("", |at| &text[at..]);
+    let plain = |c: char| c.is_ascii_digit() || c.is_ascii_lowercase() || c == ' ';
+    format!("the value does not fit its type{}", if place.chars().all(plain) { place } else { "" })
 }
 
 #[cfg(test)]
@@ -273,6 +297,13 @@ mod tests {
             "invalid type: boolean, expected a string at line 1 column 4"
         );
         assert_eq!(described::<u8>("null"), "invalid type: null, expected u8 at line 1 column 4");
+        assert_eq!(
+            without_value("no mail: ada at line 1 column 7", &[]),
+            "the value does not fit its type at line 1 column 7"
+        );
+        assert_eq!(without_value("no mail: ada at line A", &[]), "the value does not fit its type");
+        assert_eq!(without_value("missing field `a`", &[]), "missing field `a`");
+        assert_eq!(without_value("of ours", &["of ours"]), "of ours");
         #[derive(Debug, serde::Deserialize)]
         enum Choice {
             Yes,

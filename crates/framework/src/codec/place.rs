@@ -1,5 +1,6 @@
 //! Which field is at this line and column of JSON text?
 
+use factum_core::PERSONAL_MEMBER;
 use serde_json::Value;
 
 /// A step from a JSON value into one of its parts.
@@ -48,11 +49,18 @@ pub(super) fn path_at(data: &[u8], line: usize, column: usize) -> Vec<Step> {
     path
 }
 
-/// `amount.lines[2].price`
+/// The path to the end of JSON text that was cut off: to what was being written.
+pub(crate) fn end_of(data: &[u8]) -> String {
+    let line = data.iter().filter(|byte| **byte == b'\n').count() + 1;
+    path_text(&path_at(data, line, data.len()))
+}
+
+/// `amount.lines[2].price`. Ends at a personal value: the keys of a map in it are personal too.
 pub(super) fn path_text(path: &[Step]) -> String {
     let mut text = String::new();
     for step in path {
         match step {
+            Step::Key(key) if key == PERSONAL_MEMBER => break,
             Step::Key(key) if text.is_empty() => text.push_str(key),
             Step::Key(key) => {
                 text.push('.');
@@ -135,6 +143,10 @@ mod tests {
         assert_eq!(path(data, "]}"), "a");
         assert_eq!(path(data, "true"), "e");
         assert_eq!(path(data, "true}"), "");
+        let marker = r#"{"a":[{"$personal":{"s":"c","v":{"b":7}}}]}"#;
+        assert_eq!(path(marker, "\"c\""), "a[0]");
+        assert_eq!(path(marker, "7"), "a[0]");
+        assert_eq!(end_of(&marker.as_bytes()[..19]), "a[0]");
     }
 
     #[test]

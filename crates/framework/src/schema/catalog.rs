@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::EventSchema;
 use super::shape::{self, reference};
+use crate::personal_data::content;
 
 /// Everything that a generator writes, in an order in which each type comes after those that it needs.
 pub(super) struct Catalog<'a> {
@@ -15,6 +16,8 @@ pub(super) struct Catalog<'a> {
     names: Vec<BTreeMap<&'a str, String>>,
     /// Types that are written before one that they need: they need each other.
     pub(super) recursive: HashSet<String>,
+    /// Whether some value in it is sealed.
+    pub(super) has_sealed: bool,
 }
 
 /// One enum.
@@ -41,6 +44,10 @@ pub(super) struct NamedType<'a> {
 impl<'a> Catalog<'a> {
     pub(super) fn of(schemas: &'a [EventSchema]) -> Self {
         let mut building = Building { schemas, taken: HashSet::new(), nested: Vec::new() };
+        let has_sealed = schemas.iter().any(|known| any_sealed(&known.schema));
+        if has_sealed {
+            building.taken.insert(SEALED_NAME.to_owned());
+        }
         let mut unions: Vec<Union<'a>> = Vec::new();
         for known in schemas {
             if !unions.iter().any(|union| union.name == known.events) {
@@ -64,7 +71,7 @@ impl<'a> Catalog<'a> {
             union.name = identifier(&union.name);
         }
         let names: Vec<_> = (0..schemas.len()).map(|document| building.nested_names(document)).collect();
-        let mut catalog = Self { unions, types: Vec::new(), names, recursive: HashSet::new() };
+        let mut catalog = Self { unions, types: Vec::new(), names, recursive: HashSet::new(), has_sealed };
         let mut order = Order { catalog: &mut catalog, schemas, done: HashSet::new(), open: Vec::new() };
         for (document, root) in roots.iter().enumerate() {
             order.visit(document, root, &schemas[document].schema);
@@ -76,6 +83,18 @@ impl<'a> Catalog<'a> {
     pub(super) fn name_of(&self, document: usize, schema: &Value) -> Option<&str> {
         self.names[document].get(reference(schema)?).map(String::as_str)
     }
+}
+
+/// What a sealed value is called in generated code.
+const SEALED_NAME: &str = "Sealed";
+
+fn any_sealed(schema: &Value) -> bool {
+    content(schema).is_some()
+        || match schema {
+            Value::Object(words) => words.values().any(any_sealed),
+            Value::Array(parts) => parts.iter().any(any_sealed),
+            _ => false,
+        }
 }
 
 struct Building<'a> {

@@ -5,6 +5,8 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
+use crate::personal_data::CONTENT;
+
 /// Words that say nothing about which data fits.
 const ANNOTATIONS: [&str; 9] = [
     "$schema",
@@ -114,8 +116,12 @@ impl Comparison<'_> {
             match (word, old.get(word), new.get(word)) {
                 ("properties", old_fields, new_fields) => self.fields(old_fields, new_fields, field),
                 ("required", was, is) => self.required(was, is, (old, new), field),
-                ("items" | "additionalProperties", Some(was), Some(is)) => {
-                    let inner = if word == "items" { format!("{field}[]") } else { child(field, "*") };
+                ("items" | "additionalProperties" | CONTENT, Some(was), Some(is)) => {
+                    let inner = match word {
+                        "items" => format!("{field}[]"),
+                        CONTENT => field.to_owned(),
+                        _ => child(field, "*"),
+                    };
                     self.compare(was, is, &inner);
                 }
                 ("oneOf" | "anyOf", Some(Value::Array(was)), Some(Value::Array(is))) => {
@@ -288,6 +294,14 @@ mod tests {
             json!({"type": "integer", "title": "Amount"}),
             &[],
         );
+    }
+
+    #[test]
+    fn what_is_sealed_in_a_value_is_part_of_the_shape() {
+        let sealed =
+            |kind: &str| json!({"properties": {"a": {"type": "object", "contentSchema": {"type": kind}}}});
+        check(sealed("string"), sealed("string"), &[]);
+        check(sealed("string"), sealed("integer"), &["field 'a' changed from string to integer"]);
     }
 
     #[test]

@@ -211,6 +211,7 @@ const NONE: EventKind = EventKind {
     version: 1,
     aliases: &[],
     upcasters: &[],
+    personal: &[],
     schema: |_| schemars::json_schema!({"type": "object"}),
 };
 const FROM_1: Upcaster = Upcaster { from: 1, steps: &[] };

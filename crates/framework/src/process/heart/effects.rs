@@ -6,6 +6,7 @@ use serde::de::DeserializeOwned;
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::Heart;
+use crate::personal_data::scope;
 use crate::process::instance::ProcessInstance;
 use crate::process::record::{
     Completed, Failing, ProcessRecord, StepIssued, TimerCancelled, TimerStarted, UndoSet,
@@ -86,8 +87,8 @@ where
 
 /// The command as text that reads back: what is recorded must be dispatched after a restart too.
 fn json<C: Serialize + DeserializeOwned>(step: &str, command: &C) -> Result<Box<RawValue>, String> {
-    let text =
-        to_raw_value(command).map_err(|e| format!("the command of step '{step}' has no JSON form: {e}"))?;
+    let text = scope::copy(|| to_raw_value(command))
+        .map_err(|e| format!("the command of step '{step}' has no JSON form: {e}"))?;
     serde_json::from_str::<C>(text.get())
         .map_err(|e| format!("the command of step '{step}' does not read back from its own JSON: {e}"))?;
     Ok(text)
