@@ -24,4 +24,4 @@ pub use name::{InvalidProjectionName, ProjectionName};
 pub use progress::{Attempt, Fault, Progress, Skip};
 pub use statement::{NamedStatement, Piece};
 pub use value::{Parameters, Row, Rows, Value};
-pub use version::{Action, NewVersion, Partition, Role, Version, VersionNumber};
+pub use version::{Action, NewVersion, Partition, PersonalData, Role, Version, VersionNumber};

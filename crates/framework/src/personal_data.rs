@@ -19,7 +19,7 @@ pub(crate) use schema::{CONTENT, content};
 use std::fmt;
 use std::hash::{Hash, Hasher};
 
-use factum_vault::{ErasureId, Keep, KeyId, KeyOwner, Purpose, Subject, Unavailable};
+use factum_vault::{ErasureId, Keep, KeyId, KeyOwner, Purpose, Subject, SubjectRef, Unavailable};
 use serde_json::Value;
 
 /// A value about a person, in an event or a state: sealed with that person's key where it is stored, and gone once the
@@ -181,6 +181,19 @@ impl<T> Personal<T> {
     pub fn why_unavailable(&self) -> Option<Unavailable> {
         match self.state {
             State::Unavailable(why) => Some(why),
+            _ => None,
+        }
+    }
+
+    /// Whose it is, by the reference under which logs and receipts name the subject: rows keep it beside the data, to find it
+    /// when the subject is erased. `None` for a value that has not come out of a vault.
+    pub fn subject(&self) -> Option<SubjectRef> {
+        match &self.state {
+            State::Value { origin: Some(origin), .. } => match &**origin {
+                Origin::Opened { owner, .. } => Some(owner.subject),
+                Origin::Said(_) | Origin::Decided { .. } => None,
+            },
+            State::Erased { key: Some((_, Some(owner))), .. } => Some(owner.subject),
             _ => None,
         }
     }

@@ -6,6 +6,7 @@ mod changes;
 mod declared;
 mod definition;
 mod explain;
+mod forget;
 mod handle;
 mod observer;
 mod projections;
@@ -16,6 +17,7 @@ mod worker;
 
 use factum_core::RecordedEvent;
 use factum_core::read_model::{Parameters, ReadModelError, Rows, Tables};
+use factum_vault::{KeysDestroyed, Unavailable};
 
 use crate::DecodeError;
 
@@ -25,6 +27,7 @@ pub use changes::{Changed, ChangedTags, Changes, MAX_CHANGED_TAGS};
 pub use declared::{DeclarationCheckError, DeclarationError, DeclaredEvent, DeclaredProjection, UnknownType};
 pub use definition::{Definition, DefinitionError, MAX_PARTITIONS};
 pub use explain::{ExplainError, RowChange, RowHistory, RowQuestion, explain};
+pub use forget::{ForgettingReadModel, forgetting_read_models};
 pub use handle::Handle;
 pub use observer::Observer;
 pub use projections::{ProjectionError, Projections};
@@ -63,6 +66,27 @@ pub trait Projection: Send + Sync + 'static {
         recorded: &RecordedEvent,
         model: &mut Model<'_>,
     ) -> Result<(), ApplyError>;
+
+    /// Whether its events have personal data: then its definition says how that is forgotten, or it is not started.
+    fn has_personal_data(&self) -> bool {
+        false
+    }
+
+    /// Forgets a subject whose keys are destroyed, within a transaction: every value of its personal data, in every row. Called
+    /// in the place of the log where the vault says so, for a projection that declares [`PersonalData::Forgotten`](factum_core::read_model::PersonalData). Every
+    /// partition is told.
+    ///
+    /// # Errors
+    /// As [`apply`](Self::apply).
+    fn forget(
+        &self,
+        erased: &KeysDestroyed,
+        recorded: &RecordedEvent,
+        model: &mut Model<'_>,
+    ) -> Result<(), ApplyError> {
+        let _ = (erased, recorded, model);
+        Ok(())
+    }
 }
 
 /// Why an event could not be applied.
@@ -74,9 +98,22 @@ pub enum ApplyError {
     /// The database refused.
     #[error(transparent)]
     ReadModel(#[from] ReadModelError),
+    /// Personal data cannot be opened now: the projection waits and tries again. Nothing stands for it meanwhile.
+    #[error("personal data cannot be opened now: {0}")]
+    Unavailable(Unavailable),
     /// The projection itself cannot go on, and says why.
     #[error("{0}")]
     Refused(String),
+}
+
+impl From<Unavailable> for ApplyError {
+    /// What another attempt may find is waited for; what is wrong with the value itself stops the projection there.
+    fn from(reason: Unavailable) -> Self {
+        match reason {
+            Unavailable::VaultDown => Self::Unavailable(reason),
+            _ => Self::Refused(format!("the event has personal data that cannot be opened: {reason}")),
+        }
+    }
 }
 
 impl ApplyError {
@@ -84,6 +121,7 @@ impl ApplyError {
     pub(crate) fn is_about_the_event(&self) -> bool {
         match self {
             ApplyError::Decode(_) | ApplyError::Refused(_) => true,
+            ApplyError::Unavailable(_) => false,
             ApplyError::ReadModel(error) => {
                 matches!(error, ReadModelError::Statement { .. } | ReadModelError::MissingParameter { .. })
             }

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use factum_core::read_model::{
-    Action, Attempt, Fault, Parameters, Progress, ProjectionName, ReadModelError, Role, Row, Rows, Skip,
-    Value, Version, VersionNumber,
+    Action, Attempt, Fault, Parameters, PersonalData, Progress, ProjectionName, ReadModelError, Role, Row,
+    Rows, Skip, Value, Version, VersionNumber,
 };
 use factum_core::{Checkpoint, Position, Timestamp};
 use serde_json::{Value as Json, json};
@@ -36,6 +36,7 @@ const TABLES: &str = "
         fingerprint text NOT NULL,
         definition text NOT NULL,
         partitions int NOT NULL,
+        personal text NOT NULL,
         stopped boolean NOT NULL DEFAULT false,
         one_at_a_time boolean NOT NULL DEFAULT false,
         created_at bigint NOT NULL,
@@ -127,8 +128,8 @@ pub(crate) fn unknown(name: &ProjectionName, number: VersionNumber) -> ReadModel
     ReadModelError::UnknownVersion { name: name.clone(), wanted: number.to_string() }
 }
 
-const VERSION: &str = "SELECT name, number, role, fingerprint, definition, partitions, stopped, created_at \
-                       FROM factum.versions";
+const VERSION: &str = "SELECT name, number, role, fingerprint, definition, partitions, personal, stopped, \
+                       created_at FROM factum.versions";
 
 pub(crate) fn versions(link: &mut Link) -> Result<Vec<Version>, ReadModelError> {
     let rows = ours(link, &format!("{VERSION} ORDER BY name, number"), &[])?;
@@ -162,8 +163,10 @@ fn version(database: &str, row: &Row) -> Result<Version, ReadModelError> {
         fingerprint: cells.text(3)?.to_owned(),
         definition: cells.text(4)?.to_owned(),
         partitions: cells.number(5)?,
-        stopped: row.get(6) == Some(&Value::Bool(true)),
-        created_at: Timestamp(cells.number(7)?),
+        personal: PersonalData::parse(cells.text(6)?)
+            .ok_or_else(|| cells.damaged("unknown personal data"))?,
+        stopped: row.get(7) == Some(&Value::Bool(true)),
+        created_at: Timestamp(cells.number(8)?),
     })
 }
 

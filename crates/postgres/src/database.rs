@@ -10,11 +10,13 @@ use factum_core::read_model::{
 use crate::address::Address;
 use crate::catalog::{self, schema_of};
 use crate::compare::compare;
+use crate::error::Whose;
 use crate::link::Link;
 use crate::reader::Reader;
 use crate::scratch::Scratch;
 use crate::versions;
 use crate::watch::Listener;
+use crate::words::quote;
 use crate::writer::Writer;
 
 /// Most sessions for calls that are not a writer's, a reader's or the listener's. Whoever comes beyond that waits.
@@ -168,6 +170,19 @@ impl ReadModels for PostgresReadModels {
 
     fn delete(&self, name: &ProjectionName) -> Result<(), ReadModelError> {
         self.with(|link| versions::delete(link, name))
+    }
+
+    /// Vacuums the version's tables, so that no dead row is left in them. The server's write-ahead log, its archives and its
+    /// replicas are out of reach.
+    fn purge(&self, name: &ProjectionName, version: VersionNumber) -> Result<(), ReadModelError> {
+        self.with(|link| {
+            catalog::must_be_there(link, name, version)?;
+            let schema = schema_of(name, version);
+            for (table, _) in catalog::tables(link, &schema)? {
+                link.batch(Whose::Ours, &format!("VACUUM {}.{}", quote(&schema), quote(&table)))?;
+            }
+            Ok(())
+        })
     }
 
     fn accept(

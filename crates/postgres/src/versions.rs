@@ -34,6 +34,7 @@ pub(crate) fn create(link: &mut Link, new: &NewVersion) -> Result<Version, ReadM
             fingerprint: new.fingerprint.clone(),
             definition: new.definition.clone(),
             partitions: new.partitions.max(1),
+            personal: new.personal,
             stopped: false,
             created_at: new.at,
         };
@@ -83,8 +84,8 @@ fn next_number(link: &mut Link, name: &ProjectionName) -> Result<VersionNumber, 
 
 fn add(link: &mut Link, version: &Version, new: &NewVersion) -> Result<(), ReadModelError> {
     let text = "INSERT INTO factum.versions \
-                (name, number, role, fingerprint, definition, partitions, created_at) \
-                VALUES (:name, :number, :role, :fingerprint, :definition, :partitions, :created_at)";
+                (name, number, role, fingerprint, definition, partitions, personal, created_at) \
+                VALUES (:name, :number, :role, :fingerprint, :definition, :partitions, :personal, :created_at)";
     let parameters = [
         ("name", version.name.as_str().into()),
         ("number", version.number.0.into()),
@@ -92,6 +93,7 @@ fn add(link: &mut Link, version: &Version, new: &NewVersion) -> Result<(), ReadM
         ("fingerprint", (&version.fingerprint).into()),
         ("definition", (&version.definition).into()),
         ("partitions", u32::from(version.partitions).into()),
+        ("personal", version.personal.as_str().into()),
         ("created_at", version.created_at.0.into()),
     ];
     link.execute(Whose::Ours, text, &parameters)?;

@@ -4,7 +4,9 @@ use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use factum_core::read_model::{Action, ProjectionName, ReadModelError, Role, Version, VersionNumber};
+use factum_core::read_model::{
+    Action, PersonalData, ProjectionName, ReadModelError, Role, Version, VersionNumber,
+};
 use factum_core::{Checkpoint, StoreId, Timestamp};
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehavior, params};
 use uuid::Uuid;
@@ -30,6 +32,7 @@ const TABLES: &str = "
         fingerprint TEXT NOT NULL,
         definition TEXT NOT NULL,
         partitions INTEGER NOT NULL,
+        personal TEXT NOT NULL,
         stopped INTEGER NOT NULL DEFAULT 0,
         created_at INTEGER NOT NULL,
         PRIMARY KEY (name, number)
@@ -211,8 +214,8 @@ impl Entries<'_> {
 
     pub(crate) fn add(&self, version: &Version) -> Result<(), ReadModelError> {
         let sql = "INSERT INTO versions \
-                   (name, number, role, fingerprint, definition, partitions, stopped, created_at) \
-                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+                   (name, number, role, fingerprint, definition, partitions, personal, stopped, created_at) \
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
         let values = params![
             version.name.as_str(),
             version.number.0,
@@ -220,6 +223,7 @@ impl Entries<'_> {
             version.fingerprint,
             version.definition,
             version.partitions,
+            version.personal.as_str(),
             version.stopped,
             version.created_at.0
         ];
@@ -319,7 +323,8 @@ pub(crate) fn unknown(name: &ProjectionName, number: VersionNumber) -> ReadModel
 
 fn select_versions(which: &str) -> String {
     format!(
-        "SELECT name, number, role, fingerprint, definition, partitions, stopped, created_at FROM versions {which}"
+        "SELECT name, number, role, fingerprint, definition, partitions, personal, stopped, created_at \
+         FROM versions {which}"
     )
 }
 
@@ -338,7 +343,7 @@ fn version(row: &Row<'_>) -> rusqlite::Result<Version> {
         let why = format!("'{what}' cannot stand there");
         rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, why.into())
     };
-    let (name, role) = (text(0)?, text(2)?);
+    let (name, role, personal) = (text(0)?, text(2)?, text(6)?);
     Ok(Version {
         name: ProjectionName::new(&name).map_err(|_| odd(0, &name))?,
         number: VersionNumber(row.get(1)?),
@@ -346,7 +351,8 @@ fn version(row: &Row<'_>) -> rusqlite::Result<Version> {
         fingerprint: row.get(3)?,
         definition: row.get(4)?,
         partitions: row.get(5)?,
-        stopped: row.get(6)?,
-        created_at: Timestamp(row.get(7)?),
+        personal: PersonalData::parse(&personal).ok_or_else(|| odd(6, &personal))?,
+        stopped: row.get(7)?,
+        created_at: Timestamp(row.get(8)?),
     })
 }

@@ -70,6 +70,8 @@ pub(crate) fn to_look(path: &Path) -> Option<Connection> {
 pub(crate) fn prepare_for_writing(connection: &Connection) -> rusqlite::Result<()> {
     connection.set_prepared_statement_cache_capacity(PREPARED_STATEMENTS);
     connection.pragma_update(None, "synchronous", "NORMAL")?;
+    // What a projection forgets is overwritten in the file and not only marked as free.
+    connection.pragma_update(None, "secure_delete", true)?;
     connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;

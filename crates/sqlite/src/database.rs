@@ -211,6 +211,7 @@ impl ReadModels for SqliteReadModels {
                 fingerprint: new.fingerprint.clone(),
                 definition: new.definition.clone(),
                 partitions: new.partitions.max(1),
+                personal: new.personal,
                 stopped: false,
                 created_at: new.at,
             };
@@ -266,6 +267,21 @@ impl ReadModels for SqliteReadModels {
 
     fn delete(&self, name: &ProjectionName) -> Result<(), ReadModelError> {
         self.delete_projection(name)
+    }
+
+    /// Deleted bytes are overwritten when a page is written; what is left of them is in the write-ahead log, which is carried
+    /// over and cut off here.
+    fn purge(&self, name: &ProjectionName, version: VersionNumber) -> Result<(), ReadModelError> {
+        let connection = self.with(&[(name, version)], || self.file_of(name, version))?;
+        let database = self.directory.version(name, version).display().to_string();
+        let carried = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0));
+        match carried.map_err(|failure| error::of_database(&database, &failure))? {
+            0 => Ok(()),
+            _ => {
+                let why = "somebody reads it, so that its write-ahead log cannot be cut off".to_owned();
+                Err(ReadModelError::Unavailable { database, why })
+            }
+        }
     }
 
     fn accept(

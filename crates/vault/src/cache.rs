@@ -124,7 +124,9 @@ impl Cache {
     pub(crate) fn evict(&self, entry: &LedgerEntry) {
         let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
         for id in &entry.keys {
-            let known = Known::Erased { owner: None, erasure: entry.fence.erasure };
+            let (subject, purpose) = (entry.fence.subject, entry.fence.purpose.clone());
+            let owner = Some(KeyOwner { subject, purpose });
+            let known = Known::Erased { owner, erasure: entry.fence.erasure };
             keys.by_id.insert(*id, (known, Timestamp::MAX));
         }
         keys.latest.retain(|owner, _| owner.subject != entry.fence.subject);

@@ -132,6 +132,7 @@ pub(super) fn make(
         definition: definition.declaration().to_owned(),
         tables: definition.tables().to_owned(),
         partitions: definition.partitions(),
+        personal: definition.personal(),
         start: origin.at(Position::START),
         at: SystemClock.now(),
     })?;

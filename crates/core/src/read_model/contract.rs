@@ -77,6 +77,13 @@ pub trait ReadModels: Send + Sync + 'static {
     /// `UnknownProjection` where it is not there.
     fn delete(&self, name: &ProjectionName) -> Result<(), ReadModelError>;
 
+    /// Sees to it that the database's files hold no bytes of rows that a version's projection changed or removed before: as
+    /// far as the database can. Its own documentation says what remains elsewhere.
+    ///
+    /// # Errors
+    /// `UnknownVersion` where it is not there, `Unavailable` where somebody reads old rows right now, or what the database says.
+    fn purge(&self, name: &ProjectionName, version: VersionNumber) -> Result<(), ReadModelError>;
+
     /// Keeps another fingerprint and definition for a version: someone declared the change compatible.
     ///
     /// # Errors

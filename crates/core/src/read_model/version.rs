@@ -42,6 +42,38 @@ impl Role {
     }
 }
 
+/// What of a version's rows is personal data, and how it is forgotten when a subject is erased.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PersonalData {
+    /// There is none.
+    #[default]
+    None,
+    /// It is sealed in the rows too: with the key it is gone.
+    Sealed,
+    /// The projection forgets it when the log says that the keys are destroyed.
+    Forgotten,
+    /// The rows are built anew; those that were made before are discarded.
+    Rebuilt,
+}
+
+impl PersonalData {
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            PersonalData::None => "none",
+            PersonalData::Sealed => "sealed",
+            PersonalData::Forgotten => "forgotten",
+            PersonalData::Rebuilt => "rebuilt",
+        }
+    }
+
+    /// The one with this word.
+    pub fn parse(word: &str) -> Option<Self> {
+        let all = [PersonalData::None, PersonalData::Sealed, PersonalData::Forgotten, PersonalData::Rebuilt];
+        all.into_iter().find(|personal| personal.as_str() == word)
+    }
+}
+
 /// A version that is to be made. The first of a projection serves at once, later ones are building.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewVersion {
@@ -55,6 +87,8 @@ pub struct NewVersion {
     pub tables: String,
     /// In how many partitions it is applied, at least 1.
     pub partitions: u16,
+    /// What of the rows is personal data.
+    pub personal: PersonalData,
     /// The place before the first event to apply: it also says of which store the rows are.
     pub start: Checkpoint,
     /// When.
@@ -76,6 +110,8 @@ pub struct Version {
     pub definition: String,
     /// In how many partitions it is applied.
     pub partitions: u16,
+    /// What of the rows is personal data.
+    pub personal: PersonalData,
     /// Whether an operator stopped it.
     pub stopped: bool,
     /// When it was made.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use factum_core::read_model::{Attempt, Fault, Progress, ReadModelError, ReadModelWriter, Skip};
 use factum_core::{Checkpoint, Clock, Position, RecordedEvent, Timestamp, with_causes};
+use factum_vault::{KeysDestroyed, Unavailable};
 
 use super::{ApplyError, ChangedTags, Model, Projection};
 
@@ -12,7 +13,15 @@ use super::{ApplyError, ChangedTags, Model, Projection};
 pub(crate) struct Item<E> {
     pub(crate) recorded: RecordedEvent,
     /// `None` where it does not concern the projection.
-    pub(crate) event: Result<Option<E>, ApplyError>,
+    pub(crate) event: Result<Option<Applied<E>>, ApplyError>,
+}
+
+/// What changes rows.
+pub(crate) enum Applied<E> {
+    /// An event of the projection.
+    Event(E),
+    /// Someone is to be forgotten.
+    Erasure(KeysDestroyed),
 }
 
 /// Events in log order, and the place up to which the log has been looked at.
@@ -28,6 +37,8 @@ pub(crate) enum Stopped {
     Fault,
     /// The database cannot work.
     ReadModel(ReadModelError),
+    /// Personal data cannot be opened now. Nothing stands for it meanwhile.
+    Vault(Unavailable),
 }
 
 impl From<ReadModelError> for Stopped {
@@ -92,6 +103,7 @@ impl<P: Projection> Applier<P> {
         if !error.is_about_the_event() {
             return Err(match error {
                 ApplyError::ReadModel(error) => Stopped::ReadModel(error),
+                ApplyError::Unavailable(reason) => Stopped::Vault(reason),
                 _ => Stopped::Fault,
             });
         }
@@ -121,12 +133,17 @@ impl<P: Projection> Applier<P> {
                 continue;
             }
             match event {
-                Ok(Some(event)) => {
+                Ok(Some(Applied::Event(event))) => {
                     let mut model = Model::new(&mut *self.writer, &mut changed);
                     self.projection.apply(event, recorded, &mut model)?;
                     applied += 1;
                 }
+                Ok(Some(Applied::Erasure(erased))) => {
+                    let mut model = Model::new(&mut *self.writer, &mut changed);
+                    self.projection.forget(erased, recorded, &mut model)?;
+                }
                 Ok(None) => {}
+                Err(ApplyError::Unavailable(reason)) => return Err(ApplyError::Unavailable(*reason)),
                 Err(error) => return Err(ApplyError::Refused(with_causes(error))),
             }
         }

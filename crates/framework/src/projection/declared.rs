@@ -6,13 +6,15 @@ mod error;
 mod handler;
 mod nearest;
 mod parameter;
+mod personal;
 mod sql_form;
 mod toml_form;
 
 use std::collections::HashMap;
 
-use factum_core::read_model::Value;
+use factum_core::read_model::{PersonalData, Value};
 use factum_core::{EventType, NameError, Query, QueryItem, RecordedEvent, Selector, Tag, category_of};
+use factum_vault::{KEYS_DESTROYED_TYPE, KeysDestroyed};
 
 pub use check::{DeclarationCheckError, UnknownType};
 pub use error::DeclarationError;
@@ -31,6 +33,10 @@ use super::{ApplyError, Definition, MAX_PARTITIONS, Model, Projection};
 /// `:actor`, `:metadata.PATH`, `:tags` and `:json` are what they say. Whole numbers are bound as integers, objects and
 /// arrays as JSON text. An event without a path that is not declared `optional` stops the projection, and so does one
 /// whose schema version is not among `versions`, where those are given.
+///
+/// A path that leads to personal data (opened by the vault) gives the value, `null` where its subject was erased; one step
+/// further, `$subject` is the subject's reference. A declaration that uses such a path says how its rows forget: with
+/// statements on `$keysDestroyed` (`:data.subject`, `:data.purpose`, `:data.erasure`), or `personal = "rebuilt"`.
 ///
 /// ```
 /// let balances = factum::DeclaredProjection::parse(
@@ -113,6 +119,16 @@ impl DeclaredProjection {
                 partitions: partitions.value,
             })?);
         }
+        let personal = match document.personal {
+            _ if of_type.contains_key(KEYS_DESTROYED_TYPE) => PersonalData::Forgotten,
+            None => PersonalData::None,
+            Some(Word { value, .. }) if value == PersonalData::Rebuilt.as_str() => PersonalData::Rebuilt,
+            Some(Word { line, value }) => return Err(DeclarationError::Personal { line, word: value }),
+        };
+        let definition = definition.personal_data(personal);
+        for handler in &mut handlers {
+            handler.forget_by(personal);
+        }
         Ok(Self {
             definition,
             handlers,
@@ -169,6 +185,16 @@ impl Projection for DeclaredProjection {
         let Some(&handler) = self.of_type.get(event.event_type()) else { return Ok(None) };
         let values = self.handlers[handler].values(event)?;
         Ok(Some(DeclaredEvent { handler, values }))
+    }
+
+    fn forget(
+        &self,
+        _erased: &KeysDestroyed,
+        recorded: &RecordedEvent,
+        model: &mut Model<'_>,
+    ) -> Result<(), ApplyError> {
+        let Some(&handler) = self.of_type.get(KEYS_DESTROYED_TYPE) else { return Ok(()) };
+        self.handlers[handler].apply(&self.handlers[handler].values(recorded)?, model)
     }
 
     fn apply(

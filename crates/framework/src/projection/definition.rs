@@ -1,7 +1,8 @@
 //! What does a projection say of itself, and what makes its rows out of date?
 
-use factum_core::read_model::{InvalidProjectionName, ProjectionName};
+use factum_core::read_model::{InvalidProjectionName, PersonalData, ProjectionName};
 use factum_core::{EventType, Query, QueryItem, Selector, Tag};
+use factum_vault::KEYS_DESTROYED_TYPE;
 use sha2::{Digest, Sha256};
 
 use crate::{Codec, CodecError, Event};
@@ -16,6 +17,7 @@ pub struct Definition {
     selector: Selector,
     tables: String,
     partitions: u16,
+    personal: PersonalData,
     /// What the rows depend on beside tables and selection: code, shapes of events.
     depends_on: Vec<(&'static str, String)>,
     text: String,
@@ -36,6 +38,7 @@ impl Definition {
             selector,
             tables: tables.into(),
             partitions: 1,
+            personal: PersonalData::None,
             depends_on: Vec::new(),
             text: String::new(),
         })
@@ -76,6 +79,13 @@ impl Definition {
         self
     }
 
+    /// What of the rows is personal data, and how it is forgotten. A projection of events with personal data must say.
+    #[must_use]
+    pub fn personal_data(mut self, personal: PersonalData) -> Self {
+        self.personal = personal;
+        self
+    }
+
     /// Keeps the declaration as text, so that another process can apply it.
     #[must_use]
     pub fn text(mut self, text: impl Into<String>) -> Self {
@@ -103,6 +113,31 @@ impl Definition {
         self.partitions
     }
 
+    /// What of the rows is personal data.
+    pub fn personal(&self) -> PersonalData {
+        self.personal
+    }
+
+    /// What the log is asked for: the projection's own events and, where it forgets, what the vault says.
+    pub(crate) fn subscribed(&self) -> Selector {
+        let told = || EventType::new(KEYS_DESTROYED_TYPE).map(|told| QueryItem::types([told]));
+        match (&self.selector, told()) {
+            (Selector::Query(query), Ok(told)) if self.forgets() && !query.is_all() => {
+                Selector::Query(query.clone().or(told))
+            }
+            (selector, _) => selector.clone(),
+        }
+    }
+
+    /// Whether it is told of erasures. Only a projection of a query or of the whole log can be.
+    pub(crate) fn forgets(&self) -> bool {
+        self.personal == PersonalData::Forgotten
+    }
+
+    pub(crate) fn can_be_told(&self) -> bool {
+        matches!(self.selector, Selector::Query(_) | Selector::All)
+    }
+
     /// The declaration as text, or nothing.
     pub fn declaration(&self) -> &str {
         &self.text
@@ -122,6 +157,9 @@ impl Definition {
         part("tables", &self.tables);
         part("partitions", &self.partitions.to_string());
         part("text", &self.text);
+        if self.personal != PersonalData::None {
+            part("personal", self.personal.as_str());
+        }
         for (name, text) in &self.depends_on {
             part(name, text);
         }

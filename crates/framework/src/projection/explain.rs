@@ -165,6 +165,7 @@ pub async fn explain<P: Projection>(
         definition: definition.declaration().to_owned(),
         tables: definition.tables().to_owned(),
         partitions: 1,
+        personal: definition.personal(),
         start: start.applied.at(Position::START),
         at: Timestamp::default(),
     })?;

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use factum_core::read_model::{
-    Action, NewVersion, Partition, ProjectionName, ReadModelError, ReadModelReader, ReadModels, Role,
-    Version, VersionNumber,
+    Action, NewVersion, Partition, PersonalData, ProjectionName, ReadModelError, ReadModelReader, ReadModels,
+    Role, Version, VersionNumber,
 };
 use factum_core::{Checkpoint, Clock, ErrorKind, EventStore, Read, ReadError, Selector, SystemClock};
 
@@ -48,6 +48,37 @@ pub enum ProjectionError {
         /// Where the log ends.
         end: Box<Checkpoint>,
     },
+    /// Its events have personal data, and it does not say how that is forgotten.
+    #[error(
+        "the events of projection '{name}' have personal data, and it does not say how its rows forget it: keep it sealed, \
+         forget it when keys are destroyed, or have the rows rebuilt (`personal_data`, `forgets`)"
+    )]
+    PersonalData {
+        /// The projection.
+        name: ProjectionName,
+    },
+    /// It wants to be told of erasures, and its selection has no room for that.
+    #[error(
+        "projection '{name}' is to forget personal data: let it select its events by a query, or the whole log"
+    )]
+    CannotBeTold {
+        /// The projection.
+        name: ProjectionName,
+    },
+    /// Another treatment of personal data is no compatible change.
+    #[error(
+        "projection '{name}' treats personal data in another way than {version} ({stored}, now {declared}): rebuild it"
+    )]
+    OtherPersonalData {
+        /// The projection.
+        name: ProjectionName,
+        /// The version that serves.
+        version: VersionNumber,
+        /// How its rows forget.
+        stored: &'static str,
+        /// What is declared now.
+        declared: &'static str,
+    },
     /// It is not running in this process.
     #[error("projection '{name}' does not run here: start it first")]
     NotRunning {
@@ -81,8 +112,9 @@ impl ProjectionError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Changed { .. } | Self::AheadOfLog { .. } | Self::NotFaulted { .. } => ErrorKind::Conflict,
+            Self::OtherPersonalData { .. } => ErrorKind::Conflict,
             Self::NotRunning { .. } => ErrorKind::NotFound,
-            Self::NoReason => ErrorKind::Invalid,
+            Self::NoReason | Self::PersonalData { .. } | Self::CannotBeTold { .. } => ErrorKind::Invalid,
             Self::ReadModel(error) => error.kind(),
             Self::Log(error) => error.kind(),
             Self::Thread(_) => ErrorKind::Unavailable,
@@ -217,6 +249,7 @@ impl Projections {
     /// belong to this log. Nothing has been written then.
     pub async fn start<P: Projection>(&self, projection: P) -> Result<Handle, ProjectionError> {
         let projection = Arc::new(projection);
+        check_personal_data(&*projection)?;
         if self.versions(projection.definition().name())?.is_empty() {
             self.create(&*projection)?;
         }
@@ -278,6 +311,7 @@ impl Projections {
     /// `ReadModel` where one is already being built, or the database does not take the tables.
     pub async fn rebuild<P: Projection>(&self, projection: P) -> Result<Handle, ProjectionError> {
         let projection = Arc::new(projection);
+        check_personal_data(&*projection)?;
         self.create(&*projection)?;
         self.run(projection).await
     }
@@ -297,6 +331,14 @@ impl Projections {
         let versions = self.versions(name)?;
         let serving = role(&versions, Role::Serving)
             .ok_or_else(|| ReadModelError::UnknownProjection { name: name.clone() })?;
+        if serving.personal != definition.personal() {
+            return Err(ProjectionError::OtherPersonalData {
+                name: name.clone(),
+                version: serving.number,
+                stored: serving.personal.as_str(),
+                declared: definition.personal().as_str(),
+            });
+        }
         let fingerprint = definition.fingerprint();
         let database = &self.shared.read_models;
         database.accept(name, serving.number, &fingerprint, definition.declaration())?;
@@ -356,6 +398,7 @@ impl Projections {
             definition: definition.declaration().to_owned(),
             tables: definition.tables().to_owned(),
             partitions: definition.partitions(),
+            personal: definition.personal(),
             start: self.shared.origin.at(factum_core::Position::START),
             at: self.shared.clock.now(),
         };
@@ -428,6 +471,18 @@ impl Drop for Projections {
             }
         }
     }
+}
+
+/// Rows that could never be made to forget are not made.
+fn check_personal_data<P: Projection>(projection: &P) -> Result<(), ProjectionError> {
+    let definition = projection.definition();
+    if definition.forgets() && !definition.can_be_told() {
+        return Err(ProjectionError::CannotBeTold { name: definition.name().clone() });
+    }
+    if definition.personal() == PersonalData::None && projection.has_personal_data() {
+        return Err(ProjectionError::PersonalData { name: definition.name().clone() });
+    }
+    Ok(())
 }
 
 fn role(versions: &[Version], role: Role) -> Option<&Version> {

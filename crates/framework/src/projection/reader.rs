@@ -8,10 +8,11 @@ use factum_core::{
     Checkpoint, EventFilter, EventStore, ReadError, RecordedEvent, Subscribe, SubscribeFrom,
     SubscriptionMessage, SystemEvents, block_on,
 };
+use factum_vault::KeysDestroyed;
 use tokio::sync::watch;
 
 use super::Projection;
-use super::applier::{Batch, Item};
+use super::applier::{Applied, Batch, Item};
 
 /// Most pages that are decoded ahead.
 const PAGES_AHEAD: usize = 8;
@@ -90,9 +91,10 @@ async fn read<P: Projection>(
     mut stopped: watch::Receiver<bool>,
 ) -> Result<(), ReadError> {
     let definition = projection.definition();
-    let filter = EventFilter { system_events: SystemEvents::Exclude, ..EventFilter::default() };
+    let system_events = if definition.forgets() { SystemEvents::Include } else { SystemEvents::Exclude };
+    let filter = EventFilter { system_events, ..EventFilter::default() };
     let subscribe =
-        Subscribe::to(definition.selector().clone()).from(SubscribeFrom::Checkpoint(from)).filter(filter);
+        Subscribe::to(definition.subscribed()).from(SubscribeFrom::Checkpoint(from)).filter(filter);
     let mut subscription = store.subscribe(subscribe).await?;
     loop {
         let message = tokio::select! {
@@ -102,11 +104,7 @@ async fn read<P: Projection>(
         };
         let message = match message {
             SubscriptionMessage::Events { events, checkpoint } => {
-                let ours = |event: &RecordedEvent| definition.partition_of(event.stream()) == partition;
-                let items = events
-                    .into_iter()
-                    .filter(ours)
-                    .map(|recorded| Item { event: projection.decode(&recorded), recorded });
+                let items = events.into_iter().filter_map(|event| item(projection, partition, event));
                 Message::Batch(Batch { items: items.collect(), next: checkpoint })
             }
             SubscriptionMessage::Checkpoint(next) => Message::Batch(Batch { items: Vec::new(), next }),
@@ -116,4 +114,18 @@ async fn read<P: Projection>(
             return Ok(());
         }
     }
+}
+
+/// What this partition has to do with an event. Every partition is told of an erasure: each has rows of its own.
+fn item<P: Projection>(projection: &P, partition: u16, recorded: RecordedEvent) -> Option<Item<P::Event>> {
+    let definition = projection.definition();
+    if recorded.event_type().starts_with('$') {
+        let erased = KeysDestroyed::from_event(&recorded)?;
+        return Some(Item { recorded, event: Ok(Some(Applied::Erasure(erased))) });
+    }
+    if definition.partition_of(recorded.stream()) != partition {
+        return None;
+    }
+    let event = projection.decode(&recorded).map(|event| event.map(Applied::Event));
+    Some(Item { recorded, event })
 }

@@ -1,12 +1,14 @@
 //! How is a projection written over the events of one enum?
 
-use factum_core::read_model::InvalidProjectionName;
+use factum_core::read_model::{InvalidProjectionName, PersonalData};
 use factum_core::{RecordedEvent, Selector};
+use factum_vault::KeysDestroyed;
 
 use super::definition::DefinitionError;
 use super::{ApplyError, Definition, Model, Projection};
 use crate::{Codec, Event, UnknownEvents, UnknownFields};
 
+type Forget = Box<dyn Fn(&KeysDestroyed, &mut Model<'_>) -> Result<(), ApplyError> + Send + Sync>;
 type Apply<E> = Box<dyn Fn(&E, &RecordedEvent, &mut Model<'_>) -> Result<(), ApplyError> + Send + Sync>;
 
 /// A projection of the events of `E`: a declaration, and a function from an event to rows.
@@ -43,6 +45,7 @@ pub struct TypedProjection<E> {
     definition: Definition,
     codec: Codec<E>,
     apply: Apply<E>,
+    forget: Option<Forget>,
 }
 
 impl<E: Event> TypedProjection<E> {
@@ -59,13 +62,25 @@ impl<E: Event> TypedProjection<E> {
         let definition = Definition::new(name, Selector::All, tables)
             .map_err(|name: InvalidProjectionName| DefinitionError::Name(name))?
             .selecting(&codec);
-        Ok(Self { definition, codec, apply: Box::new(apply) })
+        Ok(Self { definition, codec, apply: Box::new(apply), forget: None })
     }
 
     /// Changes the declaration: its source, its revision, its partitions.
     #[must_use]
     pub fn declared(mut self, change: impl FnOnce(Definition) -> Definition) -> Self {
         self.definition = change(self.definition);
+        self
+    }
+
+    /// Keeps personal data in clear, and forgets a subject like this when its keys are destroyed: every row, every column.
+    /// Rows find their subject by its reference (`Personal::subject`), which they keep beside the data.
+    #[must_use]
+    pub fn forgets(
+        mut self,
+        forget: impl Fn(&KeysDestroyed, &mut Model<'_>) -> Result<(), ApplyError> + Send + Sync + 'static,
+    ) -> Self {
+        self.definition = self.definition.personal_data(PersonalData::Forgotten);
+        self.forget = Some(Box::new(forget));
         self
     }
 
@@ -91,5 +106,21 @@ impl<E: Event + Send + 'static> Projection for TypedProjection<E> {
 
     fn apply(&self, event: &E, recorded: &RecordedEvent, model: &mut Model<'_>) -> Result<(), ApplyError> {
         (self.apply)(event, recorded, model)
+    }
+
+    fn has_personal_data(&self) -> bool {
+        E::kinds().iter().any(|kind| !kind.personal.is_empty())
+    }
+
+    fn forget(
+        &self,
+        erased: &KeysDestroyed,
+        _recorded: &RecordedEvent,
+        model: &mut Model<'_>,
+    ) -> Result<(), ApplyError> {
+        match &self.forget {
+            Some(forget) => forget(erased, model),
+            None => Ok(()),
+        }
     }
 }

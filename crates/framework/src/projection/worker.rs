@@ -330,6 +330,7 @@ impl<P: Projection> Session<'_, P> {
             Ok(()) => Ok(()),
             Err(Stopped::Fault) => Err(End::Faulted),
             Err(Stopped::ReadModel(error)) => Err(error.into()),
+            Err(Stopped::Vault(reason)) => Err(End::Again(reason.to_string())),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod aside;
 mod faults;
+mod forgetting;
 mod outside;
 mod runs;
 mod ryw;

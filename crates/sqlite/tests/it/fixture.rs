@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use factum_core::read_model::{
-    NewVersion, Partition, Progress, ProjectionName, ReadModelError, ReadModelWriter, ReadModels, Role,
-    Value, VersionNumber,
+    NewVersion, Partition, PersonalData, Progress, ProjectionName, ReadModelError, ReadModelWriter,
+    ReadModels, Role, Value, VersionNumber,
 };
 use factum_core::{Checkpoint, Position, StoreId, Timestamp};
 use factum_sqlite::SqliteReadModels;
@@ -133,6 +133,7 @@ pub(crate) fn new_version(projection: &str, tables: &str) -> NewVersion {
         definition: String::new(),
         tables: tables.to_owned(),
         partitions: 1,
+        personal: PersonalData::None,
         start: at(0),
         at: Timestamp(0),
     }

@@ -4,8 +4,8 @@ use std::any::Any;
 use std::sync::Arc;
 
 use factum_core::read_model::{
-    NewVersion, Partition, Progress, ProjectionName, ReadModelError, ReadModelReader, ReadModelWriter,
-    ReadModels, Role, Row, TableDifference, Value, Version, VersionNumber,
+    NewVersion, Partition, PersonalData, Progress, ProjectionName, ReadModelError, ReadModelReader,
+    ReadModelWriter, ReadModels, Role, Row, TableDifference, Value, Version, VersionNumber,
 };
 use factum_core::{Checkpoint, Position, StoreId, Timestamp};
 
@@ -74,6 +74,7 @@ pub(crate) fn new_version(projection: &str, tables: &str) -> NewVersion {
         definition: "the definition".to_owned(),
         tables: tables.to_owned(),
         partitions: 1,
+        personal: PersonalData::None,
         start: at(0),
         at: Timestamp(17_672_256_000_000_000),
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use factum_core::read_model::{
-    Action, CompareOptions, NewVersion, ReadModelError, Role, Version, VersionNumber,
+    Action, CompareOptions, NewVersion, PersonalData, ReadModelError, Role, Version, VersionNumber,
 };
 use factum_core::{Checkpoint, CheckpointError, Position, StoreId, Timestamp};
 
@@ -40,6 +40,7 @@ pub fn a_version_says_what_it_was_made_of(models: &Models) {
         fingerprint: "sha256:abc".to_owned(),
         definition: "on 'Opened' => \"ü\"\n\u{1f600}".to_owned(),
         partitions: 7,
+        personal: PersonalData::Forgotten,
         at: Timestamp(17_672_256_001_234_567),
         start: at(40),
         ..new_version("balances", ACCOUNTS)
@@ -51,6 +52,7 @@ pub fn a_version_says_what_it_was_made_of(models: &Models) {
         fingerprint: new.fingerprint.clone(),
         definition: new.definition.clone(),
         partitions: 7,
+        personal: PersonalData::Forgotten,
         stopped: false,
         created_at: new.at,
     };

@@ -208,9 +208,9 @@ fn while_the_vault_is_down_everything_else_goes_on_and_nothing_is_taken_for_eras
         append(&house.open(), "c-1", &json!({ "id": 1, "name": fresh("ada", &json!("Ada")) })).unwrap();
         let store = house.faulty(&keys, &kek);
         if kek_is_down {
-            kek.blow()
+            kek.blow();
         } else {
-            keys.blow()
+            keys.blow();
         }
         let data = last(&store, "c-1");
         assert_eq!((outcome(&data, "name").as_str(), &data["id"]), ("unavailable vault_down", &json!(1)));

@@ -7,6 +7,8 @@ use factum_core::{
     Checkpoint, EventStore, EventType, Position, Read, ReadError, SchemaRegistry, Selector, Timestamp,
 };
 
+use factum_vault::KEYS_DESTROYED_TYPE;
+
 use super::DeclaredProjection;
 use super::document::Word;
 use super::nearest::nearest;
@@ -63,7 +65,8 @@ impl DeclaredProjection {
         for word in &self.types {
             // It was checked when the declaration was read.
             let Ok(event_type) = EventType::new(word.value.as_str()) else { continue };
-            if !known.contains(&word.value) && !has_happened(store, event_type).await? {
+            let told = word.value == KEYS_DESTROYED_TYPE;
+            if !told && !known.contains(&word.value) && !has_happened(store, event_type).await? {
                 unknown.push(word);
             }
         }
@@ -104,6 +107,7 @@ impl DeclaredProjection {
             definition: String::new(),
             tables: definition.tables().to_owned(),
             partitions: 1,
+            personal: definition.personal(),
             start: origin.at(Position::START),
             at,
         };

@@ -22,6 +22,8 @@ pub(super) struct Document {
     pub(super) name: Option<Word>,
     pub(super) tables: Option<Word>,
     pub(super) partitions: Option<Located<i64>>,
+    /// How personal data is forgotten, where no handler says it.
+    pub(super) personal: Option<Word>,
     pub(super) category: Option<Word>,
     pub(super) stream_prefix: Option<Word>,
     pub(super) tags: Vec<Word>,

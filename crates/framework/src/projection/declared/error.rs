@@ -72,6 +72,17 @@ pub enum DeclarationError {
         /// What was asked for.
         partitions: i64,
     },
+    /// Another way to forget than there is.
+    #[error(
+        "line {line}: personal = \"{word}\" is not possible: say \"rebuilt\", or forget with statements on \
+         '$keysDestroyed'"
+    )]
+    Personal {
+        /// The line.
+        line: usize,
+        /// What was said.
+        word: String,
+    },
     /// No event has an effect.
     #[error("the declaration says of no event what to do: add [on.SomeEventType] with run = [\"...\"]")]
     NoEvents,

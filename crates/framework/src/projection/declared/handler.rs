@@ -1,7 +1,7 @@
 //! What does a declaration do with an event of a type?
 
 use factum_core::RecordedEvent;
-use factum_core::read_model::{NamedStatement, Value};
+use factum_core::read_model::{NamedStatement, PersonalData, Value};
 
 use super::document::{HandlerText, Word};
 use super::error::DeclarationError;
@@ -24,6 +24,8 @@ pub(super) struct Handler {
     pub(super) statements: Vec<Word>,
     changed: Vec<Template>,
     versions: Vec<u32>,
+    /// Whether the rows know how to forget: else they take no personal data.
+    personal: PersonalData,
 }
 
 #[derive(Debug)]
@@ -55,6 +57,7 @@ impl Handler {
             statements: text.run,
             changed: Vec::new(),
             versions: text.versions,
+            personal: PersonalData::None,
         };
         for statement in handler.statements.clone() {
             if !changes_rows(&statement.value) {
@@ -84,6 +87,11 @@ impl Handler {
             used.optional = true;
         }
         Ok(handler)
+    }
+
+    /// How the projection's rows forget.
+    pub(super) fn forget_by(&mut self, personal: PersonalData) {
+        self.personal = personal;
     }
 
     /// The place of a parameter among the values.
@@ -140,16 +148,14 @@ impl Handler {
                 known.join(", ")
             )));
         }
-        let mut parsed = Parsed::new(event);
-        let values = self.parameters.iter().map(|parameter| {
-            match parsed.value(&parameter.source).map_err(ApplyError::Refused)? {
-                Some(value) => Ok(value),
-                None if parameter.optional => Ok(Value::Null),
-                None => Err(ApplyError::Refused(format!(
-                    "the event has no :{}, and the declaration does not say that it is optional",
-                    parameter.name
-                ))),
-            }
+        let mut parsed = Parsed::new(event, self.personal);
+        let values = self.parameters.iter().map(|parameter| match parsed.value(&parameter.source)? {
+            Some(value) => Ok(value),
+            None if parameter.optional => Ok(Value::Null),
+            None => Err(ApplyError::Refused(format!(
+                "the event has no :{}, and the declaration does not say that it is optional",
+                parameter.name
+            ))),
         });
         values.collect()
     }

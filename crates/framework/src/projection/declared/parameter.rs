@@ -1,11 +1,13 @@
 //! What of an event does a named parameter stand for?
 
-use factum_core::read_model::Value;
+use factum_core::read_model::{PersonalData, Value};
 use factum_core::{ContentType, RecordedEvent, category_of};
 use serde_json::Value as Json;
 
 use super::nearest::nearest;
+use super::personal;
 use crate::ACTOR_KEY;
+use crate::projection::ApplyError;
 
 /// Where a parameter's value is found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,31 +94,32 @@ impl Source {
 /// An event whose JSON is read once, and only if a parameter is in it.
 pub(super) struct Parsed<'e> {
     event: &'e RecordedEvent,
+    personal: PersonalData,
     data: Option<Json>,
     metadata: Option<Json>,
 }
 
 impl<'e> Parsed<'e> {
-    pub(super) fn new(event: &'e RecordedEvent) -> Self {
-        Self { event, data: None, metadata: None }
+    pub(super) fn new(event: &'e RecordedEvent, personal: PersonalData) -> Self {
+        Self { event, personal, data: None, metadata: None }
     }
 
     /// The parameter's value; `None` where the event has none.
     ///
     /// # Errors
-    /// Where the data or the metadata is no JSON.
-    pub(super) fn value(&mut self, source: &Source) -> Result<Option<Value<'static>>, String> {
+    /// Where the data or the metadata is no JSON, or where it is personal and cannot be had, or may not be kept.
+    pub(super) fn value(&mut self, source: &Source) -> Result<Option<Value<'static>>, ApplyError> {
         match source {
             Source::Field(field) => Ok(of_field(self.event, *field)),
             Source::Data(steps) => {
                 if self.data.is_none() {
                     if self.event.content_type() != ContentType::Json {
-                        return Err("its data is binary, so it has no :data or :json".to_owned());
+                        return Err(refused("its data is binary, so it has no :data or :json"));
                     }
                     let data = serde_json::from_slice(self.event.data_slice());
-                    self.data = Some(data.map_err(|error| format!("its data is no JSON: {error}"))?);
+                    self.data = Some(data.map_err(|error| refused(format!("its data is no JSON: {error}")))?);
                 }
-                Ok(self.data.as_ref().and_then(|data| walk(data, steps)).map(of_json))
+                self.data.as_ref().map_or(Ok(None), |data| personal::value(data, steps, self.personal))
             }
             Source::Metadata(steps) => {
                 let bytes = self.event.metadata_slice();
@@ -126,12 +129,16 @@ impl<'e> Parsed<'e> {
                 if self.metadata.is_none() {
                     let metadata = serde_json::from_slice(bytes);
                     self.metadata =
-                        Some(metadata.map_err(|error| format!("its metadata is no JSON: {error}"))?);
+                        Some(metadata.map_err(|error| refused(format!("its metadata is no JSON: {error}")))?);
                 }
                 Ok(self.metadata.as_ref().and_then(|metadata| walk(metadata, steps)).map(of_json))
             }
         }
     }
+}
+
+pub(super) fn refused(why: impl Into<String>) -> ApplyError {
+    ApplyError::Refused(why.into())
 }
 
 fn of_field(event: &RecordedEvent, field: Field) -> Option<Value<'static>> {
@@ -168,7 +175,7 @@ fn walk<'j>(json: &'j Json, steps: &[String]) -> Option<&'j Json> {
 const EXACT_WHOLE: f64 = 9_007_199_254_740_992.0;
 
 /// JSON as a database keeps it: what is whole as an integer, however it is written; objects and arrays as their text.
-fn of_json(json: &Json) -> Value<'static> {
+pub(super) fn of_json(json: &Json) -> Value<'static> {
     match json {
         Json::Null => Value::Null,
         Json::Bool(value) => Value::Bool(*value),

@@ -6,7 +6,8 @@ use super::document::{Document, HandlerText, Located, Word};
 use super::error::DeclarationError;
 use super::nearest::nearest;
 
-const KEYS: [&str; 7] = ["name", "partitions", "category", "stream_prefix", "tags", "tables", "on"];
+const KEYS: [&str; 8] =
+    ["name", "partitions", "personal", "category", "stream_prefix", "tags", "tables", "on"];
 const ON_KEYS: [&str; 4] = ["changed", "optional", "versions", "on"];
 
 /// Whether the text is in the SQL form: its first line that says anything is a comment of SQL.
@@ -66,6 +67,7 @@ pub(super) fn read(text: &str) -> Result<Document, DeclarationError> {
                 in_tables = true;
             }
             ("name", _) => document.name = Some(word()),
+            ("personal", _) => document.personal = Some(word()),
             ("category", _) => document.category = Some(word()),
             ("stream_prefix", _) => document.stream_prefix = Some(word()),
             ("tags", _) => document.tags = words(),

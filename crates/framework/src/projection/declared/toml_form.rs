@@ -8,8 +8,8 @@ use super::document::{Document, HandlerText, Located, Word, line_of};
 use super::error::DeclarationError;
 use super::nearest::nearest;
 
-const KEYS: [&str; 8] =
-    ["name", "tables", "partitions", "category", "stream_prefix", "tags", "parameters", "on"];
+const KEYS: [&str; 9] =
+    ["name", "tables", "partitions", "personal", "category", "stream_prefix", "tags", "parameters", "on"];
 const ON_KEYS: [&str; 5] = ["types", "run", "changed", "optional", "versions"];
 
 /// Reads the TOML form.
@@ -27,6 +27,7 @@ pub(super) fn read(text: &str) -> Result<Document, DeclarationError> {
             "partitions" => {
                 read.partitions = Some(Located::new(form.line(value), form.integer("partitions", value)?));
             }
+            "personal" => read.personal = Some(form.word("personal", value)?),
             "category" => read.category = Some(form.word("category", value)?),
             "stream_prefix" => read.stream_prefix = Some(form.word("stream_prefix", value)?),
             "tags" => read.tags = form.words("tags", value)?,

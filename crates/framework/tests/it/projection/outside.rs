@@ -62,6 +62,9 @@ impl ReadModels for Flaky {
     fn delete(&self, name: &ProjectionName) -> Result<(), ReadModelError> {
         self.inner.delete(name)
     }
+    fn purge(&self, name: &ProjectionName, version: VersionNumber) -> Result<(), ReadModelError> {
+        self.inner.purge(name, version)
+    }
     fn accept(
         &self,
         name: &ProjectionName,

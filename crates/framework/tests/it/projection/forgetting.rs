@@ -1,0 +1,284 @@
+//! Does a read model forget who was erased, and is nothing called forgotten before it is?
+
+use std::path::Path;
+
+use factum::{DeclaredProjection, Personal, Projection, ProjectionError, Revealed, forgetting_read_models};
+use factum_core::SystemClock;
+use factum_core::read_model::{PersonalData, ProjectionName};
+use factum_vault::{
+    Cell, EraseError, ErasureHandler, ErasureRequest, KeyVault, LocalKeyFile, MemoryKeyStore, OpenedCell,
+    SealingStore, SignedReceipt, Subject, VaultOptions,
+};
+
+use super::*;
+
+/// Appears in no other text.
+const MARK: &str = "Xanthippe-7f3a";
+
+#[derive(Clone, Debug, PartialEq, Event)]
+enum Customer {
+    Registered {
+        id: String,
+        #[personal(subject = "id")]
+        name: Personal<String>,
+    },
+}
+
+struct Shop {
+    log: Arc<dyn EventStore>,
+    vault: KeyVault,
+    world: World,
+}
+
+impl Shop {
+    async fn new() -> Self {
+        let log: Arc<dyn EventStore> = Arc::new(MemoryStore::new());
+        let directory = tempfile::tempdir().unwrap();
+        let kek = LocalKeyFile::create(directory.path().join("kek"), Arc::new(SystemClock)).unwrap();
+        let options = VaultOptions::new(Box::new(MemoryKeyStore::new()), Box::new(kek));
+        let (vault, _) = KeyVault::open(options, &*log).await.unwrap();
+        // The key file is needed for as long as the vault is open.
+        let _ = directory.keep();
+        let world = World::over(Arc::new(SealingStore::new(Arc::clone(&log), vault.clone()))).await;
+        Self { log, vault, world }
+    }
+
+    async fn register(&self, id: &str, name: &str) -> Checkpoint {
+        let event = Customer::Registered { id: id.to_owned(), name: Personal::new(name.to_owned()) };
+        self.world.append(&format!("customer-{id}"), &[event]).await
+    }
+
+    fn request(&self, id: &str) -> ErasureRequest {
+        ErasureRequest::everything(self.vault.subject_ref(&Subject::new(id).unwrap()), "art. 17", "dpo")
+    }
+
+    async fn erase(&self, request: &ErasureRequest) -> Result<SignedReceipt, EraseError> {
+        let patience = Duration::from_secs(20);
+        let models = forgetting_read_models(&self.log, &self.world.read_models, patience).unwrap();
+        let handlers: Vec<&dyn ErasureHandler> =
+            models.iter().map(|model| model as &dyn ErasureHandler).collect();
+        self.vault.erase(&*self.log, request, &handlers).await
+    }
+
+    /// Whether the mark is in any byte of any file of the read models.
+    fn is_marked(&self) -> bool {
+        holds(self.world.dir.path(), MARK.as_bytes())
+    }
+}
+
+fn holds(path: &Path, mark: &[u8]) -> bool {
+    if path.is_dir() {
+        return std::fs::read_dir(path).unwrap().any(|entry| holds(&entry.unwrap().path(), mark));
+    }
+    std::fs::read(path).unwrap().windows(mark.len()).any(|window| window == mark)
+}
+
+const CUSTOMERS: &str = "create table customers (id text primary key, subject text not null, name text)";
+
+fn clear() -> TypedProjection<Customer> {
+    let projection = TypedProjection::<Customer>::new("customers", CUSTOMERS, |event, _, model| {
+        let Customer::Registered { id, name } = event;
+        let subject = name.subject().map(|subject| subject.to_string());
+        let name = name.value()?.cloned();
+        let values = [("id", id.into()), ("subject", subject.into()), ("name", name.into())];
+        model.execute("insert into customers values (:id, :subject, :name)", &values)?;
+        Ok(())
+    });
+    projection.unwrap().forgets(|erased, model| {
+        let subject = erased.subject.to_string();
+        model.execute(
+            "update customers set name = null where subject = :subject",
+            &[("subject", subject.into())],
+        )?;
+        Ok(())
+    })
+}
+
+fn names(handle: &Handle) -> Vec<Option<String>> {
+    let (rows, _) = handle.query("select name from customers order by id", &[]).unwrap();
+    rows.rows.iter().map(|row| row[0].as_text().map(str::to_owned)).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clear_rows_are_forgotten_in_every_byte_of_every_file() {
+    let shop = Shop::new().await;
+    let handle = shop.world.projections.start(clear()).await.unwrap();
+    shop.register("a", MARK).await;
+    let token = shop.register("b", "Bob").await;
+    ready(&handle, &token).await;
+    assert_eq!(names(&handle), [Some(MARK.to_owned()), Some("Bob".to_owned())]);
+    assert!(shop.is_marked(), "the search finds what is there");
+    let receipt = shop.erase(&shop.request("a")).await.unwrap();
+    assert_eq!(names(&handle), [None, Some("Bob".to_owned())]);
+    assert!(!shop.is_marked());
+    let reached = receipt.receipt.reached.iter().find(|reach| reach.kind == "read model").unwrap();
+    assert!(reached.name.contains("customers") && reached.how.contains("forgot"), "{reached}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_erasure_is_incomplete_while_the_projection_does_not_run() {
+    let shop = Shop::new().await;
+    let handle = shop.world.projections.start(clear()).await.unwrap();
+    let token = shop.register("a", MARK).await;
+    ready(&handle, &token).await;
+    drop(handle);
+    let Shop { log, vault, world } = shop;
+    let request = ErasureRequest::everything(vault.subject_ref(&Subject::new("a").unwrap()), "r", "a");
+    let World { store, read_models, projections, dir } = world;
+    drop(projections);
+    let models = forgetting_read_models(&log, &read_models, Duration::ZERO).unwrap();
+    let handlers: Vec<&dyn ErasureHandler> =
+        models.iter().map(|model| model as &dyn ErasureHandler).collect();
+    let error = vault.erase(&*log, &request, &handlers).await.unwrap_err();
+    assert!(error.to_string().contains("let it run"), "{error}");
+    // It comes to it when it runs again, and then the erasure is complete.
+    let projections = Projections::open(Arc::clone(&store), Arc::clone(&read_models)).await.unwrap();
+    let shop = Shop { log, vault, world: World { store, read_models, projections, dir } };
+    let handle = shop.world.projections.start(clear()).await.unwrap();
+    shop.erase(&request).await.unwrap();
+    assert_eq!(names(&handle), [None]);
+    assert!(!shop.is_marked());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_partition_forgets() {
+    let shop = Shop::new().await;
+    let partitioned = clear().declared(|definition| definition.partitioned_by_stream(4));
+    let handle = shop.world.projections.start(partitioned).await.unwrap();
+    for n in 0..16 {
+        let event = Customer::Registered {
+            id: format!("a{n}"),
+            name: Personal::of(Subject::new(format!("a{n}")).unwrap(), MARK.to_owned()),
+        };
+        shop.world.append(&format!("customer-{n}"), &[event]).await;
+    }
+    for n in 0..16 {
+        shop.erase(&shop.request(&format!("a{n}"))).await.unwrap();
+    }
+    assert!(names(&handle).iter().all(Option::is_none));
+    assert!(!shop.is_marked());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sealed_rows_are_erased_with_their_key() {
+    let shop = Shop::new().await;
+    let vault = shop.vault.clone();
+    let sealing = TypedProjection::<Customer>::new("customers", CUSTOMERS, move |event, _, model| {
+        let Customer::Registered { id, name } = event;
+        let Some(subject) = name.subject() else { return Ok(()) };
+        let cell = Cell { table: "customers", row: id, column: "name" };
+        let stored = match name.read()? {
+            Revealed::Value(name) => {
+                let json = format!("{name:?}");
+                let owner = factum_vault::KeyOwner::of(subject);
+                let sealed = factum_core::block_on(vault.seal_cell(&owner, &cell, &json));
+                Some(sealed.map_err(|error| ApplyError::Refused(error.to_string()))?)
+            }
+            Revealed::Erased(_) => None,
+        };
+        let values = [("id", id.into()), ("subject", subject.to_string().into()), ("name", stored.into())];
+        model.execute("insert into customers values (:id, :subject, :name)", &values)?;
+        Ok(())
+    });
+    let sealing = sealing.unwrap().declared(|definition| definition.personal_data(PersonalData::Sealed));
+    let handle = shop.world.projections.start(sealing).await.unwrap();
+    let token = shop.register("a", MARK).await;
+    ready(&handle, &token).await;
+    assert!(!shop.is_marked(), "sealed from the beginning");
+    let cell = Cell { table: "customers", row: "a", column: "name" };
+    let stored = names(&handle).remove(0).unwrap();
+    assert!(matches!(shop.vault.open_cell(&cell, &stored).await, Ok(OpenedCell::Value(_))));
+    let request = shop.request("a");
+    shop.erase(&request).await.unwrap();
+    assert_eq!(shop.vault.open_cell(&cell, &stored).await, Ok(OpenedCell::Erased(request.erasure)));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_that_are_rebuilt_keep_an_erasure_open_until_they_are() {
+    let shop = Shop::new().await;
+    let rebuilt = || {
+        let projection = TypedProjection::<Customer>::new("customers", CUSTOMERS, |event, _, model| {
+            let Customer::Registered { id, name } = event;
+            let values =
+                [("id", id.into()), ("subject", "s".into()), ("name", name.value()?.cloned().into())];
+            model.execute("insert into customers values (:id, :subject, :name)", &values)?;
+            Ok(())
+        });
+        projection.unwrap().declared(|definition| definition.personal_data(PersonalData::Rebuilt))
+    };
+    let handle = shop.world.projections.start(rebuilt()).await.unwrap();
+    let token = shop.register("a", MARK).await;
+    ready(&handle, &token).await;
+    let request = shop.request("a");
+    let error = shop.erase(&request).await.unwrap_err();
+    assert!(error.to_string().contains("rebuild"), "{error}");
+    let handle = shop.world.projections.rebuild(rebuilt()).await.unwrap();
+    handle.promote(LONG, "dpo", "erasure").await.unwrap();
+    shop.erase(&request).await.unwrap();
+    assert_eq!(names(&handle), [None]);
+    assert!(!shop.is_marked(), "the version before is discarded with its file");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_projection_of_personal_data_that_cannot_forget_is_not_started() {
+    let shop = Shop::new().await;
+    let careless = || TypedProjection::<Customer>::new("customers", CUSTOMERS, |_, _, _| Ok(())).unwrap();
+    let refused = shop.world.projections.start(careless()).await.err().unwrap();
+    assert!(matches!(refused, ProjectionError::PersonalData { .. }), "{refused}");
+    let deaf = clear().declared(|_| {
+        let category = factum_core::Selector::Category(factum_core::Category::new("customer").unwrap());
+        let definition = factum::Definition::new("customers", category, CUSTOMERS).unwrap();
+        definition.personal_data(PersonalData::Forgotten)
+    });
+    let refused = shop.world.projections.start(deaf).await.err().unwrap();
+    assert!(matches!(refused, ProjectionError::CannotBeTold { .. }), "{refused}");
+    assert!(shop.world.read_models.versions().unwrap().is_empty(), "nothing was made");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_way_to_forget_is_no_compatible_change() {
+    let shop = Shop::new().await;
+    shop.world.projections.start(clear()).await.unwrap();
+    let sealed = clear().declared(|definition| definition.personal_data(PersonalData::Sealed));
+    let refused = shop.world.projections.accept(&sealed, "dpo", "the same").unwrap_err();
+    assert!(matches!(refused, ProjectionError::OtherPersonalData { .. }), "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_declared_projection_forgets_with_statements_of_its_own() {
+    for text in [
+        "name = \"customers\"\ntables = \"create table customers (id text primary key, subject text, name text)\"\n\
+         [parameters]\nwho = [\"data\", \"name\", \"$subject\"]\n\
+         [on.Registered]\nrun = \"insert into customers values (:data.id, :who, :data.name)\"\n\
+         [on.\"$keysDestroyed\"]\nrun = \"update customers set name = null where subject = :data.subject\"\n",
+    ] {
+        let shop = Shop::new().await;
+        let declared = DeclaredProjection::parse(text).unwrap();
+        assert_eq!(declared.definition().personal(), PersonalData::Forgotten);
+        let handle = shop.world.projections.start(declared).await.unwrap();
+        shop.register("b", "Bob").await;
+        let token = shop.register("a", MARK).await;
+        ready(&handle, &token).await;
+        assert_eq!(names(&handle), [Some(MARK.to_owned()), Some("Bob".to_owned())]);
+        shop.erase(&shop.request("a")).await.unwrap();
+        assert_eq!(names(&handle), [None, Some("Bob".to_owned())]);
+        assert!(!shop.is_marked());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_declared_projection_that_does_not_forget_stops_at_personal_data() {
+    let shop = Shop::new().await;
+    let text = "name = \"customers\"\ntables = \"create table customers (id text primary key, name text)\"\n\
+                [on.Registered]\nrun = \"insert into customers values (:data.id, :data.name)\"\n";
+    let handle = shop.world.projections.start(DeclaredProjection::parse(text).unwrap()).await.unwrap();
+    shop.register("a", MARK).await;
+    until(&handle, |all| matches!(all[0].status, factum::Status::Faulted)).await;
+    let faults = shop
+        .world
+        .read_models
+        .progress(&ProjectionName::new("customers").unwrap(), handle.status().await.unwrap()[0].version);
+    let fault = faults.unwrap().remove(0).fault.unwrap();
+    assert!(fault.attempts[0].error.contains("$keysDestroyed"), "{:?}", fault.attempts);
+    assert!(!shop.is_marked(), "an error does not repeat the value");
+}
