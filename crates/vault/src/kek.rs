@@ -1,8 +1,12 @@
 //! What must something do to hold the keys that wrap data keys?
 
 mod local;
+mod openbao;
+mod pkcs11;
 
 pub use local::LocalKeyFile;
+pub use openbao::{OpenBaoTransit, TransitOptions};
+pub use pkcs11::{Pkcs11Options, Pkcs11Token};
 
 use std::fmt;
 use std::path::PathBuf;

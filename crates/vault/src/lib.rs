@@ -21,7 +21,8 @@ pub use envelope::{
     SEALED_MEMBER, find as find_objects,
 };
 pub use kek::{
-    EpochInfo, KekEpoch, KekError, KekProvider, LocalKeyFile, MAX_WRAP_BATCH, ToUnwrap, ToWrap, Wrapped,
+    EpochInfo, KekEpoch, KekError, KekProvider, LocalKeyFile, MAX_WRAP_BATCH, OpenBaoTransit, Pkcs11Options,
+    Pkcs11Token, ToUnwrap, ToWrap, TransitOptions, Wrapped,
 };
 pub use key_store::{
     Created, Extent, Fence, Found, Holdings, Identity, KeyStore, KeyStoreError, KeySummary, Latest, Lease,
