@@ -18,6 +18,9 @@ use key::{Key, KeyAnswer};
 /// What Transit's ciphertexts begin with, before the version and a colon. Not stored: epoch and bytes are.
 const PREFIX: &str = "vault:v";
 
+/// Most secrets in one request: OpenBao refuses JSON of more than a thousand strings, and a secret takes five.
+const MAX_REQUEST_SECRETS: usize = 100;
+
 /// Bytes of JSON around one secret of a batch, in which its base64 stands.
 const ITEM_BYTES: usize = 96;
 
@@ -27,7 +30,7 @@ const ITEM_BYTES: usize = 96;
 /// # Rights
 /// The token needs, for the mount `transit` and the key `factum`: `read` on `transit/keys/factum`, `update` on
 /// `transit/encrypt/factum` and `transit/decrypt/factum`; to rotate, `update` on `transit/keys/factum/rotate`,
-/// `transit/keys/factum/config` and `transit/keys/factum/trim`; to make the key, `create` on `transit/keys/factum`. Do not give
+/// `transit/keys/factum/config` and `transit/keys/factum/trim`; to make the key, `update` on `transit/keys/factum`. Do not give
 /// `create` on `transit/encrypt/factum`: it lets a key that was deleted be made again by whoever wraps.
 ///
 /// # What is destroyed
@@ -52,7 +55,7 @@ struct Batch<T> {
 
 #[derive(Serialize)]
 struct Plain {
-    plaintext: Zeroizing64,
+    plaintext: SecretText,
     associated_data: String,
     key_version: u32,
 }
@@ -64,9 +67,9 @@ struct Cipher {
 }
 
 /// Base64 of a secret.
-struct Zeroizing64(Zeroizing<String>);
+struct SecretText(Zeroizing<String>);
 
-impl Serialize for Zeroizing64 {
+impl Serialize for SecretText {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&self.0)
     }
@@ -124,7 +127,7 @@ impl OpenBaoTransit {
         let transit = Self::new(options)?;
         if transit.find_key()?.is_none() {
             let answer =
-                transit.api.post(&transit.path("keys", ""), "create", br#"{"type":"aes256-gcm96"}"#)?;
+                transit.api.post(&transit.path("keys", ""), "update", br#"{"type":"aes256-gcm96"}"#)?;
             transit.succeeded(&answer)?;
             // Another may have made it meanwhile, of another kind.
             transit.key()?;
@@ -187,6 +190,38 @@ impl OpenBaoTransit {
 
     fn succeeded(&self, answer: &Answer) -> Result<(), KekError> {
         if (200..300).contains(&answer.status) { Ok(()) } else { Err(self.denied(answer.reason())) }
+    }
+
+    fn encrypt(&self, epoch: KekEpoch, secrets: &[ToWrap<'_>]) -> Result<Vec<Wrapped>, KekError> {
+        let mut bytes = 0;
+        let mut plain = |item: &ToWrap<'_>| {
+            let plaintext = SecretText(Zeroizing::new(BASE64.encode(item.secret)));
+            let associated_data = BASE64.encode(item.label);
+            bytes += plaintext.0.len() + associated_data.len();
+            Plain { plaintext, associated_data, key_version: epoch.0 }
+        };
+        let batch: Vec<Plain> = secrets.iter().map(&mut plain).collect();
+        self.ask(Verb::Encrypt, batch, bytes, &vec![epoch; secrets.len()], |epoch, result| {
+            let text = result.ciphertext.strip_prefix(PREFIX)?;
+            let (version, text) = text.split_once(':')?;
+            (version.parse() == Ok(epoch.0)).then_some(())?;
+            BASE64.decode(text).ok().map(Wrapped)
+        })
+    }
+
+    fn decrypt(&self, wrapped: &[ToUnwrap<'_>]) -> Result<Vec<Zeroizing<Vec<u8>>>, KekError> {
+        let mut bytes = 0;
+        let mut cipher = |item: &ToUnwrap<'_>| {
+            let ciphertext = format!("{PREFIX}{}:{}", item.epoch, BASE64.encode(&item.wrapped.0));
+            let associated_data = BASE64.encode(item.label);
+            bytes += ciphertext.len() + associated_data.len();
+            Cipher { ciphertext, associated_data }
+        };
+        let batch: Vec<Cipher> = wrapped.iter().map(&mut cipher).collect();
+        let epochs: Vec<KekEpoch> = wrapped.iter().map(|item| item.epoch).collect();
+        self.ask(Verb::Decrypt, batch, bytes, &epochs, |_, result| {
+            BASE64.decode(result.plaintext).ok().map(Zeroizing::new)
+        })
     }
 
     /// Sends a batch and gives what `read` makes of each result. `epochs` are those of the batch, in order.
@@ -263,23 +298,11 @@ impl KekProvider for OpenBaoTransit {
         if epoch.0 == 0 {
             return Err(KekError::NoEpoch { provider: self.description(), epoch });
         }
-        if secrets.is_empty() {
-            return Ok(Vec::new());
+        let mut wrapped = Vec::with_capacity(secrets.len());
+        for part in secrets.chunks(MAX_REQUEST_SECRETS) {
+            wrapped.extend(self.encrypt(epoch, part)?);
         }
-        let mut bytes = 0;
-        let mut plain = |item: &ToWrap<'_>| {
-            let plaintext = Zeroizing64(Zeroizing::new(BASE64.encode(item.secret)));
-            let associated_data = BASE64.encode(item.label);
-            bytes += plaintext.0.len() + associated_data.len();
-            Plain { plaintext, associated_data, key_version: epoch.0 }
-        };
-        let batch: Vec<Plain> = secrets.iter().map(&mut plain).collect();
-        self.ask(Verb::Encrypt, batch, bytes, &vec![epoch; secrets.len()], |epoch, result| {
-            let text = result.ciphertext.strip_prefix(PREFIX)?;
-            let (version, text) = text.split_once(':')?;
-            (version.parse() == Ok(epoch.0)).then_some(())?;
-            BASE64.decode(text).ok().map(Wrapped)
-        })
+        Ok(wrapped)
     }
 
     fn unwrap_keys(&mut self, wrapped: &[ToUnwrap<'_>]) -> Result<Vec<Zeroizing<Vec<u8>>>, KekError> {
@@ -288,21 +311,11 @@ impl KekProvider for OpenBaoTransit {
         if let Some(item) = wrapped.iter().find(|item| item.epoch.0 == 0) {
             return Err(KekError::NoEpoch { provider: self.description(), epoch: item.epoch });
         }
-        if wrapped.is_empty() {
-            return Ok(Vec::new());
+        let mut secrets = Vec::with_capacity(wrapped.len());
+        for part in wrapped.chunks(MAX_REQUEST_SECRETS) {
+            secrets.extend(self.decrypt(part)?);
         }
-        let mut bytes = 0;
-        let mut cipher = |item: &ToUnwrap<'_>| {
-            let ciphertext = format!("{PREFIX}{}:{}", item.epoch, BASE64.encode(&item.wrapped.0));
-            let associated_data = BASE64.encode(item.label);
-            bytes += ciphertext.len() + associated_data.len();
-            Cipher { ciphertext, associated_data }
-        };
-        let batch: Vec<Cipher> = wrapped.iter().map(&mut cipher).collect();
-        let epochs: Vec<KekEpoch> = wrapped.iter().map(|item| item.epoch).collect();
-        self.ask(Verb::Decrypt, batch, bytes, &epochs, |_, result| {
-            BASE64.decode(result.plaintext).ok().map(Zeroizing::new)
-        })
+        Ok(secrets)
     }
 
     /// Where the answer is lost, an epoch more may have been made; that harms nothing.

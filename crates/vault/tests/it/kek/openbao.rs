@@ -90,14 +90,15 @@ fn a_policy_that_lacks_a_capability_is_told_with_its_path() {
     let token = mount.token_with(EVERYTHING);
     assert_denied(
         OpenBaoTransit::open_or_create(options(&mount, &token)),
-        &["'create'", &full_path("keys/kek"), "policies"],
+        &["'update'", &full_path("keys/kek"), "policies"],
     );
     OpenBaoTransit::open_or_create(options(&mount, mount.token())).unwrap();
     // With each other right missing in turn.
     for (lacking, capability) in EVERYTHING {
         let rights: Vec<_> = EVERYTHING.iter().copied().filter(|(path, _)| path != lacking).collect();
         let token = mount.token_with(&rights);
-        let words = [&format!("'{capability}'"), full_path(lacking).as_str(), "policies"];
+        let (right, path) = (format!("'{capability}'"), full_path(lacking));
+        let words = [right.as_str(), path.as_str(), "policies"];
         let opened = OpenBaoTransit::open(options(&mount, &token));
         if *lacking == "keys/kek" {
             assert_denied(opened, &words);
@@ -126,7 +127,7 @@ fn the_rights_that_the_documentation_names_are_enough() {
     else {
         return;
     };
-    let maker = mount.token_with(&[("keys/kek", "create, read")]);
+    let maker = mount.token_with(&[("keys/kek", "read, update")]);
     OpenBaoTransit::open_or_create(options(&mount, &maker)).unwrap();
     let token = mount.token_with(EVERYTHING);
     let mut kek = OpenBaoTransit::open_or_create(options(&mount, &token)).unwrap();

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use cryptoki::mechanism::Mechanism;
+use cryptoki::mechanism::aead::GcmParams;
 use cryptoki::object::{Attribute, ObjectClass};
 use factum_core::{Clock, ErrorKind, SystemClock};
 use factum_testkit::SoftHsmToken;
@@ -157,13 +158,22 @@ fn two_keys_of_one_epoch_both_unwrap_and_are_both_destroyed() {
     let Some(token) = SoftHsmToken::fresh(test) else { return };
     let mut kek = Pkcs11Token::open_or_create(options(&token), clock()).unwrap();
     let before = wrap(&mut kek, 1).unwrap();
-    // As two processes that rotate at once would leave it: another vault's key under this one's label.
-    let mut other = Pkcs11Token::open_or_create(options(&token).keys("other"), clock()).unwrap();
-    let by_the_other = wrap(&mut other, 1).unwrap();
+    // As two processes that rotate at once would leave it.
     let session = token.session();
-    let others = session.find_objects(&[Attribute::Label(b"other-1".to_vec())]).unwrap();
-    let renamed = [Attribute::Label(b"factum-kek-1".to_vec()), Attribute::Token(true)];
-    session.copy_object(others[0], &renamed).unwrap();
+    let template = [
+        Attribute::Token(true),
+        Attribute::Sensitive(true),
+        Attribute::Extractable(false),
+        Attribute::Encrypt(true),
+        Attribute::Decrypt(true),
+        Attribute::ValueLen(32_usize.try_into().unwrap()),
+        Attribute::Label(b"factum-kek-1".to_vec()),
+    ];
+    let second = session.generate_key(&Mechanism::AesKeyGen, &template).unwrap();
+    let mut nonce = [7; 12];
+    let parameters = GcmParams::new(&mut nonce, b"label", 128_usize.try_into().unwrap()).unwrap();
+    let sealed = session.encrypt(&Mechanism::AesGcm(parameters), second, b"secret").unwrap();
+    let by_the_other = Wrapped([&nonce[..], &sealed].concat());
     assert_eq!(unwrap(&mut kek, 1, &before).unwrap(), b"secret");
     assert_eq!(unwrap(&mut kek, 1, &by_the_other).unwrap(), b"secret");
     assert_eq!(kek.epochs().unwrap().len(), 1);
