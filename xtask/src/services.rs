@@ -1,4 +1,4 @@
-//! Which servers do the tests need, and how does a task start them? PostgreSQL, OpenBao, and SoftHSM's tokens.
+//! Which servers do the tests need, and how does a task start them? PostgreSQL, OpenBao and SoftHSM.
 
 mod install;
 mod openbao;

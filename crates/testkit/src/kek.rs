@@ -12,7 +12,7 @@ pub use case::{FreshKek, Keks, OpenKek, check_kek};
 
 /// Makes one `#[test]` per rule of the contract, in a module per subject.
 ///
-/// It takes the path of a function that is given the test's name and gives [`FreshKek`], or nothing where the test is skipped.
+/// It takes the path of a function that is given the test's name, as the runner has it, and gives [`FreshKek`], or nothing where the test is skipped.
 ///
 /// ```text
 /// fn key_file(_test: &str) -> Option<factum_testkit::FreshKek> { ... }

@@ -14,4 +14,4 @@ mod softhsm;
 pub use binaries::Binaries;
 pub use openbao::{OpenBao, OpenBaoKind, OpenBaoProgram, ask};
 pub use server::Server;
-pub use softhsm::SoftHsm;
+pub use softhsm::find_softhsm;

@@ -1,25 +1,16 @@
-//! How do tests get PKCS#11 tokens?
+//! How do tests get PKCS#11 tokens? They make their own, once SoftHSM is there.
 
-use factum_testserver::SoftHsm;
+use factum_testserver::find_softhsm;
 
 use super::{Service, install};
-use crate::root;
 
 /// The environment variable that tests read; `factum_testkit::SOFTHSM_VARIABLE` is the same. It names the PKCS#11 module.
 pub(super) const VARIABLE: &str = "FACTUM_TEST_SOFTHSM";
 
-/// Read by SoftHSM itself, once in a process: who runs the tests has to set it.
-const SETTINGS_VARIABLE: &str = "SOFTHSM2_CONF";
-
 pub(super) fn start() -> Result<Service, String> {
-    let module = SoftHsm::find().or_else(|missing| {
+    let module = find_softhsm().or_else(|missing| {
         install::with_apt("SoftHSM", "softhsm2", &missing)?;
-        SoftHsm::find()
+        find_softhsm()
     })?;
-    let softhsm = SoftHsm::prepare(module, &root().join("target/services"))?;
-    let variables = vec![
-        (VARIABLE, softhsm.module().display().to_string()),
-        (SETTINGS_VARIABLE, softhsm.settings().display().to_string()),
-    ];
-    Ok(Service { name: "SoftHSM", variables, _running: Some(Box::new(softhsm)) })
+    Ok(Service { name: "SoftHSM", variables: vec![(VARIABLE, module.display().to_string())], _running: None })
 }
