@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::{EpochInfo, KekEpoch, KekError, KekProvider, ToUnwrap, ToWrap, Wrapped, check_batch};
-use api::{Answer, Api};
+use api::{Answer, Api, Patience};
 use key::{Key, KeyAnswer};
 
 /// What Transit's ciphertexts begin with, before the version and a colon. Not stored: epoch and bytes are.
@@ -139,7 +139,7 @@ impl OpenBaoTransit {
         let description = options.description();
         let misconfigured = |why| KekError::Misconfigured { provider: description.clone(), why };
         let parts = options.check().map_err(misconfigured)?;
-        let api = Api::new(description.clone(), parts.base, parts.token, parts.trusted);
+        let api = Api::new(description.clone(), parts.base, parts.token, parts.trusted, Patience::default());
         Ok(Self { api, mount: parts.mount, name: parts.key })
     }
 

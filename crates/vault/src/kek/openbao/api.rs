@@ -20,9 +20,23 @@ const MAX_RESPONSE_BYTES: usize = 1 << 20;
 /// Most characters of a reason that is passed on.
 const MAX_REASON_CHARS: usize = 200;
 
+/// How long is waited for an answer.
+#[derive(Clone, Copy)]
+pub(super) struct Patience {
+    connect: Duration,
+    request: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self { connect: CONNECT_TIMEOUT, request: REQUEST_TIMEOUT }
+    }
+}
+
 /// An address, and the token to use there.
 pub(super) struct Api {
     agent: Agent,
+    patience: Patience,
     description: String,
     base: String,
     token: Zeroizing<String>,
@@ -67,6 +81,7 @@ impl Api {
         base: String,
         token: Zeroizing<String>,
         trusted: Vec<Certificate<'static>>,
+        patience: Patience,
     ) -> Self {
         let tls = TlsConfig::builder()
             .provider(TlsProvider::Rustls)
@@ -78,13 +93,13 @@ impl Api {
             .max_redirects(0)
             .max_redirects_will_error(false)
             .proxy(None)
-            .timeout_connect(Some(CONNECT_TIMEOUT))
-            .timeout_global(Some(REQUEST_TIMEOUT))
+            .timeout_connect(Some(patience.connect))
+            .timeout_global(Some(patience.request))
             .user_agent("factum")
             .tls_config(tls)
             .build()
             .new_agent();
-        Self { agent, description, base, token }
+        Self { agent, patience, description, base, token }
     }
 
     pub(super) fn description(&self) -> String {
@@ -114,7 +129,7 @@ impl Api {
 
     fn send(&self, path: &str, body: Option<&[u8]>) -> Result<Answer, KekError> {
         let url = format!("{}/v1/{path}", self.base);
-        let failed = |error: &ureq::Error| self.unreachable(why(error));
+        let failed = |error: &ureq::Error| self.unreachable(why(error, self.patience));
         let sent = match body {
             None => self.agent.get(&url).header("X-Vault-Token", &*self.token).call(),
             Some(body) => {
@@ -169,16 +184,17 @@ impl Api {
 }
 
 /// The error in words. No header and no body is in it.
-fn why(error: &ureq::Error) -> String {
+fn why(error: &ureq::Error, patience: Patience) -> String {
     match error {
-        ureq::Error::Timeout(_) => format!(
-            "no answer in time (at most {} s to connect, {} s in all)",
-            CONNECT_TIMEOUT.as_secs(),
-            REQUEST_TIMEOUT.as_secs()
-        ),
+        ureq::Error::Timeout(_) => {
+            format!(
+                "no answer in time (at most {:?} to connect, {:?} in all)",
+                patience.connect, patience.request
+            )
+        }
         ureq::Error::Io(error) => match error.get_ref().and_then(|inner| inner.downcast_ref::<ureq::Error>())
         {
-            Some(inner) => why(inner),
+            Some(inner) => why(inner, patience),
             None => plain(&error.to_string()),
         },
         other => plain(&other.to_string()),
@@ -207,7 +223,12 @@ mod tests {
                 let _ = std::io::copy(&mut stream, &mut std::io::sink());
             }
         });
-        Api::new("the key".to_owned(), base, Zeroizing::new("s.token".to_owned()), Vec::new())
+        api(base, Duration::from_secs(60))
+    }
+
+    fn api(base: String, request: Duration) -> Api {
+        let patience = Patience { connect: request, request };
+        Api::new("the key".to_owned(), base, Zeroizing::new("s.token".to_owned()), Vec::new(), patience)
     }
 
     fn refusal(answer: &'static [u8]) -> KekError {
@@ -216,11 +237,28 @@ mod tests {
 
     #[test]
     fn a_redirect_is_not_followed() {
-        let error = refusal(b"HTTP/1.1 307 x\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n");
-        assert!(
-            matches!(&error, KekError::Unreachable { why, .. } if why.contains("not followed")),
-            "{error}"
-        );
+        let api = answering(b"HTTP/1.1 307 x\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n");
+        for answer in [api.get("transit/keys/k", "read"), api.post("transit/keys/k", "update", b"{}")] {
+            let error = answer.map(drop).unwrap_err();
+            assert!(
+                matches!(&error, KekError::Unreachable { why, .. } if why.contains("not followed")),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_server_that_says_nothing_is_given_up() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let api = api(format!("http://{}", listener.local_addr().unwrap()), Duration::from_millis(50));
+        let error = api.get("transit/keys/k", "read").map(drop).unwrap_err();
+        assert!(matches!(&error, KekError::Unreachable { why, .. } if why.contains("in time")), "{error}");
+    }
+
+    #[test]
+    fn an_answer_that_does_not_end_is_an_error() {
+        let error = refusal(b"HTTP/1.1 200 x\r\nContent-Length: 100\r\n\r\n{");
+        assert!(matches!(error, KekError::Unreachable { .. }), "{error}");
     }
 
     #[test]
