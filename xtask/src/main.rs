@@ -27,7 +27,7 @@ const TASKS: &[Task] = &[
     Task { name: "ci", about: "fmt, clippy, tidy, docs and test: what CI runs", run: ci::run },
     Task {
         name: "services",
-        about: "start what tests need (PostgreSQL) and keep it until Ctrl-C, to run single tests",
+        about: "start what tests need (PostgreSQL, OpenBao, SoftHSM) and keep it until Ctrl-C, to run single tests",
         run: services::run,
     },
     Task {

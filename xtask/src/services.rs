@@ -1,83 +1,93 @@
-//! Which servers do the tests need, and how does a task start them? Today: PostgreSQL.
+//! Which servers do the tests need, and how does a task start them? PostgreSQL, OpenBao and SoftHSM.
 
-use std::process::Command;
+mod install;
+mod openbao;
+mod postgres;
+mod softhsm;
 
-use factum_testserver::{Binaries, Server};
+use std::any::Any;
 
 use crate::step::Step;
 
-/// The environment variable that tests read; `factum_testkit::POSTGRES_VARIABLE` is the same.
-pub(crate) const POSTGRES: &str = "FACTUM_TEST_POSTGRES";
+/// What tests may be told instead of a service: they are skipped by their names.
+const OFF: &str = "off";
 
-/// The services that run while this value lives. They end with it, and with this process however that ends.
-pub(crate) struct Services {
-    url: Option<String>,
-    /// Held, not read: it is what keeps the server running.
-    _postgres: Option<Server>,
+/// One service as tests are told of it.
+struct Service {
+    name: &'static str,
+    /// Environment variables for the tests.
+    variables: Vec<(&'static str, String)>,
+    /// Held, not read: it is what keeps the service running.
+    _running: Option<Box<dyn Any>>,
 }
 
-impl Services {
-    /// Uses the server that `FACTUM_TEST_POSTGRES` names, none if it says `off`; else starts one, after installing
-    /// PostgreSQL where this machine lacks it and this task may. Without any, tests are skipped by their names.
-    pub(crate) fn start() -> Self {
-        let given = std::env::var(POSTGRES).unwrap_or_default();
-        if given == "off" {
-            println!("services: PostgreSQL is off ({POSTGRES}=off): its tests will be skipped");
-            return Self { url: None, _postgres: None };
+impl Service {
+    /// Uses what the environment variable names, nothing if it says `off`; else what `start` gives.
+    fn find(name: &'static str, variable: &'static str, start: fn() -> Result<Self, String>) -> Self {
+        let without = |value: String| Self { name, variables: vec![(variable, value)], _running: None };
+        let given = std::env::var(variable).unwrap_or_default();
+        if given == OFF {
+            println!("services: {name} is off ({variable}={OFF}): its tests will be skipped");
+            return without(given);
         }
         if !given.is_empty() {
-            println!("services: PostgreSQL as {POSTGRES} says");
-            return Self { url: Some(given), _postgres: None };
+            println!("services: {name} as {variable} says");
+            return without(given);
         }
-        match binaries().and_then(|binaries| Server::start(&binaries)) {
-            Ok(server) => {
-                println!("services: PostgreSQL runs");
-                Self { url: Some(server.url()), _postgres: Some(server) }
+        match start() {
+            Ok(service) => {
+                println!("services: {name} is there");
+                service
             }
             Err(why) => {
-                println!("services: no PostgreSQL, its tests will be skipped: {why}");
-                Self { url: None, _postgres: None }
+                println!("services: no {name}, its tests will be skipped: {why}");
+                without(OFF.to_owned())
             }
         }
     }
 
+    fn is_off(&self) -> bool {
+        self.variables.iter().any(|(_, value)| value == OFF)
+    }
+}
+
+/// The services that run while this value lives. They end with it, and with this process however that ends.
+pub(crate) struct Services(Vec<Service>);
+
+impl Services {
+    /// Each service as its environment variable says; else it is started, after installing it where this machine lacks it and
+    /// this task may. Without it, its tests are skipped by their names.
+    pub(crate) fn start() -> Self {
+        Self(vec![
+            Service::find("PostgreSQL", postgres::VARIABLE, postgres::start),
+            Service::find("OpenBao", openbao::VARIABLE, openbao::start),
+            Service::find("SoftHSM", softhsm::VARIABLE, softhsm::start),
+        ])
+    }
+
     /// `step`, told where the services are.
-    pub(crate) fn tell(&self, step: Step) -> Step {
-        step.env(POSTGRES, self.url.as_deref().unwrap_or("off"))
+    pub(crate) fn tell(&self, mut step: Step) -> Step {
+        for (name, value) in self.0.iter().flat_map(|service| &service.variables) {
+            step = step.env(name, value);
+        }
+        step
     }
 }
 
 /// Starts the services, says how to use them and runs until it is interrupted.
 pub(crate) fn run(_arguments: &[String]) -> Result<(), String> {
     let services = Services::start();
-    let Some(url) = &services.url else { return Err("no service could be started".to_owned()) };
-    println!("\n    export {POSTGRES}='{url}'\n\nCtrl-C ends it, and its data.");
+    let there: Vec<&Service> = services.0.iter().filter(|service| !service.is_off()).collect();
+    if there.is_empty() {
+        return Err("no service could be started".to_owned());
+    }
+    println!();
+    for (name, value) in there.iter().flat_map(|service| &service.variables) {
+        println!("    export {name}='{value}'");
+    }
+    let names: Vec<&str> = there.iter().map(|service| service.name).collect();
+    println!("\nCtrl-C ends {}, and what was stored there.", names.join(", "));
     loop {
         std::thread::park();
     }
-}
-
-/// Finds PostgreSQL. On a Debian-like machine, and as root, it is installed where it is missing.
-fn binaries() -> Result<Binaries, String> {
-    let missing = match Binaries::find() {
-        Ok(binaries) => return Ok(binaries),
-        Err(why) => why,
-    };
-    if !may_install() {
-        return Err(format!("{missing}; install it (Debian: apt-get install postgresql)"));
-    }
-    println!("services: PostgreSQL is missing: installing it");
-    let install = || apt_get(&["install", "-y", "--no-install-recommends", "postgresql"]);
-    install().or_else(|_| apt_get(&["update"]).and_then(|()| install()))?;
-    Binaries::find()
-}
-
-fn may_install() -> bool {
-    let says = |program: &str, argument: &str| Command::new(program).arg(argument).output().ok();
-    let root = says("id", "-u").is_some_and(|output| output.stdout.trim_ascii() == b"0");
-    root && says("apt-get", "--version").is_some_and(|output| output.status.success())
-}
-
-fn apt_get(arguments: &[&str]) -> Result<(), String> {
-    Step::new("apt-get", arguments).env("DEBIAN_FRONTEND", "noninteractive").run()
 }

@@ -4,20 +4,21 @@
 //! owner has ended, in whichever way (`kill -9` included), the pipe closes; the keeper then stops the server and removes
 //! its files. The keeper has a process group of its own, so that Ctrl-C in a terminal does not end it early.
 
+use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
-use crate::Binaries;
-
-/// `$1` is the postgres program, `$2` the directory that holds `data` and `log`.
+/// `$1` is the directory that is the server's own and gets its `log`; the rest is the server's command.
 const SCRIPT: &str = r#"
-run() { "$1" -D "$2/data" >>"$2/log" 2>&1 </dev/null & pid=$!; }
-run "$1" "$2"
+directory=$1
+shift
+run() { "$@" >>"$directory/log" 2>&1 </dev/null & pid=$!; }
+run "$@"
 while read -r word; do
   case $word in
-    start) run "$1" "$2" ;;
+    start) run "$@" ;;
     stop) kill -INT "$pid"; wait "$pid" ;;
     crash) kill -QUIT "$pid"; wait "$pid" ;;
     alive) kill -0 "$pid" 2>/dev/null || { echo no; continue; } ;;
@@ -26,7 +27,7 @@ while read -r word; do
 done
 kill -INT "$pid" 2>/dev/null
 wait "$pid"
-rm -rf "$2"
+rm -rf "$directory"
 "#;
 
 /// The user that the server runs as.
@@ -77,10 +78,10 @@ pub(crate) struct Keeper {
 }
 
 impl Keeper {
-    /// Starts the server of `directory`, and the keeper beside it.
-    pub(crate) fn start(run_as: RunAs, binaries: &Binaries, directory: &Path) -> Result<Self, String> {
+    /// Starts a server, given as program and arguments, and the keeper beside it. The keeper removes `directory` in the end.
+    pub(crate) fn start(run_as: RunAs, server: &[OsString], directory: &Path) -> Result<Self, String> {
         let mut command = run_as.command("/bin/sh");
-        command.args(["-c", SCRIPT, "keeper"]).arg(binaries.program("postgres")).arg(directory);
+        command.args(["-c", SCRIPT, "keeper"]).arg(directory).args(server);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut process = command
             .current_dir("/")
@@ -94,13 +95,20 @@ impl Keeper {
 
     /// Gives the keeper a command and waits until it is done. Says what the keeper answered.
     pub(crate) fn tell(&mut self, word: &str) -> Result<bool, String> {
-        let lost = |error: std::io::Error| format!("the keeper of the PostgreSQL server is gone: {error}");
+        let lost = |error: std::io::Error| format!("the keeper of a test server is gone: {error}");
         let commands = self.commands.as_mut().ok_or("the keeper was dismissed")?;
         writeln!(commands, "{word}").map_err(lost)?;
         let mut answer = String::new();
         self.answers.read_line(&mut answer).map_err(lost)?;
         Ok(answer.trim() == "yes")
     }
+}
+
+/// The last lines that a server wrote to its `log`.
+pub(crate) fn end_of_log(directory: &Path) -> String {
+    let text = std::fs::read_to_string(directory.join("log")).unwrap_or_default();
+    let lines: Vec<&str> = text.lines().rev().take(5).collect();
+    lines.into_iter().rev().collect::<Vec<_>>().join("; ")
 }
 
 impl Drop for Keeper {

@@ -1,16 +1,12 @@
 //! How does a test get a PostgreSQL server, stop it, and start it again?
 
-use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use crate::Binaries;
-use crate::keeper::{Keeper, RunAs};
-
-/// Ports are taken from here: below the range from which the kernel gives ports to clients, so that a client that
-/// connects while a server is stopped is never given the server's own port.
-const PORTS: std::ops::Range<u32> = 20_000..32_000;
+use crate::keeper::{Keeper, RunAs, end_of_log};
+use crate::port::free_port;
 
 /// How often a server's readiness is looked at, and how many times before it is given up: a minute.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
@@ -68,7 +64,8 @@ impl Server {
         let made = initdb(run_as, binaries, &directory)
             // What the settings do not say has its default. The file stays the server's own and readable to it.
             .and_then(|()| write(&directory.join("data/postgresql.conf"), &settings(&directory, port)));
-        let keeper = match made.and_then(|()| Keeper::start(run_as, binaries, &directory)) {
+        let command = [binaries.program("postgres").into(), "-D".into(), directory.join("data").into()];
+        let keeper = match made.and_then(|()| Keeper::start(run_as, &command, &directory)) {
             Ok(keeper) => keeper,
             Err(why) => {
                 // What is left harms nobody; the error of interest is the first.
@@ -129,17 +126,11 @@ impl Server {
                 return Ok(());
             }
             if !self.keeper.tell("alive")? {
-                return Err(format!("the PostgreSQL server did not start: {}", self.end_of_log()));
+                return Err(format!("the PostgreSQL server did not start: {}", end_of_log(&self.directory)));
             }
             std::thread::sleep(LOOK_EVERY);
         }
-        Err(format!("the PostgreSQL server is not ready after a minute: {}", self.end_of_log()))
-    }
-
-    fn end_of_log(&self) -> String {
-        let text = std::fs::read_to_string(self.directory.join("log")).unwrap_or_default();
-        let lines: Vec<&str> = text.lines().rev().take(5).collect();
-        lines.into_iter().rev().collect::<Vec<_>>().join("; ")
+        Err(format!("the PostgreSQL server is not ready after a minute: {}", end_of_log(&self.directory)))
     }
 }
 
@@ -186,18 +177,4 @@ fn initdb(run_as: RunAs, binaries: &Binaries, directory: &Path) -> Result<(), St
 
 fn write(path: &Path, text: &str) -> Result<(), String> {
     std::fs::write(path, text).map_err(|error| format!("cannot write {}: {error}", path.display()))
-}
-
-/// A port of [`PORTS`] that nobody listens on now. The start is by process, so that test processes seldom meet.
-fn free_port() -> Result<u16, String> {
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    let span = PORTS.end - PORTS.start;
-    for _ in 0..span {
-        let step = std::process::id().wrapping_mul(37).wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
-        let port = u16::try_from(PORTS.start + step % span).map_err(|error| error.to_string())?;
-        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
-            return Ok(port);
-        }
-    }
-    Err(format!("no port between {} and {} is free", PORTS.start, PORTS.end))
 }

@@ -1,8 +1,12 @@
 //! What must something do to hold the keys that wrap data keys?
 
 mod local;
+mod openbao;
+mod pkcs11;
 
 pub use local::LocalKeyFile;
+pub use openbao::{OpenBaoTransit, TransitOptions};
+pub use pkcs11::{Pkcs11Options, Pkcs11Token};
 
 use std::fmt;
 use std::path::PathBuf;
@@ -72,14 +76,14 @@ pub trait KekProvider: Send {
     /// Wraps secrets with the key of this epoch, in order. At most [`MAX_WRAP_BATCH`].
     ///
     /// # Errors
-    /// `NoEpoch` where it was destroyed, or why the provider does not answer.
+    /// `NoEpoch` where it was destroyed, `TooMany`, or why the provider does not answer.
     fn wrap(&mut self, epoch: KekEpoch, secrets: &[ToWrap<'_>]) -> Result<Vec<Wrapped>, KekError>;
 
     /// The secrets, in order. At most [`MAX_WRAP_BATCH`].
     ///
     /// # Errors
-    /// `NoEpoch` where an epoch was destroyed, `NotOurs` where bytes, label and key do not fit, or why the provider does not
-    /// answer.
+    /// `NoEpoch` where an epoch was destroyed, `NotOurs` where bytes, label and key do not fit, `TooMany`, or why the provider
+    /// does not answer.
     fn unwrap_keys(&mut self, wrapped: &[ToUnwrap<'_>]) -> Result<Vec<Zeroizing<Vec<u8>>>, KekError>;
 
     /// Makes the next epoch; it wraps from now on.
@@ -91,8 +95,13 @@ pub trait KekProvider: Send {
     /// Destroys every epoch before `keep`, for ever. Repeating it changes nothing.
     ///
     /// # Errors
-    /// Where it is not certain that they are gone.
+    /// `NoEpoch` where no epoch would be left: `keep` is later than the last. Otherwise where it is not certain that they are gone.
     fn destroy_before(&mut self, keep: KekEpoch) -> Result<(), KekError>;
+}
+
+/// A batch is refused whole, before anything is asked.
+fn check_batch(given: usize) -> Result<(), KekError> {
+    if given > MAX_WRAP_BATCH { Err(KekError::TooMany { given }) } else { Ok(()) }
 }
 
 /// Why a key-encryption key could not be used.
@@ -162,6 +171,20 @@ pub enum KekError {
         /// Why. No secrets.
         why: String,
     },
+    /// It is set up in a way that cannot work: another kind of key, no certificates, a path that is not there.
+    #[error("{provider} cannot be used as it is set up: {why}")]
+    Misconfigured {
+        /// What was asked.
+        provider: String,
+        /// What is wrong, and what would be right. No secrets.
+        why: String,
+    },
+    /// More than one call takes.
+    #[error("{given} keys in one call, the limit is {MAX_WRAP_BATCH}: wrap and unwrap them in several calls")]
+    TooMany {
+        /// How many.
+        given: usize,
+    },
     /// The key file could not be read or written.
     #[error("the key file '{path}' cannot be {verb}: {source}", path = path.display())]
     Io {
@@ -178,7 +201,10 @@ impl KekError {
     /// What kind of answer this is.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            KekError::Missing { .. } | KekError::Exposed { .. } => ErrorKind::Invalid,
+            KekError::Missing { .. } | KekError::Exposed { .. } | KekError::Misconfigured { .. } => {
+                ErrorKind::Invalid
+            }
+            KekError::TooMany { .. } => ErrorKind::TooLarge,
             KekError::Malformed { .. } | KekError::NotOurs { .. } => ErrorKind::Damaged,
             KekError::NoEpoch { .. } => ErrorKind::NotFound,
             KekError::Denied { .. } | KekError::Unreachable { .. } | KekError::Io { .. } => {

@@ -39,7 +39,8 @@ pub use envelope::{
 pub use erase::{EraseError, ErasureHandler, ErasureRequest, Preview, SUBJECT_TAG, subject_tag};
 pub use error::VaultError;
 pub use kek::{
-    EpochInfo, KekEpoch, KekError, KekProvider, LocalKeyFile, MAX_WRAP_BATCH, ToUnwrap, ToWrap, Wrapped,
+    EpochInfo, KekEpoch, KekError, KekProvider, LocalKeyFile, MAX_WRAP_BATCH, OpenBaoTransit, Pkcs11Options,
+    Pkcs11Token, ToUnwrap, ToWrap, TransitOptions, Wrapped,
 };
 pub use key_store::{
     Created, Extent, Fence, Found, Holdings, Identity, KeyStore, KeyStoreError, KeySummary, Latest, Lease,

@@ -46,6 +46,9 @@ const KNOWN_ONLY_TO: &[(&str, &[&str])] = &[
     ("tokio-postgres", &["factum-postgres"]),
     ("chacha20", &["factum-vault"]),
     ("aes-", &["factum-vault"]),
+    ("cryptoki", &["factum-vault", "factum-testkit"]),
+    ("rustls", &["factum-vault"]),
+    ("ureq", &["factum-vault"]),
     ("clap", &["factum-cli", "bank", "loans", "orders"]),
     ("anyhow", &[]),
 ];

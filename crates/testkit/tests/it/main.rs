@@ -1,4 +1,5 @@
 //! Does the test kit find what it should?
 
 mod model;
+mod openbao;
 mod postgres;

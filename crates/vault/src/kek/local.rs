@@ -11,7 +11,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use factum_core::{Clock, Timestamp};
 use zeroize::Zeroizing;
 
-use super::{EpochInfo, KekEpoch, KekError, KekProvider, ToUnwrap, ToWrap, Wrapped};
+use super::{EpochInfo, KekEpoch, KekError, KekProvider, ToUnwrap, ToWrap, Wrapped, check_batch};
 use crate::data_key::random;
 
 const FIRST_LINE: &str = "factum key file 1";
@@ -133,6 +133,7 @@ impl KekProvider for LocalKeyFile {
     }
 
     fn wrap(&mut self, epoch: KekEpoch, secrets: &[ToWrap<'_>]) -> Result<Vec<Wrapped>, KekError> {
+        check_batch(secrets.len())?;
         let cipher = self.cipher(&self.read()?, epoch)?;
         let wrap = |item: &ToWrap<'_>| {
             let nonce = *random::<NONCE_BYTES>().map_err(|error| error.to_string())?;
@@ -151,6 +152,7 @@ impl KekProvider for LocalKeyFile {
     }
 
     fn unwrap_keys(&mut self, wrapped: &[ToUnwrap<'_>]) -> Result<Vec<Zeroizing<Vec<u8>>>, KekError> {
+        check_batch(wrapped.len())?;
         let epochs = self.read()?;
         let mut secrets = Vec::with_capacity(wrapped.len());
         let mut last = None;

@@ -1,10 +1,11 @@
-//! The vault through its public API.
-#![allow(clippy::unwrap_used)]
+//! The vault through its public API, in memory and against real services.
+#![allow(clippy::unwrap_used, reason = "tests may panic, and their helpers too")]
 
 mod erasure;
 mod faults;
 mod house;
 mod interrupted;
+mod kek;
 mod opening;
 mod rotation;
 mod sealing;
