@@ -55,14 +55,37 @@ use crate::{PersonalMark, Upcaster};
 /// | variant | `alias = ".."` | an earlier stored name, any number of times |
 /// | variant | `upcast(from = n, ..)` | the step from version n to n + 1: one for each version before the current one |
 /// | field | `tag = "prefix"` | the tag `prefix:value`, by `Display`; any number of times |
+/// | field | `#[personal(..)]` | its values are personal: see below |
 /// | enum | `crate = path` | where the `factum` crate is, if not at `::factum` |
 ///
 /// An `upcast` does its parts in the order written: `rename("old", "new")`, `default("field", literal)`,
-/// `remove("field")`, `with = path` to a `fn(serde_json::Value) -> Result<serde_json::Value, String>`. Numbers beyond
+/// `remove("field")`, `personal("field", "subject field")` (see [`UpcastStep::Personal`](crate::UpcastStep::Personal)),
+/// `with = path` to a `fn(serde_json::Value) -> Result<serde_json::Value, String>`. Numbers beyond
 /// 64 bits do not survive an upcast.
 ///
 /// A field whose type is spelled `Option<..>`, `Vec<..>`, `VecDeque<..>`, `BTreeSet<..>`, `HashSet<..>` or an array
 /// gives one tag per value. An empty value is an error; a tag that comes twice is kept once.
+///
+/// # Personal data
+///
+/// A field that holds something about a person is a [`Personal<T>`](crate::Personal), or an `Option`, `Box`, `Vec` or map with
+/// text keys of those, with a mark:
+///
+/// | on | in `#[personal(..)]` | means |
+/// |---|---|---|
+/// | field | `subject = "field"` | the field beside it that names the person, by `Display` |
+/// | field | nothing: `#[personal]` | the default subject, of the variant or the enum; unless a value brings its own |
+/// | field | `own_subject` | each value brings its subject: [`Personal::of`](crate::Personal::of) |
+/// | field | `purpose = ".."` | sealed with a key of this purpose: `a-z`, `0-9`, `-` and `_` |
+/// | field | `fallback = value` | what stands for an erased value: a `T`, a text for it, or a `fn() -> T` |
+/// | field | `partial = ".."` | stored in clear beside it: `"last4"`, `"year"`, or the path of a `fn(&T) -> impl Serialize` |
+/// | field | `external` | its sealed bytes are kept outside the log |
+/// | variant, enum | `subject = "field"` | the default subject, also of nested structs, where the variant has this field |
+///
+/// Structs in fields derive [`PersonalFields`](crate::PersonalFields) for it. A personal field may not be a tag, nor name a
+/// subject.
+///
+/// # Fields and serde
 ///
 /// `#[serde(..)]` and `#[schemars(..)]` on fields work as on any struct, except `flatten`, which would let unknown
 /// fields in. `#[serde(rename_all = "..")]` on a variant, or `#[serde(rename_all_fields = "..")]` on the enum, renames

@@ -43,8 +43,31 @@ use serde_json::Value;
 /// # Ok::<(), factum::Unavailable>(())
 /// ```
 ///
-/// In an event it is marked with `#[personal(..)]`: see [`Event`](crate::Event). Two values are equal where their values
-/// are, whoever they belong to; two that were erased, where that was one erasure.
+/// Two values are equal where their values are, whoever they belong to; two that were erased, where that was one erasure.
+///
+/// In an event it is marked with `#[personal(..)]`: see [`Event`](crate::Event). Without a mark it does not compile, under
+/// whatever name:
+///
+/// ```compile_fail,E0277
+/// type Name = factum::Personal<String>;
+///
+/// #[derive(factum::PersonalFields)]
+/// struct Guest {
+///     name: Name,
+/// }
+/// ```
+///
+/// Nor does a value that serde could not write:
+///
+/// ```compile_fail,E0277
+/// struct Name;
+///
+/// #[derive(factum::PersonalFields)]
+/// struct Guest {
+///     #[personal]
+///     name: factum::Personal<Name>,
+/// }
+/// ```
 #[derive(Clone)]
 pub struct Personal<T> {
     state: State<T>,

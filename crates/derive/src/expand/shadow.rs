@@ -74,7 +74,7 @@ impl Shadow<'_> {
             let Field { ident, ty, attrs } = field;
             let serde = &attrs.serde;
             let ty = match attrs.personal {
-                Some(_) => quote!(__factum::Marked<'event, #ty>),
+                Some(_) => quote_spanned!(ty.span()=> __factum::Marked<'event, #ty>),
                 None => quote!(&'event #ty),
             };
             quote!(#(#serde)* #ident: #ty)
@@ -123,7 +123,8 @@ impl Shadow<'_> {
             }
             None => quote!(::core::option::Option::None),
         };
-        quote! {
+        // Each part of this names the type, and an error in it is best shown there.
+        quote_spanned! {ty.span()=>
             const #constant: __factum::Declared<#value> = __factum::Declared {
                 purpose: #purpose,
                 keep: #keep,
@@ -153,7 +154,7 @@ impl Shadow<'_> {
                 Whose::Default => quote!(__factum::Whose::Default),
                 Whose::Own => quote!(__factum::Whose::Own),
             };
-            quote!(__factum::Marked::new(#own, &#constant, #whose))
+            quote_spanned!(field.ty.span()=> __factum::Marked::new(#own, &#constant, #whose))
         };
         self.fields.iter().enumerate().map(value).collect()
     }

@@ -1,4 +1,4 @@
-//! What does `#[derive(Event)]` refuse? What it gives is tested in the `factum` crate, through which it is used:
-//! so this crate's tests need not build the framework.
+//! What do `#[derive(Event)]` and `#[derive(PersonalFields)]` refuse? What they give is tested in the `factum` crate, through
+//! which they are used.
 
 mod ui;

@@ -61,6 +61,9 @@ pub trait PersonalFields {
     const MARKS: &'static [PersonalMark];
 }
 
+/// Gives what is stored in clear of a value.
+pub(crate) type Partial<T> = fn(&T) -> Result<Value, serde_json::Error>;
+
 /// What the derive knows of a field.
 #[derive(Debug)]
 pub struct Declared<T: 'static> {
@@ -71,7 +74,7 @@ pub struct Declared<T: 'static> {
     /// What stands for an erased value.
     pub fallback: Option<fn() -> T>,
     /// What is stored in clear.
-    pub partial: Option<fn(&T) -> Result<Value, serde_json::Error>>,
+    pub partial: Option<Partial<T>>,
 }
 
 impl<T> Declared<T> {
