@@ -2,6 +2,7 @@
 
 mod case;
 pub mod conformance;
+pub mod key_store;
 pub mod model;
 mod mortal;
 mod postgres;
@@ -9,6 +10,7 @@ pub mod read_model;
 mod skip;
 
 pub use case::{Case, Fresh, check};
+pub use key_store::{FreshKeyStores, KeyStores, check_key_stores};
 pub use mortal::Mortal;
 pub use postgres::{POSTGRES_VARIABLE, PostgresDatabase, PrivatePostgres};
 pub use read_model::{FreshReadModels, Models, check_read_models};

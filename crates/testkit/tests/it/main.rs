@@ -1,4 +1,5 @@
 //! Does the test kit find what it should?
 
+mod key_store;
 mod model;
 mod postgres;
