@@ -4,6 +4,7 @@
 mod conformance;
 mod fixture;
 mod guarded;
+mod key_conformance;
 mod leftovers;
 mod permissions;
 mod processes;

@@ -1,5 +1,7 @@
 //! Are keys wrapped anew, each once, and none by mistake?
 
+use std::slice::from_ref;
+
 use factum_vault::{Found, KekEpoch, MAX_KEY_BATCH, Rewrapped, StoredKey};
 
 use super::KeyStores;
@@ -29,8 +31,8 @@ pub fn keys_are_wrapped_anew(stores: &KeyStores) {
     for store in [&mut store, &mut other] {
         assert_eq!(find(&mut **store, &[1, 2]), [Found::Live(now.clone()), Found::Live(second.clone())]);
         assert_eq!(latest(&mut **store, &owner(1)), factum_vault::Latest::Live(now.clone()));
-        assert_eq!(done(store.wrapped_otherwise(E2, None, 10)), [second.clone()]);
-        assert_eq!(done(store.wrapped_otherwise(E1, None, 10)), [now.clone()]);
+        assert_eq!(done(store.wrapped_otherwise(E2, None, 10)), from_ref(&second));
+        assert_eq!(done(store.wrapped_otherwise(E1, None, 10)), from_ref(&now));
     }
     assert_eq!(done(store.rewrap(&[])), 0);
 }
@@ -45,7 +47,7 @@ pub fn a_wrapping_may_have_another_length(stores: &KeyStores) {
             to: KekEpoch(epoch + 1),
             wrapped: factum_vault::Wrapped(bytes(u64::from(epoch), length)),
         };
-        assert_eq!(done(store.rewrap(std::slice::from_ref(&new))), 1);
+        assert_eq!(done(store.rewrap(from_ref(&new))), 1);
         let Found::Live(key) = find(&mut *store, &[1]).remove(0) else { panic!("it is live") };
         assert_eq!((key.wrapped, key.epoch), (new.wrapped, new.to));
     }
