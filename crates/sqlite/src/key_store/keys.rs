@@ -243,3 +243,40 @@ fn summary(row: &Row<'_>) -> Result<KeySummary, Fault> {
         destroyed: row.get(5)?,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{erasures, outside, schema, slots};
+    use super::*;
+
+    #[test]
+    fn what_is_looked_up_has_an_index() {
+        let connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch(schema::TABLES).unwrap();
+        for text in [
+            STANDING,
+            LAST,
+            LIVE,
+            FIND,
+            WRAPPED_OTHERWISE,
+            OF_SUBJECT,
+            MADE_BEFORE,
+            erasures::LINES,
+            erasures::LINE,
+            erasures::COVERED,
+            erasures::COVER,
+            erasures::VALUES_UNDER,
+            outside::VALUE,
+            slots::FREE,
+        ] {
+            let mut plan = connection.prepare(&format!("EXPLAIN QUERY PLAN {text}")).unwrap();
+            let given = plan.parameter_count();
+            let steps = plan.query_map(rusqlite::params_from_iter(vec![1; given]), |row| row.get(3)).unwrap();
+            let steps: Vec<String> = steps.collect::<rusqlite::Result<_>>().unwrap();
+            let slow = |step: &&String| {
+                step.contains("TEMP B-TREE") || step.starts_with("SCAN") && *step != "SCAN CONSTANT ROW"
+            };
+            assert_eq!(steps.iter().find(slow), None, "{text}: {steps:?}");
+        }
+    }
+}

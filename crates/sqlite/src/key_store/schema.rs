@@ -33,7 +33,7 @@ const JOURNAL_MODE: &str = "truncate";
 
 /// Times are in ticks of 100 ns since 1970, as in the log. A purpose that is empty is none: of a key, that of the subject as a
 /// whole; of a fence, every one.
-const TABLES: &str = "
+pub(super) const TABLES: &str = "
     CREATE TABLE identity (
         only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
         vault BLOB NOT NULL,
@@ -200,11 +200,4 @@ fn try_to_write(connection: &Connection) -> Result<(), Fault> {
     transaction.pragma_update(None, "user_version", LAYOUT)?;
     transaction.rollback()?;
     Ok(())
-}
-
-#[cfg(test)]
-pub(super) fn in_memory() -> Connection {
-    let connection = Connection::open_in_memory().unwrap();
-    connection.execute_batch(TABLES).unwrap();
-    connection
 }

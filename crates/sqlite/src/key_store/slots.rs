@@ -45,24 +45,85 @@ pub(super) fn wipe(connection: &Connection, slot: i64) -> rusqlite::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::{HashMap, HashSet};
+
     use super::*;
     use crate::key_store::schema;
 
     #[test]
     fn a_slot_is_used_again_for_as_many_bytes() {
-        let connection = schema::in_memory();
+        let connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch(schema::TABLES).unwrap();
         let first = keep(&connection, b"12345").unwrap();
         let second = keep(&connection, b"1234").unwrap();
         wipe(&connection, first).unwrap();
-        assert_eq!(
-            connection
-                .query_row("SELECT bytes FROM slots WHERE slot = ?1", [first], |r| r.get::<_, Vec<u8>>(0)),
-            Ok(vec![0; 5])
-        );
+        let text = "SELECT bytes FROM slots WHERE slot = ?1";
+        let left: Vec<u8> = connection.query_row(text, [first], |row| row.get(0)).unwrap();
+        assert_eq!(left, [0; 5]);
         assert_eq!(keep(&connection, b"abcde").unwrap(), first);
         assert!(keep(&connection, b"fghij").unwrap() > second, "it is used");
         assert_eq!(replace(&connection, second, b"4321").unwrap(), second);
         assert!(replace(&connection, second, b"54321").unwrap() != second);
         assert_eq!(keep(&connection, b"aaaa").unwrap(), second);
+    }
+
+    /// What is not used is in no byte of the file, and what is used is there once: nothing was ever moved.
+    #[test]
+    fn bytes_never_move() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("slots");
+        let connection = Connection::open(&path).unwrap();
+        connection.execute_batch("PRAGMA secure_delete = ON; PRAGMA synchronous = OFF").unwrap();
+        connection.execute_batch(schema::TABLES).unwrap();
+        let mut number = 0_u64;
+        let mut draw = || {
+            number += 1;
+            let z = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            z ^ (z >> 31)
+        };
+        let (mut used, mut order, mut gone) = (HashMap::new(), Vec::new(), Vec::new());
+        for step in 0..20_000_u64 {
+            if step % 50 == 0 {
+                connection.execute_batch(if step == 0 { "BEGIN" } else { "COMMIT; BEGIN" }).unwrap();
+            }
+            // Most have one of a few lengths, some any, some pages of their own.
+            let length = match draw() % 20 {
+                0 => 16 + draw() % 6_000,
+                1..=4 => 16 + draw() % 300,
+                _ => [60, 64, 124][(draw() % 3) as usize],
+            };
+            let secret: Vec<u8> = (0..length).map(|_| draw() as u8).collect();
+            let some = (!order.is_empty()).then(|| order[(draw() % order.len() as u64) as usize]);
+            let there = some.filter(|slot| used.contains_key(slot));
+            let slot = match (there, draw() % 10) {
+                (Some(slot), 0..=1) => {
+                    wipe(&connection, slot).unwrap();
+                    gone.extend(used.remove(&slot));
+                    continue;
+                }
+                (Some(slot), 2..=3) => {
+                    gone.extend(used.remove(&slot));
+                    replace(&connection, slot, &secret).unwrap()
+                }
+                _ => keep(&connection, &secret).unwrap(),
+            };
+            order.push(slot);
+            assert_eq!(used.insert(slot, secret), None, "it was free");
+        }
+        connection.execute_batch("COMMIT").unwrap();
+        drop(connection);
+        // A long one is cut where it goes on in another page, but not within its first bytes.
+        let begins = |secret: &Vec<u8>| secret[..16].to_vec();
+        let gone: HashSet<_> = gone.iter().map(begins).collect();
+        let used: HashSet<_> = used.values().map(begins).collect();
+        assert!(gone.len() > 4_000 && used.len() > 4_000, "{} {}", gone.len(), used.len());
+        let mut seen = HashSet::new();
+        for window in std::fs::read(&path).unwrap().windows(16) {
+            assert!(!gone.contains(window), "it is still there");
+            assert!(!used.contains(window) || seen.insert(window.to_vec()), "there is a copy");
+        }
+        assert_eq!(seen.len(), used.len());
     }
 }
