@@ -1,4 +1,5 @@
-//! Read models on SQLite: Factum's database of read models where no other is named.
+//! Read models on SQLite: Factum's database of read models where no other is named. And the vault's data keys, in a file of
+//! their own: [`SqliteKeyStore`].
 //!
 //! [`SqliteReadModels`] is a directory. `catalog.sqlite` says which versions there are, and each version of a projection
 //! is a file of its own, with its rows and its progress: one transaction holds both, projections do not wait for each
@@ -11,6 +12,7 @@ mod database;
 mod directory;
 mod error;
 mod guard;
+mod key_store;
 mod own_rate;
 mod reader;
 mod roles;
@@ -21,4 +23,5 @@ mod watch;
 mod writer;
 
 pub use database::SqliteReadModels;
+pub use key_store::SqliteKeyStore;
 pub use own_rate::execute_bare;

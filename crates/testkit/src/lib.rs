@@ -3,6 +3,7 @@
 mod case;
 pub mod conformance;
 pub mod kek;
+pub mod key_store;
 pub mod model;
 mod mortal;
 mod openbao;
@@ -14,6 +15,7 @@ mod softhsm;
 pub use case::{Case, Fresh, check};
 pub use factum_testserver::OpenBaoKind;
 pub use kek::{FreshKek, Keks, OpenKek, check_kek};
+pub use key_store::{FreshKeyStores, KeyStores, check_key_stores};
 pub use mortal::Mortal;
 pub use openbao::{OPENBAO_VARIABLE, PrivateOpenBao, TransitMount};
 pub use postgres::{POSTGRES_VARIABLE, PostgresDatabase, PrivatePostgres};

@@ -12,7 +12,7 @@ use factum_core::{
 use crate::Fresh;
 
 mod generator;
-mod random;
+pub(crate) mod random;
 
 use generator::{Generator, Operation};
 

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use crate::kek::{KekEpoch, Wrapped};
 use crate::subject::{ErasureId, KeyId, KeyOwner, Purpose, SubjectRef};
 
-/// Most keys that are asked for or listed in one call.
+/// Most keys that are asked for or listed in one call. A list is cut there, whatever was asked for.
 pub const MAX_KEY_BATCH: usize = 1_000;
 
 /// What a key store belongs to, and its wrapped roots. Written once; only the wrapping changes.
@@ -52,7 +52,7 @@ pub enum Latest {
     Live(StoredKey),
     /// No key yet; the next one has this generation.
     None {
-        /// From 1; beyond 1 where earlier keys were destroyed and a new one is allowed.
+        /// From 1; beyond 1 where earlier keys were destroyed and a new one is allowed, and beyond what a fence covers.
         generation: u32,
     },
     /// Erased: no key may be made.
@@ -93,7 +93,7 @@ pub enum Found {
 pub enum Extent {
     /// All that there are, and none may be made.
     Everything,
-    /// Those up to this generation: what was kept for long enough. Later ones live, and new ones may be made.
+    /// Those up to this generation: what was kept for long enough. Later ones live, and new ones may be made, beyond it.
     UpTo(u32),
 }
 
@@ -391,6 +391,24 @@ pub enum KeyStoreError {
         /// Its permission bits.
         mode: u32,
     },
+    /// There is none.
+    #[error("there is no key store at {store}: {why}")]
+    Missing {
+        /// Where.
+        store: String,
+        /// What is there instead, and what to do.
+        why: String,
+    },
+    /// A later build made it.
+    #[error("{store} has layout {found}, this build knows up to {known}: use a newer build")]
+    NewerLayout {
+        /// Which.
+        store: String,
+        /// Its layout.
+        found: u32,
+        /// The latest that this build knows.
+        known: u32,
+    },
     /// What it holds is not what Factum writes.
     #[error("{store} is damaged: {why}; restore it from its own backup")]
     Damaged {
@@ -432,7 +450,8 @@ impl KeyStoreError {
             KeyStoreError::Unavailable { .. } | KeyStoreError::Failed { .. } => ErrorKind::Unavailable,
             KeyStoreError::Exposed { .. } => ErrorKind::Invalid,
             KeyStoreError::Damaged { .. } => ErrorKind::Damaged,
-            KeyStoreError::NoSuchErasure { .. } => ErrorKind::NotFound,
+            KeyStoreError::NewerLayout { .. } => ErrorKind::Unsupported,
+            KeyStoreError::Missing { .. } | KeyStoreError::NoSuchErasure { .. } => ErrorKind::NotFound,
             KeyStoreError::NotLive { .. } => ErrorKind::Deleted,
         }
     }

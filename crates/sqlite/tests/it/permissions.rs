@@ -15,12 +15,13 @@ use crate::fixture::{Closed, Fixture, TABLES, V1, name, new_version, partition};
 /// The user without rights, on Linux.
 const NOBODY: u32 = 65_534;
 
-fn set(path: &Path, mode: u32) {
+pub(crate) fn set(path: &Path, mode: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
 }
 
-/// Whether permissions hold for this process. For root they do not: then the test runs once more, as nobody.
-fn they_hold(test: &str) -> bool {
+/// Whether permissions hold for this process. For root they do not: then the test, named with its module, runs once more, as
+/// nobody.
+pub(crate) fn they_hold(test: &str) -> bool {
     let directory = tempfile::tempdir().unwrap();
     set(directory.path(), 0o555);
     let root = fs::write(directory.path().join("file"), "").is_ok();
@@ -30,7 +31,7 @@ fn they_hold(test: &str) -> bool {
         let program = directory.path().join("tests");
         fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
         let mut command = Command::new(&program);
-        command.args(["--exact", &format!("permissions::{test}"), "--nocapture"]);
+        command.args(["--exact", test, "--nocapture"]);
         let done = command.uid(NOBODY).gid(NOBODY).current_dir("/").output().unwrap();
         let said = String::from_utf8_lossy(&done.stdout);
         assert!(
@@ -70,7 +71,7 @@ impl Drop for Sealed {
 
 #[test]
 fn what_may_only_be_read_is_read() {
-    if !they_hold("what_may_only_be_read_is_read") {
+    if !they_hold("permissions::what_may_only_be_read_is_read") {
         return;
     }
     let sealed = Sealed::new();
@@ -94,7 +95,7 @@ fn what_may_only_be_read_is_read() {
 
 #[test]
 fn what_cannot_be_made_is_told() {
-    if !they_hold("what_cannot_be_made_is_told") {
+    if !they_hold("permissions::what_cannot_be_made_is_told") {
         return;
     }
     let directory = tempfile::tempdir().unwrap();
@@ -108,7 +109,7 @@ fn what_cannot_be_made_is_told() {
 
 #[test]
 fn what_may_not_be_read_is_told_by_name() {
-    if !they_hold("what_may_not_be_read_is_told_by_name") {
+    if !they_hold("permissions::what_may_not_be_read_is_told_by_name") {
         return;
     }
     let closed = Fixture::with_balances().close();

@@ -7,8 +7,8 @@ use factum_core::Timestamp;
 use uuid::Uuid;
 
 use super::{
-    Created, Fence, Found, Holdings, Identity, KeyStore, KeyStoreError, KeySummary, Latest, Lease,
-    LedgerEntry, OutsideValue, Rewrapped, StoredKey, Watermark,
+    Created, Extent, Fence, Found, Holdings, Identity, KeyStore, KeyStoreError, KeySummary, Latest, Lease,
+    LedgerEntry, MAX_KEY_BATCH, OutsideValue, Rewrapped, StoredKey, Watermark,
 };
 use crate::kek::{KekEpoch, Wrapped};
 use crate::subject::{ErasureId, KeyId, KeyOwner, Purpose, SubjectRef};
@@ -88,13 +88,17 @@ impl Tables {
             return Latest::Fenced(erasure);
         }
         let live = self.of(owner).filter(|row| row.erased.is_none()).max_by_key(|row| row.key.generation);
-        live.map_or(Latest::None { generation: self.next_generation(owner) }, |row| {
-            Latest::Live(row.key.clone())
-        })
+        let generation = self.next_generation(owner);
+        live.map_or(Latest::None { generation }, |row| Latest::Live(row.key.clone()))
     }
 
+    /// Beyond every key that there was, and beyond every generation that a fence covers: it would cover the new one too.
     fn next_generation(&self, owner: &KeyOwner) -> u32 {
-        self.of(owner).map(|row| row.key.generation).max().unwrap_or(0) + 1
+        let floors = self.ledger.iter().filter_map(|Line { fence, .. }| match fence.extent {
+            Extent::UpTo(last) if fence.covers(owner, last) => Some(last),
+            _ => None,
+        });
+        self.of(owner).map(|row| row.key.generation).chain(floors).max().unwrap_or(0).saturating_add(1)
     }
 
     fn entry(&self, index: usize) -> LedgerEntry {
@@ -148,7 +152,9 @@ impl KeyStore for MemoryKeyStore {
         if live.as_ref().map(|live| live.id) != succeeds {
             return Ok(live.map_or(Created::Stale, Created::Exists));
         }
-        if tables.next_generation(&key.owner) != key.generation || tables.keys.contains_key(&key.id) {
+        // The last number goes to no key: after a fence up to it there would be no next one.
+        let is_next = key.generation == tables.next_generation(&key.owner) && key.generation < u32::MAX;
+        if !is_next || tables.keys.contains_key(&key.id) {
             return Ok(Created::Stale);
         }
         tables.keys.insert(key.id, Row { key: key.clone(), erased: None, destroyed: false });
@@ -187,7 +193,7 @@ impl KeyStore for MemoryKeyStore {
         let due = later.filter(|Row { key, erased, .. }| {
             erased.is_none() && key.owner.purpose.as_ref() == Some(purpose) && key.created < before
         });
-        Ok(due.take(limit).map(Row::summary).collect())
+        Ok(due.take(limit.min(MAX_KEY_BATCH)).map(Row::summary).collect())
     }
 
     fn holdings(&mut self) -> Result<Holdings, KeyStoreError> {
@@ -273,7 +279,7 @@ impl KeyStore for MemoryKeyStore {
         let tables = self.tables();
         let later = tables.keys.values().filter(|row| after.is_none_or(|after| row.key.id > after));
         let due = later.filter(|row| row.key.epoch != epoch && !row.destroyed);
-        Ok(due.take(limit).map(|row| row.key.clone()).collect())
+        Ok(due.take(limit.min(MAX_KEY_BATCH)).map(|row| row.key.clone()).collect())
     }
 
     fn rewrap(&mut self, keys: &[Rewrapped]) -> Result<u64, KeyStoreError> {
