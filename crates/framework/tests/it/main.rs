@@ -11,6 +11,7 @@ mod given;
 mod kill;
 mod process;
 mod projection;
+mod redaction;
 mod replay;
 mod schema;
 mod snapshot;
