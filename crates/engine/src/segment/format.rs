@@ -8,7 +8,7 @@ use factum_core::{
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-/// The newest format that this build reads. It writes it only where it must: see [`FORMAT_OF_NEW`].
+/// The newest format that this build reads. A store is made in format 1, and goes to this one with its first redaction.
 pub const FORMAT: u32 = FORMAT_WITH_REDACTED;
 /// The format of a new store, and of a segment without redacted events: older builds read it.
 pub(crate) const FORMAT_OF_NEW: u32 = 1;
