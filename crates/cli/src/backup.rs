@@ -62,7 +62,8 @@ struct VerifyArgs {
 /// Make a store of a backup, in the directory that --data names
 ///
 /// That directory must be empty or not there yet. The backup is checked first, and stays as it is. The store begins a
-/// new epoch: tokens and checkpoints from after the backup are refused.
+/// new epoch: tokens and checkpoints from after the backup are refused. An event that was redacted after the backup was
+/// made is as it was before: redact it again.
 #[derive(Args, Debug)]
 #[command(after_help = RESTORE_EXAMPLES)]
 struct RestoreArgs {
@@ -73,6 +74,7 @@ struct RestoreArgs {
 /// Runs the command.
 pub(crate) fn run(args: BackupArgs, context: &Context) -> Result<(), Failure> {
     let bar = Progress::bytes(context, 1);
+    let restores = matches!(args.verb, Verb::Restore(_));
     let done = match args.verb {
         Verb::Create(args) => {
             bar.says("copying");
@@ -89,7 +91,15 @@ pub(crate) fn run(args: BackupArgs, context: &Context) -> Result<(), Failure> {
         }
     };
     drop(bar);
-    report(context, &done.map_err(failure)?)
+    let info = done.map_err(failure)?;
+    if restores {
+        context.say(&format!(
+            "this store ends at position {}: what was redacted after the backup was made is as it was, and must be redacted \
+             again",
+            info.end
+        ));
+    }
+    report(context, &info)
 }
 
 fn report(context: &Context, info: &BackupInfo) -> Result<(), Failure> {

@@ -121,6 +121,26 @@ impl Context {
         Err(Failure::new((Exit::Refused, "refused"), "nothing was done", "it was not confirmed", ""))
     }
 
+    /// Goes on only if a person on a terminal types `name`, or `--yes` agrees: for what cannot be brought back.
+    pub(crate) fn confirm_typed(&self, what: &str, name: &str, yes: bool) -> Result<(), Failure> {
+        if yes || !std::io::stdin().is_terminal() {
+            return self.confirm(what, yes);
+        }
+        self.say(what);
+        let _ = write!(std::io::stderr(), "This cannot be undone. Type {name} to go on: ");
+        let mut answer = String::new();
+        std::io::stdin().read_line(&mut answer).map_err(|e| Failure::io("reading the answer failed", &e))?;
+        if answer.trim() == name {
+            return Ok(());
+        }
+        Err(Failure::new(
+            (Exit::Refused, "refused"),
+            "nothing was done",
+            format!("'{name}' was not typed"),
+            "",
+        ))
+    }
+
     /// Goes on only if `given` repeats the name of what cannot be brought back.
     pub(crate) fn confirm_name(&self, what: &str, name: &str, given: Option<&str>) -> Result<(), Failure> {
         self.say(what);

@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 use factum_core::{
     AppendId, CAUSATION_KEY, CORRELATION_KEY, ContentType, EventId, EventType, METASTREAM_PREFIX, NameError,
-    NewEvent, RecordedEvent, Revision, SchemaVersion, StreamName, Tag, Timestamp, check_json,
+    NewEvent, RecordedEvent, Redaction, Revision, SchemaVersion, StreamName, Tag, Timestamp, check_json,
 };
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
@@ -53,7 +53,10 @@ pub(crate) fn write_event(event: &RecordedEvent, breaks: Breaks, out: &mut Vec<u
         object.raw("tags", serde_json::Value::from(tags).to_string().as_bytes());
     }
     let json = event.content_type() == ContentType::Json;
-    object.payload("data", "dataBase64", event.data_slice(), json, breaks);
+    match event.redaction() {
+        Some(redaction) => object.raw("redacted", redaction_json(redaction).as_bytes()),
+        None => object.payload("data", "dataBase64", event.data_slice(), json, breaks),
+    }
     if !event.metadata_slice().is_empty() {
         object.payload("metadata", "metadataBase64", event.metadata_slice(), true, breaks);
     }
@@ -64,6 +67,17 @@ pub(crate) fn write_event(event: &RecordedEvent, breaks: Breaks, out: &mut Vec<u
         object.text("causationId", &id);
     }
     object.close();
+}
+
+/// What stands in the place of data that was redacted.
+fn redaction_json(redaction: &Redaction) -> String {
+    serde_json::json!({
+        "reason": redaction.reason,
+        "at": redaction.at.to_string(),
+        "recorded": redaction.recorded.to_string(),
+        "leaf": redaction.leaf.to_string(),
+    })
+    .to_string()
 }
 
 /// One JSON object being written.
@@ -181,6 +195,18 @@ struct Fields<'a> {
     metadata_base64: Option<String>,
     correlation_id: Option<String>,
     causation_id: Option<String>,
+    #[serde(borrow)]
+    redacted: Option<&'a RawValue>,
+}
+
+/// The type of the event that a redacted one is read back as: no store takes an event without data for one with data.
+const REDACTED_TYPE: &str = "$redacted";
+
+/// The place and the names of an event that another log had redacted.
+fn stand_in(event_type: &str, redacted: &RawValue) -> Result<NewEvent, NotAnEvent> {
+    let event_type = serde_json::Value::from(event_type);
+    let data = format!(r#"{{"type":{event_type},"redacted":{}}}"#, redacted.get());
+    Ok(NewEvent::json(EventType::new(REDACTED_TYPE)?, data))
 }
 
 #[derive(Deserialize)]
@@ -192,7 +218,7 @@ fn present<'de: 'a, 'a, D: Deserializer<'de>>(deserializer: D) -> Result<Option<
     <&RawValue>::deserialize(deserializer).map(Some)
 }
 
-/// Reads one JSON object as an event.
+/// Reads one JSON object as an event. One that was redacted becomes a `$redacted` event that says so.
 pub(crate) fn read_event(text: &[u8]) -> Result<ReadEvent, NotAnEvent> {
     let fields: Fields<'_> = serde_json::from_slice(text)?;
     let base64 = |field: &'static str, text: &str| {
@@ -221,15 +247,18 @@ pub(crate) fn read_event(text: &[u8]) -> Result<ReadEvent, NotAnEvent> {
         (None, Some(text)) => Bytes::from(base64("metadataBase64", text)?),
         (None, None) => Bytes::new(),
     };
+    let made = match fields.redacted {
+        Some(redacted) => stand_in(&fields.event_type, redacted)?,
+        None => NewEvent { content_type, ..NewEvent::json(EventType::new(fields.event_type)?, data) },
+    };
     let lifted = [(CORRELATION_KEY, &fields.correlation_id), (CAUSATION_KEY, &fields.causation_id)];
     let id_given = fields.id.is_some();
     let mut event = NewEvent {
         id: fields.id.map_or_else(EventId::generate, |id| EventId(id.0)),
         schema_version: fields.schema_version.map_or(SchemaVersion::FIRST, SchemaVersion),
-        content_type,
         occurred_at: fields.occurred_time.as_deref().map(Timestamp::parse).transpose()?,
         metadata: put_lifted(metadata, &lifted)?,
-        ..NewEvent::json(EventType::new(fields.event_type)?, data)
+        ..made
     };
     for tag in fields.tags {
         event.tags.push(Tag::new(tag)?);

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 
-use factum_core::{AppendError, ErrorKind, NameError, ParseTimestampError, ReadError};
+use factum_core::{AppendError, ErrorKind, NameError, ParseTimestampError, ReadError, RedactError};
 
 /// Every exit code there is. The numbers are documented in `--help` and never change their meaning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -208,6 +208,28 @@ impl From<ReadError> for Failure {
 impl From<AppendError> for Failure {
     fn from(error: AppendError) -> Self {
         Self::of_store(error.kind(), "nothing was appended", error.to_string())
+    }
+}
+
+impl From<RedactError> for Failure {
+    fn from(error: RedactError) -> Self {
+        let (what, next) = match &error {
+            RedactError::Unfinished { .. } => (
+                "the redaction is not finished",
+                "make room or mend the disk, then give the same command again: `factum storage info` tells when it is done",
+            ),
+            RedactError::BeyondEnd { .. } => {
+                ("there is no such event", "`factum read --all` shows what there is")
+            }
+            RedactError::Removed { .. } => ("there is nothing to redact", ""),
+            _ => ("nothing was redacted", ""),
+        };
+        let failure = Self::of_store(error.kind(), what, error.to_string());
+        if next.is_empty() && !matches!(error, RedactError::Removed { .. }) {
+            failure
+        } else {
+            failure.advise(next)
+        }
     }
 }
 

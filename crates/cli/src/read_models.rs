@@ -272,6 +272,15 @@ impl From<ProjectionError> for Failure {
                 why,
                 "`factum projections show NAME` says where it stands still",
             ),
+            ProjectionError::OtherPersonalData { .. } => Failure::new(
+                (exit, "projection-changed"),
+                "the projection forgets personal data in another way than its rows do",
+                why,
+                "`factum projections rebuild NAME FILE` builds new rows beside the old ones",
+            ),
+            ProjectionError::PersonalData { .. } | ProjectionError::CannotBeTold { .. } => {
+                Failure::new((exit, "personal-data"), "nothing was done", why, "see docs/personal-data.md")
+            }
             ProjectionError::NotRunning { .. } | ProjectionError::NoReason | ProjectionError::Thread(_) => {
                 Failure::new((exit, slug), "nothing was done", why, "")
             }

@@ -28,7 +28,7 @@ const EXAMPLES: &str = r#"EXAMPLES:
 /// Fold a stream into its state, at any moment
 ///
 /// Merges the events' data with RFC 7396 (JSON merge patch): no configuration, no code. Objects merge, null removes,
-/// everything else replaces. Events that are not JSON are passed over, and counted on stderr.
+/// everything else replaces. Events that are not JSON or were redacted are passed over, and named on stderr.
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct StateArgs {
@@ -138,6 +138,7 @@ fn note(outcome: Result<(), Skipped>, event: &RecordedEvent, context: &Context) 
         Err(Skipped::Binary) => "its data is binary",
         Err(Skipped::NotJson) => "its data is not JSON",
         Err(Skipped::TooDeep) => "its data nests too deep",
+        Err(Skipped::Redacted) => "its data was redacted: what it set is not in the state",
     };
     context.say(&format!("passed over revision {} ({}): {why}", event.revision(), event.event_type()));
 }

@@ -93,6 +93,7 @@ fn info(context: &Context) -> Result<(), Failure> {
         ("indexMemoryBytes", info.index_memory_bytes.into()),
         ("recovered", text(info.recovered)),
         ("upkeepFailure", text(info.upkeep_failure)),
+        ("redactionFailure", text(info.redaction_failure)),
     ]);
     fields.retain(|_, value| !value.is_null());
     context.out.one(&fields)?;
@@ -121,6 +122,7 @@ fn verify_store(context: &Context) -> Result<(), Failure> {
         ("end", verified.end.to_string().into()),
         ("events", verified.events.into()),
         ("removed", verified.removed.into()),
+        ("redacted", verified.redacted.into()),
         ("segments", verified.segments.into()),
         ("bytes", verified.bytes.into()),
         ("root", verified.root_hex().into()),

@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use crate::limits::{MAX_APPEND_BYTES, MAX_CHECKS_PER_APPEND, MAX_EVENTS_PER_APPEND};
 use crate::metadata::TRUNCATE_ALL;
+use crate::redaction::is_kept_by_store;
 use crate::{
     Append, AppendCondition, AppendError, AppendId, Delete, DeleteMode, EventId, EventType, ExpectedRevision,
     FailedCheck, METADATA_TYPE, NewEvent, Position, Query, ReadError, Revision, SCHEMAS_STREAM,
@@ -128,7 +129,7 @@ pub struct SystemEvent {
 const SYSTEM_EVENTS: Uuid = Uuid::from_u128(0x3d5e_8c1f_6b0a_4c57_9d21_7f4e_a6b3_0c98);
 
 impl SystemEvent {
-    fn new(stream: StreamName, revision: Revision, event_type: &'static str, data: Bytes) -> Self {
+    pub(crate) fn new(stream: StreamName, revision: Revision, event_type: &'static str, data: Bytes) -> Self {
         // The names are this crate's own constants, well within every limit.
         let event_type = EventType::new(event_type).unwrap_or_else(|_| unreachable!("a constant name"));
         // From its place, not from chance or the clock: the same operations give the same log.
@@ -140,7 +141,7 @@ impl SystemEvent {
 /// Checks that an append is within its limits: needs no log, so it can be done before the critical section.
 ///
 /// # Errors
-/// `TooLarge`, `InvalidEvent` or `Invalid`, with the values.
+/// `TooLarge`, `InvalidEvent`, or `Invalid` for a stream that only the store writes; with the values.
 pub fn check_limits(append: &Append) -> Result<(), AppendError> {
     let within = |unit, limit, actual| {
         if actual > limit { Err(AppendError::TooLarge { unit, limit, actual }) } else { Ok(()) }
@@ -149,6 +150,14 @@ pub fn check_limits(append: &Append) -> Result<(), AppendError> {
     within("conditions and checks", MAX_CHECKS_PER_APPEND, append.conditions.len() + append.checks.len())?;
     let mut bytes = 0;
     for write in &append.writes {
+        if is_kept_by_store(&write.stream) {
+            return Err(AppendError::Invalid {
+                why: format!(
+                    "stream '{}' is kept by the store alone, to tell what it has redacted: choose another stream",
+                    write.stream
+                ),
+            });
+        }
         for (index, event) in write.events.iter().enumerate() {
             event.check(&write.stream).map_err(|source| AppendError::InvalidEvent {
                 stream: write.stream.clone(),
@@ -504,7 +513,8 @@ fn revival(
 /// Whether a stream may be deleted, and by which event.
 ///
 /// # Errors
-/// `Conflict`, `StreamDeleted`, `Invalid` for a metadata stream or the stream of schemas, or the view's own error.
+/// `Conflict`, `StreamDeleted`, `Invalid` for a metadata stream, the stream of schemas or that of redactions, or the view's
+/// own error.
 pub fn admit_delete(view: &impl LogView, delete: &Delete) -> Result<SystemEvent, AppendError> {
     let Some(metastream) = delete.stream.metastream() else {
         return Err(AppendError::Invalid {
@@ -514,6 +524,11 @@ pub fn admit_delete(view: &impl LogView, delete: &Delete) -> Result<SystemEvent,
     if delete.stream.as_str() == SCHEMAS_STREAM {
         return Err(AppendError::Invalid {
             why: format!("'{SCHEMAS_STREAM}' holds the registered schemas: it cannot be deleted"),
+        });
+    }
+    if is_kept_by_store(&delete.stream) {
+        return Err(AppendError::Invalid {
+            why: format!("'{}' tells what was redacted: it cannot be deleted", delete.stream),
         });
     }
     let facts = view.facts(&delete.stream)?;

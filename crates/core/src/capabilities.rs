@@ -21,6 +21,8 @@ pub enum Capability {
     PhysicalDelete,
     /// Refusing events that do not fit a registered schema.
     SchemaEnforcement,
+    /// Taking the data out of one event for good.
+    Redaction,
 }
 
 impl fmt::Display for Capability {
@@ -34,6 +36,7 @@ impl fmt::Display for Capability {
             Capability::AppendIds => "append ids",
             Capability::PhysicalDelete => "reclaiming deleted events",
             Capability::SchemaEnforcement => "registered schemas",
+            Capability::Redaction => "redaction of single events",
         })
     }
 }

@@ -347,6 +347,91 @@ impl ReadError {
     }
 }
 
+/// Why an event was not redacted.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum RedactError {
+    /// No reason was given.
+    #[error("a redaction needs a reason: it is what stays in the place of the data")]
+    NoReason,
+    /// What would stay is too long.
+    #[error("the {what} of a redaction may have at most {limit} bytes, this one has {actual}: shorten it")]
+    TooLong {
+        /// The reason or the actor.
+        what: &'static str,
+        /// The limit, in bytes.
+        limit: usize,
+        /// The length found, in bytes.
+        actual: usize,
+    },
+    /// There is no such event.
+    #[error("there is no event at position {position}: the log ends at {end}")]
+    BeyondEnd {
+        /// The position asked for.
+        position: Position,
+        /// The end of the log.
+        end: Position,
+    },
+    /// A scavenge has taken it, and all that it said.
+    #[error("the event at position {position} was removed by a scavenge: nothing of what it said is left")]
+    Removed {
+        /// The event's place.
+        position: Position,
+    },
+    /// The event is not a user's.
+    #[error("the event at position {position} ('{event_type}' in '{stream}') cannot be redacted: {why}")]
+    Reserved {
+        /// The event's place.
+        position: Position,
+        /// Its stream.
+        stream: String,
+        /// Its type.
+        event_type: String,
+        /// The rule.
+        why: &'static str,
+    },
+    /// The request could not be recorded. Nothing was redacted, unless the cause says that this is unknown.
+    #[error("the redaction could not be recorded: {0}")]
+    Record(#[source] AppendError),
+    /// A redaction is recorded, and the event still says what it said.
+    #[error(
+        "the redaction of the event at position {position} is recorded at position {recorded} and not finished ({source}): \
+         redact it again or open the store again to finish it"
+    )]
+    Unfinished {
+        /// The event's place.
+        position: Position,
+        /// Where the redaction is recorded.
+        recorded: Position,
+        /// What went wrong.
+        source: ReadError,
+    },
+    /// The log could not be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// This store cannot do that.
+    #[error("this store does not support {capability}")]
+    Unsupported {
+        /// What it lacks.
+        capability: Capability,
+    },
+}
+
+impl RedactError {
+    /// What kind of answer this is.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            RedactError::NoReason | RedactError::Reserved { .. } => ErrorKind::Invalid,
+            RedactError::TooLong { .. } => ErrorKind::TooLarge,
+            RedactError::BeyondEnd { .. } => ErrorKind::NotFound,
+            RedactError::Removed { .. } => ErrorKind::Deleted,
+            RedactError::Record(error) => error.kind(),
+            RedactError::Unfinished { source, .. } => source.kind(),
+            RedactError::Read(error) => error.kind(),
+            RedactError::Unsupported { .. } => ErrorKind::Unsupported,
+        }
+    }
+}
+
 impl From<MalformedBody> for ReadError {
     fn from(error: MalformedBody) -> Self {
         ReadError::Damaged { place: "an event".to_owned(), what: error.to_string() }

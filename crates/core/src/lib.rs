@@ -1,6 +1,6 @@
 //! Factum's vocabulary, and the contract that every event store keeps.
 //!
-//! Start with [`EventStore`]: five verbs. [`NewEvent`] is a fact before the log has it, [`RecordedEvent`] after.
+//! Start with [`EventStore`]: five verbs, and a sixth that a store may have. [`NewEvent`] is a fact before the log has it, [`RecordedEvent`] after.
 //! [`Append`], [`Read`] and [`Subscribe`] say what is asked; [`MemoryStore`] is the store that all others are tested
 //! against.
 //!
@@ -15,6 +15,7 @@ mod delete;
 mod error;
 mod event;
 mod ids;
+mod leaf;
 pub mod limits;
 mod memory;
 mod metadata;
@@ -25,6 +26,7 @@ mod read;
 pub mod read_model;
 mod read_plan;
 mod recorded;
+mod redaction;
 mod schema;
 mod store;
 mod subscription;
@@ -43,7 +45,9 @@ pub use capabilities::{Capabilities, Capability, Durability};
 pub use checkpoint::{Checkpoint, CheckpointError};
 pub use clock::{Clock, ManualClock, ParseTimestampError, SystemClock, Timestamp};
 pub use delete::{Delete, DeleteMode, Deleted};
-pub use error::{AppendError, ErrorKind, FailedCheck, InvalidEvent, ReadError, SchemaViolation, with_causes};
+pub use error::{
+    AppendError, ErrorKind, FailedCheck, InvalidEvent, ReadError, RedactError, SchemaViolation, with_causes,
+};
 pub use event::{
     CAUSATION_KEY, CORRELATION_KEY, ContentType, METADATA_TYPE, NewEvent, PERSONAL_MEMBER,
     STREAM_DELETED_TYPE, check_json,
@@ -61,6 +65,10 @@ pub use read::{
 pub use read_plan::{ReadPlan, ReadView, stream_range};
 pub use recorded::{
     BodyLayout, MalformedBody, RecordedEvent, RecordedHeader, encode_body, encode_body_into, metadata_text,
+};
+pub use redaction::{
+    EVENT_REDACTED_TYPE, Leaf, REDACTIONS_STREAM, Redact, RedactOutcome, Redacted, Redaction,
+    RedactionRequest,
 };
 pub use schema::{SCHEMA_REGISTERED_TYPE, SCHEMAS_STREAM, SchemaRegistry};
 pub use store::{BoxFuture, EventStore, EventStoreExt};

@@ -20,6 +20,10 @@ pub const MAX_CHECKS_PER_APPEND: usize = 1_024;
 pub const MAX_QUERY_ITEMS: usize = 256;
 /// Most types, or tags, in one query item.
 pub const MAX_QUERY_TERMS: usize = 256;
+/// Longest reason of a redaction, in bytes of UTF-8.
+pub const MAX_REDACTION_REASON_BYTES: usize = 1_024;
+/// Longest actor of a redaction, in bytes of UTF-8.
+pub const MAX_REDACTION_ACTOR_BYTES: usize = 256;
 /// Largest event that registers a JSON Schema, in bytes of data.
 pub const MAX_SCHEMA_BYTES: usize = 1024 * 1024;
 /// Most faults that one schema violation names.

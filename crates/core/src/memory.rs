@@ -8,7 +8,8 @@ use crate::admission::{Admission, admit, admit_delete, check_limits};
 use crate::store::BoxFuture;
 use crate::{
     Append, AppendError, Appended, Capabilities, Capability, CatchUp, Clock, Delete, Deleted, Durability,
-    EventReader, EventStore, Position, Read, ReadError, Subscribe, Subscription, SystemClock,
+    EventReader, EventStore, Leaf, Position, Read, ReadError, RecordedEvent, Redact, RedactError,
+    RedactOutcome, Redacted, Redaction, Subscribe, Subscription, SystemClock,
 };
 
 mod log;
@@ -80,6 +81,27 @@ impl MemoryStore {
         Ok(Deleted { position: Some(position), token: log.checkpoint(position.next()) })
     }
 
+    fn redact_now(&self, redact: &Redact) -> Result<Redacted, RedactError> {
+        redact.check()?;
+        let mut log = self.log();
+        let (position, end) = (redact.position, log.next_position());
+        let event = log.event(position).ok_or(RedactError::BeyondEnd { position, end })?.clone();
+        if let Some(redaction) = event.redaction().cloned() {
+            let token = log.checkpoint(redaction.recorded.next());
+            return Ok(Redacted { event, redaction, outcome: RedactOutcome::DoneBefore, token });
+        }
+        redact.check_event(&event)?;
+        let request = redact.request(&*log, &event)?;
+        let recorded = log.commit_system(&request, self.shared.clock.now());
+        let at = log.event(recorded).map(RecordedEvent::recorded_at).unwrap_or_default();
+        let redaction = Redaction { leaf: Leaf::of(&event), reason: redact.reason.clone(), at, recorded };
+        let event = event.redacted(redaction.clone());
+        log.replace(event.clone());
+        self.shared.head.send_replace(log.next_position());
+        let token = log.checkpoint(recorded.next());
+        Ok(Redacted { event, redaction, outcome: RedactOutcome::Done, token })
+    }
+
     fn read_now(&self, read: &Read) -> Result<MemoryReader, ReadError> {
         let now = self.shared.clock.now();
         MemoryReader::new(&self.log(), read, now)
@@ -114,6 +136,7 @@ impl EventStore for MemoryStore {
                 Capability::ServerSideFilter,
                 Capability::AppendIds,
                 Capability::SchemaEnforcement,
+                Capability::Redaction,
             ],
             durability: Durability::Process,
         }
@@ -133,6 +156,10 @@ impl EventStore for MemoryStore {
 
     fn delete(&self, delete: Delete) -> BoxFuture<'_, Result<Deleted, AppendError>> {
         Box::pin(async move { self.delete_now(&delete) })
+    }
+
+    fn redact(&self, redact: Redact) -> BoxFuture<'_, Result<Redacted, RedactError>> {
+        Box::pin(async move { self.redact_now(&redact) })
     }
 }
 

@@ -1,13 +1,14 @@
 //! An event as the log gives it back.
 
 use std::fmt;
+use std::sync::Arc;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
 use crate::names::StreamName;
 use crate::text::Text;
 use crate::{
-    AppendId, CAUSATION_KEY, CORRELATION_KEY, ContentType, EventId, NewEvent, Position, Revision,
+    AppendId, CAUSATION_KEY, CORRELATION_KEY, ContentType, EventId, NewEvent, Position, Redaction, Revision,
     SchemaVersion, Timestamp,
 };
 
@@ -62,6 +63,7 @@ pub struct RecordedEvent {
     tags_at: u32,
     metadata_at: u32,
     data_at: u32,
+    redaction: Option<Arc<Redaction>>,
 }
 
 impl RecordedEvent {
@@ -109,7 +111,34 @@ impl RecordedEvent {
         let tags_at = type_at + layout.event_type;
         let metadata_at = tags_at + layout.tags;
         let data_at = metadata_at + layout.metadata;
-        Self { header, body, type_at, tags_at, metadata_at, data_at }
+        Self { header, body, type_at, tags_at, metadata_at, data_at, redaction: None }
+    }
+
+    /// What is left of this event when it is redacted: header, stream and type, in a buffer of their own.
+    #[must_use]
+    pub fn redacted(&self, redaction: Redaction) -> Self {
+        let names = self.tags_at;
+        Self {
+            header: self.header,
+            body: Bytes::copy_from_slice(&self.body[..names as usize]),
+            type_at: self.type_at,
+            tags_at: names,
+            metadata_at: names,
+            data_at: names,
+            redaction: Some(Arc::new(redaction)),
+        }
+    }
+
+    /// Why and when data, metadata and tags were taken out of this event; `None` for an event that is whole.
+    ///
+    /// Empty data says nothing by itself: an event may have been appended without data.
+    pub fn redaction(&self) -> Option<&Redaction> {
+        self.redaction.as_deref()
+    }
+
+    /// Whether data, metadata and tags were taken out of this event.
+    pub fn is_redacted(&self) -> bool {
+        self.redaction.is_some()
     }
 
     /// The fixed part.
@@ -219,7 +248,7 @@ impl RecordedEvent {
         let mut body = BytesMut::with_capacity(before.len() + data.len());
         body.extend_from_slice(before);
         body.extend_from_slice(data);
-        Self { body: body.freeze(), ..*self }
+        Self { body: body.freeze(), ..self.clone() }
     }
 
     /// This event in a buffer of its own, so that the page it came from can be freed.
@@ -286,6 +315,7 @@ impl fmt::Debug for RecordedEvent {
             .field("event_type", &self.event_type())
             .field("id", &self.header.id.0)
             .field("data_bytes", &self.data_slice().len())
+            .field("redacted", &self.is_redacted())
             .finish_non_exhaustive()
     }
 }
@@ -327,6 +357,29 @@ mod tests {
         let other = event.with_data(b"{\"n\":2}");
         assert_eq!((other.data(), other.metadata()), ("{\"n\":2}".into(), event.metadata()));
         assert_eq!((other.stream(), other.header()), (event.stream(), event.header()));
+    }
+
+    #[test]
+    fn a_redacted_event_keeps_its_header_and_its_names() {
+        let stream = StreamName::new("account-7").unwrap();
+        let new = NewEvent::json(EventType::new("FundsDeposited").unwrap(), "{\"n\": 1.10}")
+            .with_metadata("{\"$correlationId\":\"c1\"}")
+            .with_tag(Tag::new("account:7").unwrap());
+        let event = RecordedEvent::record(header(), &stream, &new);
+        let redaction = Redaction {
+            leaf: crate::Leaf::of(&event),
+            reason: "r".to_owned(),
+            at: Timestamp(9),
+            recorded: Position(11),
+        };
+        let redacted = event.redacted(redaction.clone());
+        assert_eq!((redacted.header(), redacted.stream()), (event.header(), "account-7"));
+        assert_eq!((redacted.event_type(), redacted.body().len()), ("FundsDeposited", 23));
+        assert_eq!((redacted.tags().count(), redacted.correlation()), (0, None));
+        assert_eq!((redacted.data().len(), redacted.metadata().len()), (0, 0));
+        assert_eq!((redacted.redaction(), redacted.detach().is_redacted()), (Some(&redaction), true));
+        assert_eq!(crate::Leaf::of(&redacted), crate::Leaf::of(&event));
+        assert!(!event.is_redacted() && event != redacted);
     }
 
     #[test]

@@ -1,12 +1,12 @@
-//! The contract of every event store: five verbs, and short forms of the common calls.
+//! The contract of every event store: five verbs, one that a store may have, and short forms of the common calls.
 
 use std::future::Future;
 use std::pin::Pin;
 
 use crate::{
-    Append, AppendError, Appended, Capabilities, Delete, Deleted, Direction, EventReader, EventType,
-    ExpectedRevision, METADATA_TYPE, NewEvent, Page, Read, ReadError, ReadFrom, RecordedEvent, Selector,
-    StreamMetadata, StreamName, Subscribe, Subscription,
+    Append, AppendError, Appended, Capabilities, Capability, Delete, Deleted, Direction, EventReader,
+    EventType, ExpectedRevision, METADATA_TYPE, NewEvent, Page, Read, ReadError, ReadFrom, RecordedEvent,
+    Redact, RedactError, Redacted, Selector, StreamMetadata, StreamName, Subscribe, Subscription,
 };
 
 /// A future that can be kept in a box and moved between threads. It needs no particular runtime.
@@ -32,6 +32,19 @@ pub trait EventStore: Send + Sync + 'static {
 
     /// Deletes a stream.
     fn delete(&self, delete: Delete) -> BoxFuture<'_, Result<Deleted, AppendError>>;
+
+    /// Takes data, metadata and tags out of one event, for good. An administrator's verb: slow, and it cannot be undone.
+    ///
+    /// The event keeps its place, its names, its times and its identities, and carries a [`Redaction`](crate::Redaction)
+    /// from then on; [`REDACTIONS_STREAM`](crate::REDACTIONS_STREAM) records it. Asked again, it answers as the first time.
+    /// Copies that were made before are not reached: backups, exports, read models, snapshots.
+    ///
+    /// A store without [`Capability::Redaction`] answers `Unsupported`, as this does where it is not written anew. So does
+    /// what stands in front of a store, unless it passes the call on.
+    fn redact(&self, redact: Redact) -> BoxFuture<'_, Result<Redacted, RedactError>> {
+        drop(redact);
+        Box::pin(std::future::ready(Err(RedactError::Unsupported { capability: Capability::Redaction })))
+    }
 }
 
 /// Short forms of the common calls.

@@ -1,10 +1,12 @@
 //! Copying a store while it is in use, and putting a copy back.
 //!
+//! A backup knows nothing of redactions that come after it: it holds what those events said, and a restore brings it back.
 //! A backup is a store directory of its own with a manifest that is written last: a backup without one was not finished.
 
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use factum_core::{Position, ReadError, StoreId};
 use serde_json::{Map, Value, json};
@@ -128,7 +130,8 @@ impl Engine {
             copied.push(Copied { name, bytes, checksum });
         }
         vfs.sync_dir(&log_dir).map_err(io("syncing", &log_dir))?;
-        let identity = shared.identity;
+        // After the segments: none of them is newer than this format.
+        let identity = Identity { format: shared.format.load(Ordering::Acquire), ..shared.identity };
         finish(vfs, to, &identity, end, &copied)?;
         Ok(info(&identity, end, &copied))
     }

@@ -7,14 +7,14 @@
 use std::any::Any;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, TryLockError};
 use std::thread::JoinHandle;
 
 use factum_core::{
     Append, AppendError, Appended, BoxFuture, Capabilities, Capability, CatchUp, Checkpoint, Clock, Delete,
-    Deleted, Durability, EventReader, EventStore, Position, Read, ReadError, SchemaRegistry, Subscribe,
-    Subscription, block_on, check_limits,
+    Deleted, Durability, EventReader, EventStore, Position, Read, ReadError, Redact, RedactError, Redacted,
+    SchemaRegistry, Subscribe, Subscription, block_on, check_limits,
 };
 use tokio::sync::oneshot;
 
@@ -52,13 +52,19 @@ pub(crate) struct Shared {
     pub(crate) index: Arc<Index>,
     pub(crate) upkeep: Arc<UpkeepWork>,
     pub(crate) recovered: Option<String>,
+    /// The store's format: goes up with the first redaction.
+    pub(crate) format: AtomicU32,
+    /// Held while an event is redacted, and while what a crash left of it is finished.
+    pub(crate) redacting: Mutex<()>,
+    /// Why a redaction that is recorded is not finished, if one is not.
+    pub(crate) redaction_failure: Mutex<Option<String>>,
     schemas: Arc<RwLock<SchemaRegistry>>,
     queue: Mutex<Vec<Pending>>,
     /// Wakes the thread that does the queue's work.
-    wake: Condvar,
+    pub(crate) wake: Condvar,
     /// The one owner of the log's end: whoever holds the lock leads. `None` once the store is closed.
-    writer: Mutex<Option<Writer>>,
-    closing: AtomicBool,
+    pub(crate) writer: Mutex<Option<Writer>>,
+    pub(crate) closing: AtomicBool,
     lock: Mutex<Option<Box<dyn Any + Send + Sync>>>,
 }
 
@@ -133,6 +139,9 @@ impl Engine {
             index,
             upkeep: work,
             recovered,
+            format: AtomicU32::new(identity.format),
+            redacting: Mutex::new(()),
+            redaction_failure: Mutex::new(None),
             schemas: shared_schemas,
             queue: Mutex::new(Vec::new()),
             wake: Condvar::new(),
@@ -145,7 +154,9 @@ impl Engine {
             let named = std::thread::Builder::new().name("factum-writer".to_owned());
             threads.push(named.spawn(move || leader.lead_until_closed()).map_err(failed)?);
         }
-        Ok(Self { handle: Arc::new(Handle { shared, threads: Mutex::new(threads) }) })
+        let engine = Self { handle: Arc::new(Handle { shared, threads: Mutex::new(threads) }) };
+        engine.resume_redactions();
+        Ok(engine)
     }
 
     pub(crate) fn shared(&self) -> &Shared {
@@ -181,7 +192,7 @@ impl Engine {
     }
 }
 
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -190,7 +201,7 @@ impl Shared {
         Checkpoint::before(self.identity.id, self.identity.epoch, Position::START)
     }
 
-    fn read(&self, read: Read) -> Result<EngineReader, ReadError> {
+    pub(crate) fn read(&self, read: Read) -> Result<EngineReader, ReadError> {
         if self.closing.load(Ordering::Acquire) {
             return Err(ReadError::Closed);
         }
@@ -240,7 +251,7 @@ impl Shared {
     }
 
     /// For blocking callers: whoever finds the writer free leads.
-    fn submit_and_lead(&self, work: Work) -> Result<oneshot::Receiver<Outcome>, AppendError> {
+    pub(crate) fn submit_and_lead(&self, work: Work) -> Result<oneshot::Receiver<Outcome>, AppendError> {
         let outcome = self.submit(work)?;
         match self.writer.try_lock() {
             Ok(mut writer) => {
@@ -304,6 +315,8 @@ impl Handle {
             // Only a lower bound, and only a help to notice later damage: a failure loses nothing.
             drop(write_tail(&*shared.vfs, &shared.dir, shared.log.committed()));
         }
+        // Whoever writes a segment anew is waited for: the directory is somebody else's as soon as it is free.
+        drop(shared.redact_alone());
         shared.index.stop();
         shared.upkeep.stop();
         for thread in locked(&self.threads).drain(..) {
@@ -332,6 +345,7 @@ impl EventStore for Engine {
                 Capability::AppendIds,
                 Capability::PhysicalDelete,
                 Capability::SchemaEnforcement,
+                Capability::Redaction,
             ],
             durability: Durability::Disk,
         }
@@ -366,10 +380,14 @@ impl EventStore for Engine {
             Ok(Deleted { position: appended.last, token: appended.token })
         })
     }
+
+    fn redact(&self, redact: Redact) -> BoxFuture<'_, Result<Redacted, RedactError>> {
+        self.redact_aside(redact)
+    }
 }
 
 impl Engine {
-    fn has_thread(&self) -> bool {
+    pub(crate) fn has_thread(&self) -> bool {
         !locked(&self.handle.threads).is_empty()
     }
 

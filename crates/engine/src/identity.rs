@@ -18,6 +18,7 @@ const TAIL_BYTES: usize = 32;
 /// Who a store is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Identity {
+    pub(crate) format: u32,
     pub(crate) id: StoreId,
     pub(crate) epoch: u32,
     pub(crate) created_at: Timestamp,
@@ -45,7 +46,7 @@ impl Identity {
     pub(crate) fn write(&self, vfs: &dyn Vfs, dir: &Path) -> io::Result<()> {
         let mut bytes = [0; STORE_BYTES];
         bytes[0..8].copy_from_slice(STORE_MAGIC);
-        bytes[8..12].copy_from_slice(&FORMAT.to_le_bytes());
+        bytes[8..12].copy_from_slice(&self.format.to_le_bytes());
         bytes[12..16].copy_from_slice(&self.epoch.to_le_bytes());
         bytes[16..32].copy_from_slice(self.id.0.as_bytes());
         bytes[32..40].copy_from_slice(&self.created_at.0.to_le_bytes());
@@ -80,6 +81,7 @@ impl Identity {
             return Err(damaged(&path, 0, "the checksum of the store's identity is wrong").into());
         }
         Ok(Some(Self {
+            format: found,
             id: StoreId(uuid_at(&bytes, 16)),
             epoch: u32_at(&bytes, 12),
             created_at: Timestamp(i64_at(&bytes, 32)),

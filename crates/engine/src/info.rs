@@ -1,9 +1,10 @@
 //! What a store can say of itself without reading its log.
 
+use std::sync::atomic::Ordering;
+
 use factum_core::{Position, StoreId, Timestamp};
 
-use crate::engine::Engine;
-use crate::segment::format::FORMAT;
+use crate::engine::{Engine, locked};
 
 /// Numbers about an open store.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +33,8 @@ pub struct StoreInfo {
     pub stopped: Option<String>,
     /// What went wrong last in the background, if anything did.
     pub upkeep_failure: Option<String>,
+    /// Why a redaction that is recorded is not finished, if one is not.
+    pub redaction_failure: Option<String>,
 }
 
 impl Engine {
@@ -42,7 +45,7 @@ impl Engine {
         StoreInfo {
             store: shared.identity.id,
             epoch: shared.identity.epoch,
-            format: FORMAT,
+            format: shared.format.load(Ordering::Acquire),
             created_at: shared.identity.created_at,
             end: shared.log.committed(),
             segments: segments.len() as u64,
@@ -52,6 +55,7 @@ impl Engine {
             recovered: shared.recovered.clone(),
             stopped: self.stopped().map(|error| error.to_string()),
             upkeep_failure: shared.upkeep.failure(),
+            redaction_failure: locked(&shared.redaction_failure).clone(),
         }
     }
 }

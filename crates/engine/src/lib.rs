@@ -2,7 +2,7 @@
 //!
 //! Start with [`Engine::open`]. The bytes are drawn in `docs/format.md`.
 //!
-//! **Invariant:** what was acknowledged is on disk and is never changed; whatever can be rebuilt from the segments is never
+//! **Invariant:** what was acknowledged is on disk and is never changed, but for what a redaction takes out; whatever can be rebuilt from the segments is never
 //! needed to open them.
 
 mod backup;
@@ -14,6 +14,8 @@ mod log;
 mod open;
 mod options;
 mod reader;
+mod redact;
+mod rewrite;
 mod scavenge;
 mod segment;
 mod spare;

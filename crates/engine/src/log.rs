@@ -70,7 +70,7 @@ impl Log {
     }
 
     /// The segment that holds `position`, and the position after its last event if it is sealed.
-    fn segment_of(&self, position: u64) -> Result<Arc<Segment>, ReadError> {
+    pub(crate) fn segment_of(&self, position: u64) -> Result<Arc<Segment>, ReadError> {
         let segments = self.segments();
         let after = segments.partition_point(|segment| segment.base().0 <= position);
         match after.checked_sub(1).and_then(|at| segments.get(at)) {

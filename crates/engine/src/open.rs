@@ -14,7 +14,7 @@ use crate::index::{Index, IndexError, OpenedIndex};
 use crate::log::Log;
 use crate::options::{Create, MIN_SEGMENT_BYTES, OpenError, Options};
 use crate::reader::{EngineReader, Snapshot};
-use crate::segment::format::{FRAME_BYTES, HEADER_BYTES, Record, Seal, SegmentHeader};
+use crate::segment::format::{FORMAT_OF_NEW, FRAME_BYTES, HEADER_BYTES, Record, Seal, SegmentHeader};
 use crate::segment::offsets::{Offsets, open_table, write_table};
 use crate::segment::walk::{WalkEnd, walk};
 use crate::segment::{Segment, base_in_name, damaged};
@@ -141,7 +141,8 @@ fn identify(vfs: &dyn Vfs, dir: &Path, log_dir: &Path, options: &Options) -> Res
     if !segment_bases(vfs, log_dir)?.is_empty() {
         return Err(damaged(&store_path(dir), 0, "the file is missing, but there are segments").into());
     }
-    let identity = Identity { id: StoreId::generate(), epoch: 0, created_at: options.clock.now() };
+    let (id, created_at) = (StoreId::generate(), options.clock.now());
+    let identity = Identity { format: FORMAT_OF_NEW, id, epoch: 0, created_at };
     vfs.sync_dir(dir).map_err(io("syncing", dir))?;
     identity.write(vfs, dir).map_err(io("writing", &store_path(dir)))?;
     Ok(identity)

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use crate::identity::{Identity, Tail, read_tail, tail_path};
 use crate::open::segment_bases;
 use crate::options::OpenError;
-use crate::segment::format::{Record, SegmentHeader, leaf_of};
+use crate::segment::format::{Record, SegmentHeader};
 use crate::segment::offsets::{check_table, open_table};
 use crate::segment::walk::{WalkEnd, Walked, walk};
 use crate::segment::{Segment, segment_name};
@@ -33,8 +33,10 @@ pub struct Verified {
     pub store: StoreId,
     /// Position after the last whole event.
     pub end: Position,
-    /// Events that are there.
+    /// Events that are there, also those that were redacted.
     pub events: u64,
+    /// Events of which only the place, the proof and the reason are there, since they were redacted.
+    pub redacted: u64,
     /// Events that a scavenge removed, whose proof is there.
     pub removed: u64,
     /// Segments walked.
@@ -117,6 +119,7 @@ impl<'a> Walker<'a> {
             store: identity.id,
             end: Position::START,
             events: 0,
+            redacted: 0,
             removed: 0,
             segments: 0,
             bytes: 0,
@@ -163,16 +166,14 @@ impl<'a> Walker<'a> {
         let report = &mut self.report;
         let last_recorded = &mut self.last_recorded;
         let walked = walk(&bytes, &header, if is_last { self.safe_to } else { Position::START }, |step| {
-            let leaf = match &step.record {
-                Record::Event(_) => {
+            match &step.record {
+                Record::Event(event) => {
                     report.events += 1;
-                    leaf_of(&step.bytes)
+                    report.redacted += u64::from(event.is_redacted());
                 }
-                Record::Removed { leaf, .. } => {
-                    report.removed += 1;
-                    *leaf
-                }
-            };
+                Record::Removed { .. } => report.removed += 1,
+            }
+            let leaf = step.record.leaf(&step.bytes);
             report.root = Sha256::new().chain_update(report.root).chain_update(leaf).finalize().into();
             if step.record.recorded_at() < *last_recorded {
                 backwards.get_or_insert(step.offset);

@@ -12,8 +12,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use factum_core::{
     Admission, Admitted, Append, AppendError, Appended, BodyLayout, Checkpoint, Clock, Delete, DeleteMode,
-    Position, Revision, SchemaRegistry, StreamAppended, SystemEvent, Timestamp, admit, admit_delete,
-    encode_body_into,
+    Position, RecordedEvent, Redact, Revision, SchemaRegistry, StreamAppended, SystemEvent, Timestamp, admit,
+    admit_delete, encode_body_into,
 };
 
 use bytes::{Bytes, BytesMut};
@@ -75,6 +75,8 @@ impl Proposal {
 pub(crate) enum Work {
     Append(Proposal),
     Delete(Delete),
+    /// A redaction, of this event: only its record is written here.
+    Redact(Box<(Redact, RecordedEvent)>),
 }
 
 impl Work {
@@ -84,7 +86,7 @@ impl Work {
             Work::Append(proposal) => {
                 proposal.bytes + SYSTEM_EVENT_BYTES * proposal.append.writes.len().min(8) as u64
             }
-            Work::Delete(_) => SYSTEM_EVENT_BYTES,
+            Work::Delete(_) | Work::Redact(_) => SYSTEM_EVENT_BYTES,
         }
     }
 }
@@ -183,23 +185,32 @@ impl Writer {
             },
             Work::Delete(delete) => {
                 let event = admit_delete(&view, delete)?;
-                let revision = event.revision;
-                let frame = group.start(self.now(group), None);
-                group.push_new(frame, &event);
-                group.finish(frame);
-                self.heads.0.borrow_mut().wrote(&event.stream, revision);
-                let position = Position(group.next().0 - 1);
-                let stream = event.stream;
-                debug_assert!(delete.mode == DeleteMode::Soft || stream == delete.stream);
-                let appended = StreamAppended { stream, first: Some(revision), last: Some(revision) };
-                Ok(Appended {
-                    first: Some(position),
-                    last: Some(position),
-                    streams: vec![appended],
-                    deduplicated: false,
-                    token: self.token(position.next()),
-                })
+                debug_assert!(delete.mode == DeleteMode::Soft || event.stream == delete.stream);
+                Ok(self.take_own(group, event))
             }
+            Work::Redact(work) => {
+                let (redact, event) = &**work;
+                let request = redact.request(&view, event)?;
+                Ok(self.take_own(group, request))
+            }
+        }
+    }
+
+    /// Puts an event of the store's own into the group, as one frame.
+    fn take_own(&self, group: &mut Group, event: SystemEvent) -> Appended {
+        let revision = event.revision;
+        let frame = group.start(self.now(group), None);
+        group.push_new(frame, &event);
+        group.finish(frame);
+        self.heads.0.borrow_mut().wrote(&event.stream, revision);
+        let position = Position(group.next().0 - 1);
+        let appended = StreamAppended { stream: event.stream, first: Some(revision), last: Some(revision) };
+        Appended {
+            first: Some(position),
+            last: Some(position),
+            streams: vec![appended],
+            deduplicated: false,
+            token: self.token(position.next()),
         }
     }
 

@@ -277,12 +277,13 @@ fn decode_with<E: Event>(
     event: &RecordedEvent,
     current: impl FnOnce(usize, &[u8]) -> Result<E, DecodeFault>,
 ) -> Result<E, DecodeError> {
-    let result = match find::<E>(event.event_type()) {
-        Some(kind) if event.content_type() == ContentType::Json => {
+    let result = match (find::<E>(event.event_type()), event.redaction()) {
+        (Some(_), Some(redaction)) => Err(DecodeFault::Redacted { reason: redaction.reason.as_str().into() }),
+        (Some(kind), None) if event.content_type() == ContentType::Json => {
             upcast_and_decode(kind, event.schema_version().0, event.data_slice(), current)
         }
-        Some(_) => Err(DecodeFault::Binary),
-        None => Err(DecodeFault::UnknownType { events: E::name() }),
+        (Some(_), None) => Err(DecodeFault::Binary),
+        (None, _) => Err(DecodeFault::UnknownType { events: E::name() }),
     };
     result.map_err(|fault| DecodeError::at(event, fault))
 }

@@ -1,6 +1,6 @@
 //! What a decider is: the pure pair of `decide` and `evolve`, and what a decision may know besides the state.
 
-use factum_core::{Position, Revision, StreamName, Timestamp};
+use factum_core::{Position, RecordedEvent, Revision, StreamName, Timestamp};
 
 use crate::{CommandId, CommandMetadata, Event};
 
@@ -63,6 +63,14 @@ pub trait Decider {
     /// What `event` makes of `state`. It has happened: this cannot refuse it.
     fn evolve(&self, state: &mut Self::State, event: &Self::Event);
 
+    /// What `event`, whose data was redacted, makes of `state`. Its names, times and reason are all that is left of it.
+    ///
+    /// Refused, unless this is written: a decision may not overlook a fact. To pass the event over, or to note in the state
+    /// that something is missing, change the state and say [`OnRedacted::Folded`].
+    fn evolve_redacted(&self, _state: &mut Self::State, _event: &RecordedEvent) -> OnRedacted {
+        OnRedacted::Refused
+    }
+
     /// What `command` leads to. No events: there is nothing to do.
     ///
     /// # Errors
@@ -73,6 +81,15 @@ pub trait Decider {
         command: &Self::Command,
         context: &Context,
     ) -> Result<Vec<Self::Event>, Self::Rejection>;
+}
+
+/// Whether a state can do without what an event said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnRedacted {
+    /// It can: the state says now what such an event means.
+    Folded,
+    /// It cannot: loading the state ends with an error that names the event.
+    Refused,
 }
 
 /// What a decision may know besides the state and the command. It is given, never read from the environment.

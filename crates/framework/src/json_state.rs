@@ -62,6 +62,8 @@ pub enum Skipped {
     TooDeep,
     /// It is one of the store's own events (its type starts with `$`).
     System,
+    /// Its data was taken out of the log.
+    Redacted,
 }
 
 /// The merged state of a stream of JSON events.
@@ -125,6 +127,8 @@ impl JsonState {
         let origin = Arc::new(Origin::of(event));
         let outcome = if event.event_type().starts_with('$') {
             Err(Skipped::System)
+        } else if event.is_redacted() {
+            Err(Skipped::Redacted)
         } else if event.content_type() == ContentType::Binary {
             Err(Skipped::Binary)
         } else {

@@ -35,7 +35,7 @@ pub use codec::{
     Codec, CodecError, DecodeError, DecodeFault, EncodeError, EncodeFault, MAX_DROPPED_FIELDS, UnknownEvents,
     UnknownFields,
 };
-pub use decider::{Context, Decider};
+pub use decider::{Context, Decider, OnRedacted};
 pub use event::{Event, EventKind};
 pub use execute::{Executor, RetryPolicy};
 pub use factum_derive::{Event, PersonalFields};

@@ -5,8 +5,8 @@ use factum_core::{
     StreamName, Timestamp,
 };
 
-use crate::codec::{DecodeError, decode};
-use crate::{CommandMetadata, Context, Decider};
+use crate::codec::{DecodeError, DecodeFault, decode};
+use crate::{CommandMetadata, Context, Decider, OnRedacted};
 
 /// The state that some events came to, and which events those were.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +19,8 @@ pub struct Replayed<S> {
     pub position: Option<Position>,
     /// How many events were folded. Those behind a snapshot are not counted.
     pub events: u64,
+    /// How many of them were redacted: the state rests on what the decider makes of such events.
+    pub redacted: u64,
 }
 
 /// Why past events could not be folded.
@@ -44,7 +46,7 @@ impl ReplayError {
 
 impl<S> Replayed<S> {
     pub(crate) fn new(state: S) -> Self {
-        Self { state, revision: None, position: None, events: 0 }
+        Self { state, revision: None, position: None, events: 0, redacted: 0 }
     }
 
     pub(crate) fn apply<D: Decider<State = S>>(
@@ -52,7 +54,16 @@ impl<S> Replayed<S> {
         decider: &D,
         event: &RecordedEvent,
     ) -> Result<(), DecodeError> {
-        decider.evolve(&mut self.state, &decode::<D::Event>(event)?);
+        match decode::<D::Event>(event) {
+            Ok(typed) => decider.evolve(&mut self.state, &typed),
+            Err(error) => {
+                let is_redacted = matches!(error.fault, DecodeFault::Redacted { .. });
+                if !is_redacted || decider.evolve_redacted(&mut self.state, event) == OnRedacted::Refused {
+                    return Err(error);
+                }
+                self.redacted += 1;
+            }
+        }
         self.revision = Some(event.revision());
         self.position = Some(event.position());
         self.events += 1;
@@ -79,7 +90,8 @@ impl<S> Replayed<S> {
 /// left out.
 ///
 /// # Errors
-/// `Decode` where an event is not one of the decider's; `Store` where reading fails or the stream is tombstoned.
+/// `Decode` where an event is not one of the decider's, or was redacted and the decider cannot do without it; `Store` where
+/// reading fails or the stream is tombstoned.
 ///
 /// ```
 /// # use std::sync::Arc;

@@ -10,6 +10,7 @@ pub mod log_reads;
 pub mod metadata;
 pub mod moments;
 pub mod races;
+pub mod redactions;
 pub mod regressions;
 pub mod repetition;
 pub mod schemas;
@@ -133,6 +134,20 @@ macro_rules! conformance {
                 on_the_same_events_one_writes_and_all_get_its_answer
                 appends_without_expectations_all_succeed_densely
             }
+            redactions {
+                the_place_stays_and_what_it_said_is_gone
+                it_is_recorded_who_did_it_to_which_event_and_why
+                it_is_found_by_what_it_keeps_and_by_nothing_else
+                a_repeated_append_is_still_recognised
+                conditions_see_its_type_and_not_its_tags
+                asked_again_it_answers_as_the_first_time
+                what_cannot_be_redacted_is_refused_and_nothing_is_recorded
+                nobody_else_writes_or_deletes_the_record
+                what_a_stream_hides_can_be_redacted_too
+                subscribers_get_it_in_its_place_and_its_record_where_it_comes
+                a_whole_stream_of_redacted_events_is_a_stream
+                a_store_that_cannot_redact_refuses_it
+            }
             regressions {
                 a_subscriber_never_skips_a_concurrent_commit
                 a_refused_append_uses_up_no_position
@@ -236,6 +251,7 @@ mod tests {
             ("metadata", include_str!("conformance/metadata.rs")),
             ("moments", include_str!("conformance/moments.rs")),
             ("races", include_str!("conformance/races.rs")),
+            ("redactions", include_str!("conformance/redactions.rs")),
             ("regressions", include_str!("conformance/regressions.rs")),
             ("repetition", include_str!("conformance/repetition.rs")),
             ("schemas", include_str!("conformance/schemas.rs")),

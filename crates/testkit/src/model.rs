@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use factum_core::{
-    Append, Appended, Delete, Deleted, EventStore, MemoryStore, Position, Read, RecordedEvent, Revision,
-    Selector, StreamAppended, StreamState, StreamView, Subscribe, SubscriptionMessage,
+    Append, Appended, Delete, Deleted, EventStore, MemoryStore, Position, Read, RecordedEvent, Redact,
+    RedactOutcome, Redacted, Redaction, Revision, Selector, StreamAppended, StreamState, StreamView,
+    Subscribe, SubscriptionMessage,
 };
 
 use crate::Fresh;
@@ -48,10 +49,12 @@ pub struct Report {
     pub appended: usize,
     /// Appends that were answered as repetitions.
     pub repeated: usize,
-    /// Appends and deletes that were refused.
+    /// Appends, deletes and redactions that were refused.
     pub refused: usize,
     /// Deletes that were done.
     pub deleted: usize,
+    /// Events that were redacted, now or before.
+    pub redacted: usize,
     /// Reads and subscriptions that gave events.
     pub gave: usize,
     /// Reads and subscriptions that gave none, or failed.
@@ -137,6 +140,7 @@ impl Report {
             Outcome::Appended { deduplicated: true, .. } => &mut self.repeated,
             Outcome::Appended { .. } => &mut self.appended,
             Outcome::Deleted { .. } => &mut self.deleted,
+            Outcome::Redacted { .. } => &mut self.redacted,
             Outcome::Refused(_) => &mut self.refused,
             Outcome::Gave { events, .. } if !events.is_empty() => &mut self.gave,
             Outcome::Gave { .. } => &mut self.gave_nothing,
@@ -160,7 +164,13 @@ enum Outcome {
         position: Option<Position>,
         token: Option<Position>,
     },
-    /// An append or a delete that was not done, and why.
+    Redacted {
+        event: RecordedEvent,
+        redaction: Redaction,
+        outcome: RedactOutcome,
+        token: Option<Position>,
+    },
+    /// An append, a delete or a redaction that was not done, and why.
     Refused(String),
     Gave {
         /// Of a read: where its snapshot ends. Of a subscription: where it had caught up.
@@ -180,6 +190,7 @@ async fn apply(model: &MemoryStore, fresh: &Fresh, operation: &Operation) -> (Ou
     match operation {
         Operation::Append(append) => (appended(model, append).await, appended(store, append).await),
         Operation::Delete(delete) => (deleted(model, delete).await, deleted(store, delete).await),
+        Operation::Redact(redact) => (redacted(model, redact).await, redacted(store, redact).await),
         Operation::Read(read) => (given(model, read).await, given(store, read).await),
         Operation::Follow(subscribe) => (followed(model, subscribe).await, followed(store, subscribe).await),
         Operation::Advance(by) => {
@@ -207,6 +218,15 @@ async fn appended(store: &dyn EventStore, append: &Append) -> Outcome {
 async fn deleted(store: &dyn EventStore, delete: &Delete) -> Outcome {
     match store.delete(delete.clone()).await {
         Ok(Deleted { position, token }) => Outcome::Deleted { position, token: token.next_position() },
+        Err(error) => Outcome::Refused(format!("{error:?}")),
+    }
+}
+
+async fn redacted(store: &dyn EventStore, redact: &Redact) -> Outcome {
+    match store.redact(redact.clone()).await {
+        Ok(Redacted { event, redaction, outcome, token }) => {
+            Outcome::Redacted { event, redaction, outcome, token: token.next_position() }
+        }
         Err(error) => Outcome::Refused(format!("{error:?}")),
     }
 }

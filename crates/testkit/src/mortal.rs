@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use factum_core::{
     Append, AppendError, Appended, BoxFuture, Capabilities, Delete, Deleted, EventReader, EventStore, Read,
-    ReadError, Subscribe, Subscription,
+    ReadError, Redact, RedactError, Redacted, Subscribe, Subscription,
 };
 
 /// Appends left after the one that it died of.
@@ -68,6 +68,10 @@ impl EventStore for Mortal {
 
     fn delete(&self, delete: Delete) -> BoxFuture<'_, Result<Deleted, AppendError>> {
         self.store.delete(delete)
+    }
+
+    fn redact(&self, redact: Redact) -> BoxFuture<'_, Result<Redacted, RedactError>> {
+        self.store.redact(redact)
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use factum_core::{
     Append, AppendError, Appended, BoxFuture, Capabilities, Delete, Deleted, EventReader, EventStore, Page,
-    Read, ReadError, ReadHead, Subscribe, Subscription, SubscriptionMessage,
+    Read, ReadError, ReadHead, Redact, RedactError, Redacted, Subscribe, Subscription, SubscriptionMessage,
 };
 
 use crate::vault::KeyVault;
@@ -88,6 +88,10 @@ impl EventStore for SealingStore {
 
     fn delete(&self, delete: Delete) -> BoxFuture<'_, Result<Deleted, AppendError>> {
         self.store.delete(delete)
+    }
+
+    fn redact(&self, redact: Redact) -> BoxFuture<'_, Result<Redacted, RedactError>> {
+        self.store.redact(redact)
     }
 }
 

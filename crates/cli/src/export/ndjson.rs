@@ -47,7 +47,8 @@ impl ExportError {
 ///
 /// With `Read::forwards(Selector::All)`, [`crate::import_ndjson`] makes the same log of it: ids, order, numbers, types,
 /// versions, tags, data and metadata byte for byte, occurred times, append ids, deletes and stream metadata.
-/// A payload that would not survive on one line is written as base64.
+/// A payload that would not survive on one line is written as base64. An event that was redacted has `redacted` instead of
+/// `data`; an import makes a `$redacted` event of it, since what it said is nowhere.
 ///
 /// # Errors
 /// `Read` where the store fails, `Output` where `out` does.

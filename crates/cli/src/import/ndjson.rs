@@ -4,7 +4,7 @@ use std::io::{BufRead, Read};
 
 use factum_core::{
     Append, AppendError, AppendId, Delete, DeleteMode, EventId, EventStore, ExpectedRevision, NewEvent,
-    Revision, STREAM_DELETED_TYPE, StreamName, StreamWrite,
+    REDACTIONS_STREAM, Revision, STREAM_DELETED_TYPE, StreamName, StreamWrite,
 };
 use uuid::Uuid;
 
@@ -13,6 +13,8 @@ use super::source::{Input, is_malformed};
 use super::{ImportError, ImportPhase, ImportProgress, ImportSummary, Place};
 use crate::event_json::{ReadEvent, read_event};
 
+/// Where another log's record of its redactions goes: the store writes its own, and nobody else does.
+const IMPORTED_REDACTIONS: &str = "$redactions-imported";
 /// Most events without an append id that go into one append.
 const BATCH_EVENTS: usize = 1_000;
 /// Bytes after which an append of events without an append id is full.
@@ -29,7 +31,8 @@ const ID_SPACE: Uuid = Uuid::from_u128(0x61d9_0be4_27f3_5c08_a51e_93d7_4cf2_6b84
 /// `id`, `stream`, `type`, `schemaVersion`, `contentType`, `tags`, `data`, `metadata`, `occurredTime` and `appendId`
 /// are kept; events of one append id stay one append. `revision` gives the order in the stream; `position` and
 /// `time` are the log's to give and are not read. A tombstone is a delete for good; metadata streams are written
-/// like others. Run again, an import adds nothing; one that was cut goes on where it stopped.
+/// like others. A redacted event comes back as a `$redacted` event in its place, and the record of redactions as
+/// `$redactions-imported`. Run again, an import adds nothing; one that was cut goes on where it stopped.
 ///
 /// # Errors
 /// `Malformed` with the line; nothing of that line's append is written. `StreamDiffers` where a stream of that name
@@ -131,7 +134,10 @@ impl<'r> Lines<'r> {
 
     fn line_of(&self, read: ReadEvent, number: u64) -> Result<Line, String> {
         let ReadEvent { stream, revision, append_id, id_given, mut event } = read;
-        let stream = stream.ok_or("it has no 'stream': an import must know where each event goes")?;
+        let mut stream = stream.ok_or("it has no 'stream': an import must know where each event goes")?;
+        if stream.as_str() == REDACTIONS_STREAM {
+            stream = StreamName::new(IMPORTED_REDACTIONS).map_err(|e| e.to_string())?;
+        }
         if !id_given {
             let name = [number.to_le_bytes().as_slice(), self.buffer.trim_ascii()].concat();
             event.id = EventId(Uuid::new_v5(&ID_SPACE, &name));

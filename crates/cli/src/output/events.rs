@@ -89,12 +89,13 @@ impl EventSink {
     }
 
     fn row(&self, event: &RecordedEvent) -> Vec<String> {
-        let data = match event.content_type() {
-            ContentType::Json => {
+        let data = match (event.redaction(), event.content_type()) {
+            (Some(redaction), _) => format!("(redacted: {})", redaction.reason),
+            (None, ContentType::Json) => {
                 let bytes = event.data_slice();
                 String::from_utf8_lossy(&bytes[..bytes.len().min(CELL_BYTES)]).into_owned()
             }
-            ContentType::Binary => format!("({} bytes)", event.data_slice().len()),
+            (None, ContentType::Binary) => format!("({} bytes)", event.data_slice().len()),
         };
         let revision = event.revision().to_string();
         let rest = [event.happened_at().to_string(), event.event_type().to_owned(), data];

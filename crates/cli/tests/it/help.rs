@@ -10,6 +10,7 @@ const COMMANDS: &[&str] = &[
     "read",
     "tail",
     "event",
+    "event redact",
     "streams",
     "streams ls",
     "streams find",

@@ -16,6 +16,7 @@ mod processes;
 mod projections;
 mod read;
 mod read_models;
+mod redact;
 mod refusals;
 mod schema;
 mod state;

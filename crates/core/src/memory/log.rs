@@ -75,6 +75,18 @@ impl Log {
         }
     }
 
+    /// The event at a position.
+    pub(super) fn event(&self, position: Position) -> Option<&RecordedEvent> {
+        self.events.get(usize::try_from(position.0).ok()?)
+    }
+
+    /// Puts `event` in the place of the one at its position.
+    pub(super) fn replace(&mut self, event: RecordedEvent) {
+        if let Some(place) = self.events.get_mut(event.position().0 as usize) {
+            *place = event;
+        }
+    }
+
     /// Adds an event of the store's own.
     pub(super) fn commit_system(&mut self, added: &SystemEvent, now: Timestamp) -> Position {
         self.push(&added.stream, added.revision, &added.event, None, now)

@@ -2,14 +2,18 @@
 
 use bytes::{BufMut, Bytes};
 use factum_core::{
-    AppendId, BodyLayout, ContentType, EventId, Position, RecordedEvent, RecordedHeader, Revision,
-    SchemaVersion, StoreId, Timestamp,
+    AppendId, BodyLayout, ContentType, EventId, Leaf, Position, RecordedEvent, RecordedHeader, Redaction,
+    Revision, SchemaVersion, StoreId, Timestamp,
 };
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-/// The format that this build writes, and the newest that it reads.
-pub const FORMAT: u32 = 1;
+/// The newest format that this build reads. A store is made in format 1, and goes to this one with its first redaction.
+pub const FORMAT: u32 = FORMAT_WITH_REDACTED;
+/// The format of a new store, and of a segment without redacted events: older builds read it.
+pub(crate) const FORMAT_OF_NEW: u32 = 1;
+/// The format of a store and of a segment that may hold redacted events.
+pub(crate) const FORMAT_WITH_REDACTED: u32 = 2;
 /// Bytes of a segment header.
 pub(crate) const HEADER_BYTES: usize = 64;
 /// Bytes of a frame header, and of a seal.
@@ -31,6 +35,7 @@ pub(crate) const SEAL_MAGIC: &[u8; 4] = b"FSEA";
 pub(crate) enum RecordKind {
     Event = 1,
     Removed = 2,
+    Redacted = 3,
 }
 
 const HAS_OCCURRED: u8 = 1;
@@ -65,6 +70,7 @@ pub(crate) fn uuid_at(bytes: &[u8], at: usize) -> Uuid {
 /// The head of a segment file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SegmentHeader {
+    pub(crate) format: u32,
     pub(crate) generation: u32,
     pub(crate) base: Position,
     pub(crate) store: StoreId,
@@ -74,7 +80,7 @@ impl SegmentHeader {
     pub(crate) fn encode(&self) -> [u8; HEADER_BYTES] {
         let mut out = [0; HEADER_BYTES];
         out[0..8].copy_from_slice(SEGMENT_MAGIC);
-        out[8..12].copy_from_slice(&FORMAT.to_le_bytes());
+        out[8..12].copy_from_slice(&self.format.to_le_bytes());
         out[12..16].copy_from_slice(&self.generation.to_le_bytes());
         out[16..24].copy_from_slice(&self.base.0.to_le_bytes());
         out[24..40].copy_from_slice(self.store.0.as_bytes());
@@ -91,10 +97,11 @@ impl SegmentHeader {
             return fault("the segment header's checksum is wrong");
         }
         let format = u32_at(bytes, 8);
-        if format != FORMAT {
-            return fault(format!("the segment has format {format}, this build reads format {FORMAT}"));
+        if !(FORMAT_OF_NEW..=FORMAT).contains(&format) {
+            return fault(format!("the segment has format {format}, this build reads up to format {FORMAT}"));
         }
         Ok(Self {
+            format,
             generation: u32_at(bytes, 12),
             base: Position(u64_at(bytes, 16)),
             store: StoreId(uuid_at(bytes, 24)),
@@ -279,6 +286,16 @@ impl Record {
             Record::Removed { recorded_at, .. } => *recorded_at,
         }
     }
+
+    /// What stands in the proof for the event that is here, or that was. `bytes`: those that this record was decoded from.
+    pub(crate) fn leaf(&self, bytes: &[u8]) -> [u8; 32] {
+        match self {
+            Record::Event(event) => {
+                event.redaction().map_or_else(|| leaf_of(bytes), |redaction| redaction.leaf.0)
+            }
+            Record::Removed { leaf, .. } => *leaf,
+        }
+    }
 }
 
 /// The leaf of the proof for the record in `record`, which `decode_record` has accepted.
@@ -297,6 +314,46 @@ pub(crate) fn encode_removed(position: Position, recorded_at: Timestamp, leaf: [
     out.put_u64_le(0);
     out.put_i64_le(recorded_at.0);
     out.put_slice(&leaf);
+    seal_record(&mut out[start..]);
+}
+
+/// Appends the record that a redaction leaves in the place of an event. `event` is redacted.
+pub(crate) fn encode_redacted(event: &RecordedEvent, redaction: &Redaction, out: &mut Vec<u8>) {
+    let (header, layout) = (event.header(), event.layout());
+    let names = &event.body()[..(layout.stream + layout.event_type) as usize];
+    let start = out.len();
+    let mut flags = 0;
+    flags |= if header.occurred_at.is_some() { HAS_OCCURRED } else { 0 };
+    flags |= if header.append_id.is_some() { HAS_APPEND_ID } else { 0 };
+    flags |= if header.content_type == ContentType::Binary { IS_BINARY } else { 0 };
+    // Checksum and length are filled in when the rest is there.
+    out.put_u64_le(0);
+    out.put_u8(RecordKind::Redacted as u8);
+    out.put_u8(flags);
+    out.put_u16_le(0);
+    out.put_u32_le(header.schema_version.0);
+    out.put_u64_le(header.position.0);
+    out.put_u64_le(header.revision.0);
+    out.put_i64_le(header.recorded_at.0);
+    out.put_slice(header.id.0.as_bytes());
+    out.put_u16_le(layout.stream as u16);
+    out.put_u16_le(layout.event_type as u16);
+    // A reason has at most 1,024 bytes: checked when it was asked for.
+    out.put_u16_le(redaction.reason.len() as u16);
+    out.put_bytes(0, 6);
+    if let Some(at) = header.occurred_at {
+        out.put_i64_le(at.0);
+    }
+    if let Some(id) = header.append_id {
+        out.put_slice(id.0.as_bytes());
+    }
+    out.put_slice(&redaction.leaf.0);
+    out.put_u64_le(redaction.recorded.0);
+    out.put_i64_le(redaction.at.0);
+    out.put_slice(names);
+    out.put_slice(redaction.reason.as_bytes());
+    let length = (out.len() - start) as u32;
+    out[start + 4..start + 8].copy_from_slice(&length.to_le_bytes());
     seal_record(&mut out[start..]);
 }
 
@@ -331,14 +388,14 @@ pub(crate) fn decode_record(record: &Bytes) -> Result<Record, Fault> {
                 |leaf| Ok(Record::Removed { position, recorded_at, leaf }),
             )
         }
-        kind if kind == RecordKind::Event as u8 => {
-            decode_event(record, position, recorded_at).map(Record::Event)
-        }
+        kind if kind == RecordKind::Event as u8 => decode_event(record).map(Record::Event),
+        kind if kind == RecordKind::Redacted as u8 => decode_redacted(record).map(Record::Event),
         kind => fault(format!("record kind {kind} is unknown to this build")),
     }
 }
 
-fn decode_event(record: &Bytes, position: Position, recorded_at: Timestamp) -> Result<RecordedEvent, Fault> {
+/// The header of an event, whole or redacted, and where the parts of fixed length end.
+fn decode_header(record: &Bytes) -> Result<(RecordedHeader, usize), Fault> {
     let flags = record[9];
     let mut at = RECORD_BYTES;
     let mut optional = |flag: u8, bytes: usize| {
@@ -355,15 +412,20 @@ fn decode_event(record: &Bytes, position: Position, recorded_at: Timestamp) -> R
         return fault("a record is shorter than its flags say");
     }
     let header = RecordedHeader {
-        position,
+        position: Position(u64_at(record, 16)),
         revision: Revision(u64_at(record, 24)),
         id: EventId(uuid_at(record, 40)),
         append_id,
-        recorded_at,
+        recorded_at: Timestamp(i64_at(record, 32)),
         occurred_at,
         schema_version: SchemaVersion(u32_at(record, 12)),
         content_type: if flags & IS_BINARY == 0 { ContentType::Json } else { ContentType::Binary },
     };
+    Ok((header, at))
+}
+
+fn decode_event(record: &Bytes) -> Result<RecordedEvent, Fault> {
+    let (header, at) = decode_header(record)?;
     let layout = BodyLayout {
         stream: u32::from(u16_at(record, 56)),
         event_type: u32::from(u16_at(record, 58)),
@@ -371,6 +433,27 @@ fn decode_event(record: &Bytes, position: Position, recorded_at: Timestamp) -> R
         metadata: u32_at(record, 64),
     };
     RecordedEvent::from_body(header, record.slice(at..), layout).map_err(|e| Fault(e.to_string()))
+}
+
+/// Bytes of leaf, position and time of a redaction.
+const REDACTION_BYTES: usize = 48;
+
+fn decode_redacted(record: &Bytes) -> Result<RecordedEvent, Fault> {
+    let (header, at) = decode_header(record)?;
+    let (stream, event_type) = (u32::from(u16_at(record, 56)), u32::from(u16_at(record, 58)));
+    let names_at = at + REDACTION_BYTES;
+    let reason_at = names_at + (stream + event_type) as usize;
+    if record.len() != reason_at + usize::from(u16_at(record, 60)) {
+        return fault("the record of a redacted event is not as long as its parts");
+    }
+    let leaf = record[at..at + 32].try_into().map_err(|_| Fault("a leaf is cut off".to_owned()))?;
+    let reason = std::str::from_utf8(&record[reason_at..]);
+    let reason = reason.map_err(|_| Fault("the reason of a redaction is not UTF-8".to_owned()))?.to_owned();
+    let recorded = Position(u64_at(record, at + 32));
+    let redaction = Redaction { leaf: Leaf(leaf), reason, at: Timestamp(i64_at(record, at + 40)), recorded };
+    let layout = BodyLayout { stream, event_type, tags: 0, metadata: 0 };
+    let event = RecordedEvent::from_body(header, record.slice(names_at..reason_at), layout);
+    Ok(event.map_err(|e| Fault(e.to_string()))?.redacted(redaction))
 }
 
 #[cfg(test)]
@@ -414,12 +497,64 @@ mod tests {
         assert_eq!(decode_record(&Bytes::from(removed)).unwrap(), expected);
     }
 
+    fn redacted() -> RecordedEvent {
+        let event = event();
+        let (reason, at, recorded) = ("wrong person".to_owned(), Timestamp(99), Position(31));
+        event.redacted(Redaction { leaf: Leaf::of(&event), reason, at, recorded })
+    }
+
+    #[test]
+    fn a_redacted_record_keeps_all_but_what_the_event_said() {
+        let redacted = redacted();
+        let mut out = Vec::new();
+        encode_redacted(&redacted, redacted.redaction().unwrap(), &mut out);
+        assert_eq!(
+            out.len(),
+            RECORD_BYTES + 8 + 16 + REDACTION_BYTES + "s-1".len() + 1 + "wrong person".len()
+        );
+        let record = decode_record(&Bytes::from(out.clone())).unwrap();
+        assert_eq!(record, Record::Event(redacted.clone()));
+        assert_eq!(record.leaf(&out), Leaf::of(&redacted).0);
+    }
+
+    #[test]
+    fn the_leaf_of_the_vocabulary_is_that_of_the_bytes() {
+        for event in [event(), {
+            let header = RecordedHeader { append_id: None, occurred_at: None, ..*event().header() };
+            let new = NewEvent::json(EventType::new("Ü").unwrap(), "{}").with_tag(Tag::new("é").unwrap());
+            RecordedEvent::record(header, &StreamName::new("s-1").unwrap(), &new)
+        }] {
+            let mut out = Vec::new();
+            encode_record(&event, &mut out);
+            assert_eq!(leaf_of(&out), Leaf::of(&event).0);
+        }
+    }
+
     #[test]
     fn every_flipped_bit_and_every_cut_is_noticed() {
         let mut out = Vec::new();
         encode_record(&event(), &mut out);
-        for at in 0..out.len() * 8 {
+        assert_each_change_is_noticed(&out);
+        out.clear();
+        encode_redacted(&redacted(), redacted().redaction().unwrap(), &mut out);
+        assert_each_change_is_noticed(&out);
+    }
+
+    #[test]
+    fn a_redacted_record_whose_lengths_do_not_fit_is_refused() {
+        let mut out = Vec::new();
+        encode_redacted(&redacted(), redacted().redaction().unwrap(), &mut out);
+        for at in [56, 57, 58, 59, 60, 61] {
             let mut bad = out.clone();
+            bad[at] ^= 0x01;
+            seal_record(&mut bad);
+            assert!(decode_record(&Bytes::from(bad)).is_err(), "byte {at}");
+        }
+    }
+
+    fn assert_each_change_is_noticed(out: &[u8]) {
+        for at in 0..out.len() * 8 {
+            let mut bad = out.to_vec();
             bad[at / 8] ^= 1 << (at % 8);
             assert!(decode_record(&Bytes::from(bad)).is_err(), "bit {at}");
         }
@@ -430,7 +565,8 @@ mod tests {
 
     #[test]
     fn heads_round_trip_and_notice_damage() {
-        let header = SegmentHeader { generation: 1, base: Position(7), store: StoreId::generate() };
+        let (base, store) = (Position(7), StoreId::generate());
+        let header = SegmentHeader { format: FORMAT_OF_NEW, generation: 1, base, store };
         let bytes = header.encode();
         assert_eq!(SegmentHeader::decode(&bytes).unwrap(), header);
         let frame = FrameHeader {

@@ -4,10 +4,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, RwLock};
 
-use super::format::{FORMAT, SegmentHeader, u32_at, u64_at};
+use super::format::{SegmentHeader, u32_at, u64_at};
 use crate::vfs::{OpenMode, Vfs, VfsFile};
 
 const MAGIC: &[u8; 8] = b"FACTUMOF";
+/// The format of a table: its own, whatever that of its segment is.
+const FORMAT: u32 = 1;
 const HEADER_BYTES: usize = 64;
 /// Entries read at once when a table is checked, in bytes.
 const CHECK_BYTES: usize = 256 * 1024;

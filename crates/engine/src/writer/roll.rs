@@ -9,7 +9,7 @@ use factum_core::{AppendError, Position, StoreId};
 use super::group::Group;
 use super::{OpenSegment, Writer};
 use crate::identity::write_tail;
-use crate::segment::format::{FRAME_BYTES, HEADER_BYTES, Seal, SegmentHeader, header_link};
+use crate::segment::format::{FORMAT_OF_NEW, FRAME_BYTES, HEADER_BYTES, Seal, SegmentHeader, header_link};
 use crate::segment::offsets::Offsets;
 use crate::segment::{Segment, segment_name};
 use crate::vfs::{OpenMode, Vfs};
@@ -68,7 +68,7 @@ impl Writer {
             return Ok(());
         }
         let log_dir = self.dir.join("log");
-        let header = SegmentHeader { generation: 0, base, store: self.identity.id };
+        let header = SegmentHeader { format: FORMAT_OF_NEW, generation: 0, base, store: self.identity.id };
         let limit = self.segment_bytes.max(HEADER_BYTES as u64 + bytes + FRAME_BYTES as u64);
         let (beside, zeroed, made) = match self.spare.as_ref().and_then(|spare| spare.take(limit)) {
             Some((path, bytes)) => {
@@ -109,6 +109,14 @@ impl Writer {
         self.index.freeze();
         self.upkeep.request();
         Ok(())
+    }
+
+    /// Seals the open segment if it holds this position, which is committed. There is no group under way.
+    pub(crate) fn seal_if_open(&mut self, position: Position) -> Result<(), AppendError> {
+        if let Some(cause) = &self.stopped {
+            return Err(AppendError::Stopped { cause: Arc::clone(cause) });
+        }
+        if position < self.open.segment.base() { Ok(()) } else { self.roll(0) }
     }
 
     fn stop(&mut self, error: io::Error) -> AppendError {
@@ -180,7 +188,7 @@ pub(crate) fn create_segment(
     base: Position,
     segment_bytes: u64,
 ) -> io::Result<OpenSegment> {
-    let header = SegmentHeader { generation: 0, base, store };
+    let header = SegmentHeader { format: FORMAT_OF_NEW, generation: 0, base, store };
     let (beside, path) = (log_dir.join("next.tmp"), log_dir.join(segment_name(base)));
     let zeroed = segment_bytes.min(ZERO_AHEAD_BYTES);
     write_segment(vfs, &beside, &header, zeroed)?;

@@ -16,7 +16,9 @@ use factum_engine::{Engine, Options, Upkeep};
 use crate::basics::stream;
 use crate::fake_disk::{FakeDisk, Fault, Survival, count_points};
 use check::{check, check_content};
-use script::{Answer, Attempt, History, STORE, answer, events, open, options, run, run_until_merged};
+use script::{
+    Answer, Attempt, History, STORE, answer, events, open, options, run, run_redactions, run_until_merged,
+};
 
 /// A script: what it tried, and the store while it is still open.
 type Script = fn(&FakeDisk) -> (History, Option<Engine>);
@@ -119,6 +121,27 @@ fn index_runs_that_are_merged() {
 }
 
 #[test]
+fn a_redaction_is_done_or_not_done_whatever_the_disk_does() {
+    let disk = FakeDisk::new();
+    let (history, engine) = run_redactions(&disk);
+    drop(engine);
+    assert!(history.redactions.iter().all(|redacting| redacting.acknowledged), "{history:?}");
+    let effects: Vec<_> = (0..disk.points()).map(|point| disk.point(point)).collect();
+    let rewritten = effects.iter().filter(|effect| {
+        effect.starts_with("rename /store/log/0") && effect.contains(".tmp") && effect.ends_with(".seg")
+    });
+    assert!(rewritten.count() == 4, "one segment for each event that is redacted");
+    matrix(run_redactions, |_| Fault::Crash(Survival::Lost));
+    matrix(run_redactions, |_| Fault::Crash(Survival::Kept));
+    matrix(run_redactions, |_| Fault::Crash(Survival::FirstHalf));
+    matrix(run_redactions, |point| Fault::Crash(Survival::Random(point as u64)));
+    matrix(run_redactions, |point| Fault::Crash(Survival::Random(!(point as u64))));
+    matrix(run_redactions, |_| Fault::Short);
+    matrix(run_redactions, |_| Fault::Full);
+    matrix(run_redactions, |_| Fault::SyncError);
+}
+
+#[test]
 fn the_script_reaches_everything_that_is_promised() {
     let disk = FakeDisk::new();
     drop(run(&disk));
@@ -135,12 +158,21 @@ fn the_script_reaches_everything_that_is_promised() {
 
 #[test]
 fn a_crash_while_recovering_from_a_crash() {
-    let points = count_points(|disk| drop(run(disk)));
     // Every eleventh point leaves every kind of rubbish behind somewhere, in a tenth of the time.
-    for point in (0..points).step_by(11) {
+    crash_while_recovering(run, 11);
+}
+
+#[test]
+fn a_crash_while_a_redaction_is_finished() {
+    crash_while_recovering(run_redactions, 5);
+}
+
+fn crash_while_recovering(script: Script, step: usize) {
+    let points = count_points(|disk| drop(script(disk)));
+    for point in (0..points).step_by(step) {
         let disk = FakeDisk::new();
         disk.plan(point, Fault::Crash(Survival::Random(point as u64)));
-        let (history, engine) = run(&disk);
+        let (history, engine) = script(&disk);
         drop(engine);
         for again in 0.. {
             let left = disk.reboot();

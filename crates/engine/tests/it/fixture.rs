@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use factum_core::{
-    Append, AppendId, Delete, DeleteMode, EventId, EventStore, EventStoreExt, ExpectedRevision, ManualClock,
-    Read, Revision, Selector, StreamMetadata, StreamView, Timestamp,
+    Append, AppendId, Delete, DeleteMode, EventId, EventStore, EventStoreExt, ExpectedRevision, Leaf,
+    ManualClock, Read, ReadFrom, Redact, Revision, Selector, StreamMetadata, StreamView, Timestamp,
 };
 use factum_engine::{Engine, Options, OsVfs, ScavengeMode, verify};
+use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use crate::basics::{event, now, stream};
@@ -63,6 +64,29 @@ fn a_log_of_format_1_opens_and_says_what_it_said() {
         vec![event("Deposited", "{}")],
     );
     assert_eq!(engine.append_blocking(next).unwrap().first.unwrap().0, report.end.0);
+}
+
+#[test]
+fn an_event_of_a_log_of_format_1_can_be_redacted() {
+    let dir = tempfile::tempdir().unwrap();
+    copy(&fixture(), dir.path());
+    let engine = Engine::open(dir.path(), options()).unwrap();
+    assert_eq!(engine.info().format, 1);
+    let log = now(engine.read_all(Read::forwards(Selector::All))).unwrap();
+    let binary = log.iter().find(|event| event.event_type() == "Scanned").unwrap();
+    let redacted = engine.redact_blocking(&Redact::at(binary.position(), "asked for")).unwrap();
+    assert_eq!((redacted.event.header(), redacted.redaction.leaf), (binary.header(), Leaf::of(binary)));
+    let rest = Read::forwards(Selector::All).from(ReadFrom::Position(redacted.redaction.recorded));
+    let records = now(engine.read_all(rest)).unwrap();
+    engine.close();
+    let report = verify(dir.path(), &OsVfs, |_, _| {}).unwrap();
+    assert_eq!((report.damage, report.redacted), (vec![], 1));
+    // The root of the fixture, and the record of the redaction after it.
+    let before: Vec<u8> =
+        (0..32).map(|at| u8::from_str_radix(&ROOT_V1[2 * at..2 * at + 2], 16).unwrap()).collect();
+    let root: [u8; 32] =
+        Sha256::new().chain_update(before).chain_update(Leaf::of(&records[0]).0).finalize().into();
+    assert_eq!(report.root, root);
 }
 
 /// Writes the fixture anew: only for a format that was never released.

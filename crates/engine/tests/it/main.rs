@@ -9,3 +9,4 @@ mod fixture;
 mod index_damage;
 mod maintenance;
 mod model;
+mod redaction;

@@ -213,12 +213,12 @@ fn a_directory_of_a_newer_format_is_refused_by_name() {
     Engine::open(dir.path(), options()).unwrap().close();
     let path = dir.path().join("store");
     let mut bytes = fs::read(&path).unwrap();
-    bytes[8] = 2;
+    bytes[8] = 3;
     let checksum = crc32c(&bytes[..60]);
     bytes[60..].copy_from_slice(&checksum.to_le_bytes());
     fs::write(&path, bytes).unwrap();
     let refused = Engine::open(dir.path(), options()).err().unwrap();
-    assert!(matches!(refused, OpenError::NewerFormat { found: 2, known: 1, .. }), "{refused}");
+    assert!(matches!(refused, OpenError::NewerFormat { found: 3, known: 2, .. }), "{refused}");
 }
 
 /// Bit by bit, so that the test does not rest on the code that it tests.

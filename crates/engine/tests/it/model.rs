@@ -32,5 +32,5 @@ async fn reopen(fresh: Fresh) -> Fresh {
 #[test]
 fn the_engine_is_the_model() {
     let report = factum_testkit::model::check(make, reopen, OPERATIONS);
-    assert!(report.reopened > 20, "{report:?}");
+    assert!(report.reopened > 20 && report.redacted > 20, "{report:?}");
 }

@@ -186,6 +186,14 @@ pub enum DecodeFault {
         /// The declared version.
         newest: u32,
     },
+    /// The data was taken out of the log.
+    #[error(
+        "its data was redacted, for this reason: {reason} (a decider says in `evolve_redacted` how to go on)"
+    )]
+    Redacted {
+        /// Why.
+        reason: Box<str>,
+    },
     /// The data is binary.
     #[error("its content type is binary, JSON is expected")]
     Binary,
@@ -234,6 +242,7 @@ impl DecodeFault {
             DecodeFault::UnknownType { .. }
             | DecodeFault::UnknownVersion { .. }
             | DecodeFault::NoUpcaster { .. } => ErrorKind::Unsupported,
+            DecodeFault::Redacted { .. } => ErrorKind::Deleted,
             DecodeFault::Binary | DecodeFault::Upcast { .. } | DecodeFault::Data { .. } => {
                 ErrorKind::SchemaViolation
             }

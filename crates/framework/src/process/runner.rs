@@ -38,6 +38,8 @@ pub struct ProcessStats {
     pub uncorrelated: u64,
     /// Events of instances that are over, ignored.
     pub too_late: u64,
+    /// Events that were redacted before they were taken, ignored: nobody knows any more whose they were.
+    pub redacted: u64,
     /// Timers that went off.
     pub fired: u64,
     /// Attempts to carry a command out.

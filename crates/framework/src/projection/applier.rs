@@ -4,10 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use factum_core::read_model::{Attempt, Fault, Progress, ReadModelError, ReadModelWriter, Skip};
-use factum_core::{Checkpoint, Clock, Position, RecordedEvent, Timestamp, with_causes};
+use factum_core::{Checkpoint, Clock, Position, RecordedEvent, Redaction, Timestamp, with_causes};
 use factum_vault::{KeysDestroyed, Unavailable};
 
 use super::{ApplyError, ChangedTags, Model, Projection};
+
+/// Who passes over an event that was redacted.
+const REDACTION_ACTOR: &str = "factum";
 
 /// An event as the reader hands it over.
 pub(crate) struct Item<E> {
@@ -112,7 +115,13 @@ impl<P: Projection> Applier<P> {
                 database: "the read model".to_owned(),
                 why: format!("keeping the progress failed: {error}"),
             })),
-            [item] => self.stand_still_at(item, &error),
+            [item] => match item.recorded.redaction() {
+                Some(redaction) => {
+                    self.pass_over(item.recorded.position(), redaction)?;
+                    self.apply_range(items, next)
+                }
+                None => self.stand_still_at(item, &error),
+            },
             _ => {
                 let (before, after) = items.split_at(items.len() / 2);
                 let between =
@@ -175,6 +184,16 @@ impl<P: Projection> Applier<P> {
         self.progress.fault = Some(fault);
         kept?;
         Err(Stopped::Fault)
+    }
+
+    /// Passes over an event whose data was redacted: no attempt and no operator can bring it back. Kept as a skip, with the
+    /// reason of the redaction.
+    fn pass_over(&mut self, position: Position, redaction: &Redaction) -> Result<(), ReadModelError> {
+        let reason = format!("redacted: {}", redaction.reason);
+        let skip = Skip { position, actor: REDACTION_ACTOR.to_owned(), reason, at: self.clock.now() };
+        self.writer.skip(&skip)?;
+        self.skips.insert(position, skip);
+        Ok(())
     }
 
     /// Passes the event over that it stands still at; `None` where it stands still at another one, or none.

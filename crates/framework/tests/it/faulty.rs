@@ -4,7 +4,8 @@ use std::sync::{Arc, Mutex};
 
 use factum_core::{
     Append, AppendError, Appended, BoxFuture, Capabilities, Capability, Delete, Deleted, EventReader,
-    EventStore, MemoryStore, Page, Read, ReadError, ReadHead, Subscribe, Subscription,
+    EventStore, MemoryStore, Page, Read, ReadError, ReadHead, Redact, RedactError, Redacted, Subscribe,
+    Subscription,
 };
 
 type Before = Box<dyn FnMut(&MemoryStore, &Append) -> Result<(), AppendError> + Send>;
@@ -86,6 +87,9 @@ impl EventStore for Faulty {
     }
     fn delete(&self, delete: Delete) -> BoxFuture<'_, Result<Deleted, AppendError>> {
         self.store.delete(delete)
+    }
+    fn redact(&self, redact: Redact) -> BoxFuture<'_, Result<Redacted, RedactError>> {
+        self.store.redact(redact)
     }
 }
 

@@ -12,6 +12,7 @@ mod kill;
 mod personal;
 mod process;
 mod projection;
+mod redaction;
 mod replay;
 mod schema;
 mod sealing;

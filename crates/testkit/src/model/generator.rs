@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use factum_core::{
     Append, AppendCondition, AppendId, AsOf, Category, Delete, DeleteMode, Direction, EventFilter, EventId,
-    ExpectedRevision, NewEvent, Position, Query, QueryItem, Read, ReadFrom, Revision, SCHEMAS_STREAM,
+    ExpectedRevision, NewEvent, Position, Query, QueryItem, Read, ReadFrom, Redact, Revision, SCHEMAS_STREAM,
     SchemaRegistry, SchemaVersion, Selector, StreamName, StreamView, Subscribe, SubscribeFrom, SystemEvents,
     Timestamp,
 };
@@ -19,6 +19,7 @@ use crate::case::{event_type, stream, tag};
 pub(super) enum Operation {
     Append(Append),
     Delete(Delete),
+    Redact(Redact),
     Read(Read),
     Follow(Subscribe),
     /// The clock goes on.
@@ -62,7 +63,8 @@ impl Generator {
             21..=28 => Operation::Append(self.describe()),
             29 => Operation::Append(self.register()),
             30..=40 => Operation::Append(self.repeat()),
-            41..=110 => Operation::Append(self.append()),
+            41..=42 => Operation::Redact(self.redact()),
+            43..=110 => Operation::Append(self.append()),
             111..=125 => Operation::Follow(self.follow()),
             _ => Operation::Read(self.read()),
         }
@@ -79,7 +81,9 @@ impl Generator {
                     }
                 }
             }
-            Outcome::Deleted { token, .. } => self.length = self.length.max(token.unwrap_or_default().0),
+            Outcome::Deleted { token, .. } | Outcome::Redacted { token, .. } => {
+                self.length = self.length.max(token.unwrap_or_default().0);
+            }
             _ => {}
         }
         if let Operation::Append(append) = operation {
@@ -280,6 +284,18 @@ impl Generator {
         let recently = self.length.saturating_sub(self.random.below(30));
         let after = if self.random.chance(90) { Some(Position(recently)) } else { None };
         AppendCondition::FailIfEventsMatch { query, after }
+    }
+
+    /// Mostly something recent, which may be redacted already, of the store's own or not there yet.
+    fn redact(&mut self) -> Redact {
+        let position = if self.random.chance(60) {
+            Position(self.length.saturating_sub(self.random.below(20)))
+        } else {
+            self.position()
+        };
+        let reason = if self.random.chance(5) { "" } else { self.random.pick(&["wrong person", "a secret"]) };
+        let redact = Redact::at(position, reason);
+        if self.random.chance(50) { redact.by("ops") } else { redact }
     }
 
     fn position(&mut self) -> Position {

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use factum_core::{
     Append, AppendError, Appended, BoxFuture, Capabilities, Delete, Deleted, EventReader, EventStore,
-    MemoryStore, Position, Read, ReadError, Revision, Selector, StreamView, Subscribe, SubscribeFrom,
-    Subscription,
+    MemoryStore, Position, Read, ReadError, Redact, RedactError, Redacted, Revision, Selector, StreamView,
+    Subscribe, SubscribeFrom, Subscription,
 };
 use factum_testkit::Fresh;
 use factum_testkit::model::{Report, check, memory, run};
@@ -13,9 +13,12 @@ use factum_testkit::model::{Report, check, memory, run};
 #[test]
 fn the_model_agrees_with_itself_and_the_operations_are_worth_something() {
     let report = check(memory, async |fresh| fresh, 10_000);
-    let Report { appended, repeated, refused, deleted, gave, gave_nothing, reopened } = report;
+    let Report { appended, repeated, refused, deleted, redacted, gave, gave_nothing, reopened } = report;
     assert!(appended > 1_500 && gave > 1_500 && refused > 300, "{report:?}");
-    assert!(repeated > 50 && deleted > 50 && gave_nothing > 300 && reopened > 10, "{report:?}");
+    assert!(
+        redacted > 20 && repeated > 50 && deleted > 50 && gave_nothing > 300 && reopened > 10,
+        "{report:?}"
+    );
 }
 
 #[test]
@@ -38,6 +41,7 @@ fn every_lie_is_found() {
         Lie::SubscribesOneTooLate,
         Lie::ForgetsAppendIds,
         Lie::SoftForHard,
+        Lie::RedactsAnother,
     ] {
         let make = async || lying(memory().await, lie);
         let result = block_on(run(make, async |fresh| fresh, 10_000, 11));
@@ -71,6 +75,7 @@ enum Lie {
     SubscribesOneTooLate,
     ForgetsAppendIds,
     SoftForHard,
+    RedactsAnother,
 }
 
 struct Liar {
@@ -131,5 +136,12 @@ impl EventStore for Liar {
             delete.mode = factum_core::DeleteMode::Soft;
         }
         self.honest.delete(delete)
+    }
+
+    fn redact(&self, mut redact: Redact) -> BoxFuture<'_, Result<Redacted, RedactError>> {
+        if let Lie::RedactsAnother = self.lie {
+            redact.position = redact.position.next();
+        }
+        self.honest.redact(redact)
     }
 }

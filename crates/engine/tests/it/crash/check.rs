@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use factum_core::{
-    DeleteMode, EventStoreExt, Position, Read, ReadError, RecordedEvent, Selector, StreamName, StreamView,
-    Tag,
+    DeleteMode, EventStoreExt, Leaf, Position, Read, ReadError, RecordedEvent, RedactionRequest, Selector,
+    StreamName, StreamView, Tag,
 };
 use factum_engine::{Engine, restore, verify, verify_backup};
+use memchr::memmem;
 
 use super::script::{Answer, Attempt, BACKUP, DOOMED, History, STORE, answer, open};
 use crate::basics::{now, stream};
@@ -20,6 +21,7 @@ pub(super) fn check(disk: &FakeDisk, mut history: History) {
     assert_whole(disk, STORE, "before it is opened");
     let engine = open(disk).expect("the store opens after a crash");
     check_content(&engine, &history);
+    check_redactions(disk, &engine, &history);
     check_backup(disk, &history);
     // Something small first: whatever the crash left behind the tail is not covered by it.
     history.append(&engine, &["between-1"], 1);
@@ -28,6 +30,11 @@ pub(super) fn check(disk: &FakeDisk, mut history: History) {
     assert_eq!(engine.recovered(), None, "it was closed");
     check_content(&engine, &history);
     retry_unknown(&engine, &mut history);
+    for redacting in &mut history.redactions {
+        redacting.ask(&engine);
+        assert!(redacting.acknowledged, "asked again it is done: {redacting:?}");
+    }
+    check_redactions(disk, &engine, &history);
     for name in ["account-1", "after-1"] {
         let before = history.attempts.len();
         history.append(&engine, &[name], 4);
@@ -49,6 +56,25 @@ fn retry_unknown(engine: &Engine, history: &mut History) {
     }
 }
 
+/// What is recorded is finished, and what those events said is in no file of the store.
+fn check_redactions(disk: &FakeDisk, engine: &Engine, history: &History) {
+    assert_eq!(engine.info().redaction_failure, None);
+    let all = now(engine.read_all(Read::forwards(Selector::All))).expect("the log can be read");
+    let requests: Vec<_> = all.iter().filter_map(RedactionRequest::parse).collect();
+    let redacted = all.iter().filter(|event| event.is_redacted());
+    assert_eq!(redacted.count(), requests.len(), "one record for each redacted event");
+    for request in requests {
+        let event = all.iter().find(|event| event.id() == request.event).expect("its place is there");
+        assert_eq!((event.redaction(), event.position()), (Some(&request.redaction), request.position));
+        let redacting = history.redactions.iter().find(|redacting| redacting.event == event.id());
+        let mark = &redacting.expect("it was asked for").mark;
+        for path in disk.paths().iter().filter(|path| path.starts_with(STORE)) {
+            let found = memmem::find(&disk.content(path), mark);
+            assert_eq!(found, None, "{} still says what was redacted", path.display());
+        }
+    }
+}
+
 /// `verify` finds nothing that opening would not mend.
 fn assert_whole(disk: &FakeDisk, dir: &str, when: &str) {
     match verify(Path::new(dir), disk, |_, _| {}) {
@@ -65,10 +91,10 @@ fn assert_whole(disk: &FakeDisk, dir: &str, when: &str) {
 pub(super) fn check_content(engine: &Engine, history: &History) {
     let all = now(engine.read_all(Read::forwards(Selector::All))).expect("the log can be read");
     check_positions(&all, history.scavenged);
-    let kept = group_by_append(&all);
+    let kept = group_by_append(&all, history);
     for (number, attempt) in history.attempts.iter().enumerate() {
         let found = kept.get(&number).map_or(&[][..], Vec::as_slice);
-        check_attempt(number, attempt, found, history.scavenged);
+        check_attempt(number, attempt, found, history);
     }
     let last = kept.keys().next_back().copied().unwrap_or(0);
     assert!(last < history.attempts.len().max(1), "append {last} was never tried");
@@ -89,9 +115,17 @@ fn check_positions(all: &[RecordedEvent], scavenged: bool) {
 }
 
 /// The user's events by the number of the append that they say they are of.
-fn group_by_append(all: &[RecordedEvent]) -> BTreeMap<usize, Vec<&RecordedEvent>> {
+fn group_by_append<'a>(
+    all: &'a [RecordedEvent],
+    history: &History,
+) -> BTreeMap<usize, Vec<&'a RecordedEvent>> {
     let mut groups: BTreeMap<usize, Vec<&RecordedEvent>> = BTreeMap::new();
     for event in all.iter().filter(|event| !event.event_type().starts_with('$')) {
+        if event.is_redacted() {
+            let asked = history.redactions.iter().find(|redacting| redacting.event == event.id());
+            groups.entry(asked.expect("it was asked for").append).or_default().push(event);
+            continue;
+        }
         let data: serde_json::Value = serde_json::from_slice(event.data_slice()).expect("the data is whole");
         let number = data["append"].as_u64().expect("the data is ours") as usize;
         groups.entry(number).or_default().push(event);
@@ -99,17 +133,26 @@ fn group_by_append(all: &[RecordedEvent]) -> BTreeMap<usize, Vec<&RecordedEvent>
     groups
 }
 
-fn check_attempt(number: usize, attempt: &Attempt, found: &[&RecordedEvent], scavenged: bool) {
+fn check_attempt(number: usize, attempt: &Attempt, found: &[&RecordedEvent], history: &History) {
     let what = || format!("append {number}, {:?}, {} events found", attempt.answer, found.len());
     let mut expected = Vec::new();
     for write in &attempt.append.writes {
         expected.extend(write.events.iter().map(|event| (&write.stream, event)));
     }
     let same = |event: &RecordedEvent, (stream, new): &(&StreamName, &factum_core::NewEvent)| {
-        event.stream() == stream.as_str() && event.id() == new.id && event.data_slice() == &new.data[..]
+        let says = match event.redaction() {
+            // All that is left of what it said is its leaf.
+            Some(redaction) => {
+                event.data().is_empty()
+                    && event.tags().count() == 0
+                    && redaction.leaf == Leaf::of(&RecordedEvent::record(*event.header(), stream, new))
+            }
+            None => event.data_slice() == &new.data[..] && !history.is_redacted(event.id()),
+        };
+        event.stream() == stream.as_str() && event.id() == new.id && says
     };
     let is_doomed = attempt.append.writes.iter().any(|write| DOOMED.contains(&write.stream.as_str()));
-    if scavenged && is_doomed && attempt.answer != Answer::Refused {
+    if history.scavenged && is_doomed && attempt.answer != Answer::Refused {
         let mut rest = expected.iter();
         assert!(found.iter().all(|event| rest.any(|new| same(event, new))), "others than sent: {}", what());
         return;

@@ -4,9 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use factum_core::{
-    Append, AppendCondition, AppendError, AppendId, Delete, DeleteMode, EventStore, EventStoreExt, EventType,
-    ExpectedRevision, ManualClock, NewEvent, Position, Query, QueryItem, Revision, StreamMetadata,
-    StreamName, Tag, Timestamp,
+    Append, AppendCondition, AppendError, AppendId, Delete, DeleteMode, EventId, EventStore, EventStoreExt,
+    EventType, ExpectedRevision, ManualClock, NewEvent, Position, Query, QueryItem, Redact, Revision,
+    StreamMetadata, StreamName, Tag, Timestamp,
 };
 use factum_engine::{Engine, OpenError, Options, ScavengeMode, Upkeep};
 
@@ -37,14 +37,29 @@ pub(super) struct Attempt {
     pub(super) answer: Answer,
 }
 
+/// One redaction that was asked for.
+#[derive(Clone, Debug)]
+pub(super) struct Redacting {
+    pub(super) position: Position,
+    pub(super) event: EventId,
+    /// The append that the event is of.
+    pub(super) append: usize,
+    /// How the event's data begins: no other event's does.
+    pub(super) mark: Vec<u8>,
+    /// Whether it was said to be done. If not, it may be.
+    pub(super) acknowledged: bool,
+}
+
 /// All that was tried. Its appends are numbered, and their events carry the number.
-#[derive(Clone, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct History {
     pub(super) attempts: Vec<Attempt>,
     /// Streams whose delete was acknowledged.
     pub(super) deleted: Vec<(StreamName, DeleteMode)>,
     /// Whether a scavenge was begun, so that hidden events may be gone.
     pub(super) scavenged: bool,
+    /// Events that were to be redacted.
+    pub(super) redactions: Vec<Redacting>,
     /// How many appends had been tried when a backup was finished.
     pub(super) backed_up: Option<usize>,
 }
@@ -130,6 +145,24 @@ impl History {
         let _ = engine.scavenge(ScavengeMode::Reclaim, |_, _| {});
     }
 
+    /// Redacts an event of an append that was acknowledged.
+    fn redact(&mut self, engine: &Engine, append: usize, index: usize) {
+        let attempt = &self.attempts[append];
+        let Answer::Acknowledged { first, .. } = attempt.answer else { return };
+        let mut events = attempt.append.writes.iter().flat_map(|write| &write.events);
+        let event = events.nth(index).unwrap();
+        let end = event.data.windows(5).position(|bytes| bytes == b"\"pad\"").unwrap();
+        let mut redacting = Redacting {
+            position: Position(first.0 + index as u64),
+            event: event.id,
+            append,
+            mark: event.data[..end].to_vec(),
+            acknowledged: false,
+        };
+        redacting.ask(engine);
+        self.redactions.push(redacting);
+    }
+
     fn backup(&mut self, engine: &Engine) {
         if engine.backup(Path::new(BACKUP), |_, _| {}).is_ok() {
             self.backed_up = Some(self.attempts.len());
@@ -143,6 +176,42 @@ impl History {
             _ => None,
         })
     }
+}
+
+impl History {
+    /// Whether the redaction of this event was said to be done.
+    pub(super) fn is_redacted(&self, event: EventId) -> bool {
+        self.redactions.iter().any(|redacting| redacting.event == event && redacting.acknowledged)
+    }
+}
+
+impl Redacting {
+    /// Asks for it, perhaps once more.
+    pub(super) fn ask(&mut self, engine: &Engine) {
+        let redact = Redact::at(self.position, "asked for by the crash test");
+        self.acknowledged |= engine.redact_blocking(&redact).is_ok();
+    }
+}
+
+/// A script that redacts: in a sealed segment, in the open one, next to each other, twice, and after another opening.
+pub(super) fn run_redactions(disk: &FakeDisk) -> (History, Option<Engine>) {
+    let mut history = History::default();
+    let Ok(engine) = open(disk) else { return (history, None) };
+    for _ in 0..3 {
+        history.append(&engine, &["account-1", "account-2"], 2);
+    }
+    history.redact(&engine, 0, 1);
+    history.append(&engine, &["account-3"], 2);
+    history.redact(&engine, 3, 0);
+    history.redact(&engine, 0, 2);
+    history.redact(&engine, 0, 1);
+    history.append(&engine, &["account-1"], 1);
+    engine.close();
+    let Ok(engine) = open(disk) else { return (history, None) };
+    history.append(&engine, &["account-2"], 1);
+    history.redact(&engine, 4, 0);
+    history.append(&engine, &["account-2"], 1);
+    (history, Some(engine))
 }
 
 /// A script that seals so many segments that their index runs are merged.

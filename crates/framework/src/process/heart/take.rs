@@ -38,6 +38,11 @@ where
             return Ok(Taken::Done);
         }
         identity(event)?;
+        if event.is_redacted() {
+            self.stats.redacted += 1;
+            self.seen_to(event.position().next());
+            return Ok(Taken::Done);
+        }
         let typed = self.codec.decode(event).map_err(|source| ProcessError::Decode {
             process: self.process.name().to_owned(),
             source: Box::new(source),

@@ -20,6 +20,18 @@ pub(super) enum Source {
     Field(Field),
 }
 
+impl Source {
+    /// Whether a redaction takes it out of an event.
+    fn is_redacted(&self) -> bool {
+        match self {
+            Source::Data(_) | Source::Metadata(_) => true,
+            Source::Field(field) => {
+                matches!(field, Field::Correlation | Field::Causation | Field::Actor | Field::Tags)
+            }
+        }
+    }
+}
+
 /// What every event has beside its data and metadata.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Field {
@@ -107,8 +119,13 @@ impl<'e> Parsed<'e> {
     /// The parameter's value; `None` where the event has none.
     ///
     /// # Errors
-    /// Where the data or the metadata is no JSON, or where it is personal and cannot be had, or may not be kept.
+    /// Where the data or the metadata is no JSON or was redacted, or where it is personal and cannot be had, or may not be kept.
     pub(super) fn value(&mut self, source: &Source) -> Result<Option<Value<'static>>, ApplyError> {
+        if let Some(redaction) = self.event.redaction()
+            && source.is_redacted()
+        {
+            return Err(refused(format!("what it said was redacted, for this reason: {}", redaction.reason)));
+        }
         match source {
             Source::Field(field) => Ok(of_field(self.event, *field)),
             Source::Data(steps) => {

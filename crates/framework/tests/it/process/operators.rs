@@ -7,7 +7,7 @@ use factum::{
     Dispatched, InputRecord, OperatorAction, ProcessFilter, ProcessRecord, ProcessStage, RequestError,
     list_processes, request_process, show_process,
 };
-use factum_core::{EventStore, MemoryStore};
+use factum_core::{EventStore, MemoryStore, Position, Redact};
 
 use crate::trip::{DEADLINE, World, memory_world};
 
@@ -210,4 +210,38 @@ async fn nobody_answers_for_a_command_that_is_still_tried() {
     world.runner().run_until_idle().await.unwrap();
     let refused = request_process(&world.dynamic(), "trip", "7", OperatorAction::Done, "ada", "surely").await;
     assert!(refused.unwrap_err().to_string().contains("nothing to answer"));
+}
+
+#[tokio::test]
+async fn an_event_that_was_redacted_before_it_was_taken_is_passed_over_and_counted() {
+    let world = memory_world();
+    world.wanted("7").await;
+    world.wanted("8").await;
+    world.store.redact(Redact::at(Position(0), "wrong person")).await.unwrap();
+    let mut runner = world.runner();
+    runner.run_until_idle().await.unwrap();
+    assert_eq!(runner.stats().redacted, 1);
+    assert_eq!(world.stage("8").await, "completed");
+    assert!(
+        list_processes(&world.store, &ProcessFilter { with_ended: true, ..ProcessFilter::default() })
+            .await
+            .unwrap()
+            .iter()
+            .all(|instance| instance.instance == "8")
+    );
+}
+
+#[tokio::test]
+async fn an_instance_that_needs_a_redacted_event_again_stands_still_and_says_why() {
+    let world = stopped().await;
+    world.store.redact(Redact::at(Position(0), "wrong person")).await.unwrap();
+    world.desk.now_answers(|_| Dispatched::done());
+    request_process(&world.dynamic(), "trip", "7", OperatorAction::Retry, "ada", "flight is back")
+        .await
+        .unwrap();
+    world.runner().run_until_idle().await.unwrap();
+    let shown = world.show("7").await;
+    assert_eq!(shown.instance.stage(), ProcessStage::Quarantined);
+    let why = &shown.instance.last_error.as_ref().unwrap().1;
+    assert!(why.contains("redacted") && why.contains("wrong person"), "{why}");
 }

@@ -121,3 +121,19 @@ async fn an_event_that_cannot_be_read_is_a_fault_that_names_it() {
     let error = status(&handle).await.faults[0].attempts[0].error.clone();
     assert!(error.contains("Paid") && error.contains("cents"), "{error}");
 }
+
+#[tokio::test]
+async fn a_redacted_event_is_passed_over_and_kept_as_a_skip_with_its_reason() {
+    let world = World::new().await;
+    world.pay("a", 1).await;
+    world.pay("a", 10).await;
+    world.store.redact(factum_core::Redact::at(Position(1), "wrong till")).await.unwrap();
+    let token = world.pay("a", 100).await;
+    let handle = world.projections.start(balances()).await.unwrap();
+    ready(&handle, &token).await;
+    assert_eq!(rows(&handle), [row("a", 101, 2)]);
+    let skips = world.read_models.skips(handle.name(), status(&handle).await.version).unwrap();
+    let skips: Vec<_> =
+        skips.iter().map(|skip| (skip.position, skip.actor.as_str(), skip.reason.as_str())).collect();
+    assert_eq!(skips, [(Position(1), "factum", "redacted: wrong till")]);
+}
