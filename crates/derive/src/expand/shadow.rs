@@ -3,7 +3,7 @@
 //! One that borrows, to encode, and one that owns, to decode and to describe. Both carry the fields' serde attributes. A field
 //! with a mark is written together with its mark, and read by a function that knows it.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{Attribute, Ident, LitStr, Path, PathArguments, Type};
@@ -74,7 +74,7 @@ impl Shadow<'_> {
             let Field { ident, ty, attrs } = field;
             let serde = &attrs.serde;
             let ty = match attrs.personal {
-                Some(_) => quote_spanned!(ty.span()=> __factum::Marked<'event, #ty>),
+                Some(_) => quote_spanned!(shown_at(ty)=> __factum::Marked<'event, #ty>),
                 None => quote!(&'event #ty),
             };
             quote!(#(#serde)* #ident: #ty)
@@ -101,7 +101,7 @@ impl Shadow<'_> {
     fn declared(&self, index: usize, ty: &Type, mark: &PersonalAttrs) -> TokenStream {
         let (krate, constant, reader) = (self.krate, self.mark(index), self.reader(index));
         // Spanned, so that a type which cannot be marked is pointed at.
-        let value = quote_spanned!(ty.span()=> <#ty as #krate::PersonalField>::Value);
+        let value = quote_spanned!(shown_at(ty)=> <#ty as #krate::PersonalField>::Value);
         let purpose = option(mark.purpose.as_ref());
         let keep = keep(mark);
         let fallback = match &mark.fallback {
@@ -124,7 +124,7 @@ impl Shadow<'_> {
             None => quote!(::core::option::Option::None),
         };
         // Each part of this names the type, and an error in it is best shown there.
-        quote_spanned! {ty.span()=>
+        quote_spanned! {shown_at(ty)=>
             const #constant: __factum::Declared<#value> = __factum::Declared {
                 purpose: #purpose,
                 keep: #keep,
@@ -154,7 +154,7 @@ impl Shadow<'_> {
                 Whose::Default => quote!(__factum::Whose::Default),
                 Whose::Own => quote!(__factum::Whose::Own),
             };
-            quote_spanned!(field.ty.span()=> __factum::Marked::new(#own, &#constant, #whose))
+            quote_spanned!(shown_at(field.ty)=> __factum::Marked::new(#own, &#constant, #whose))
         };
         self.fields.iter().enumerate().map(value).collect()
     }
@@ -209,6 +209,11 @@ impl Shadow<'_> {
     }
 }
 
+/// Where errors about a type are shown. It stays code of the derive's, which lints leave alone.
+fn shown_at(ty: &Type) -> Span {
+    Span::call_site().located_at(ty.span())
+}
+
 fn option(value: Option<impl ToTokens>) -> TokenStream {
     match value {
         Some(value) => quote!(::core::option::Option::Some(#value)),
@@ -221,7 +226,7 @@ fn keep(mark: &PersonalAttrs) -> TokenStream {
 }
 
 fn crate_path(krate: &Path, name: &str) -> String {
-    let name = Ident::new(name, proc_macro2::Span::call_site());
+    let name = Ident::new(name, Span::call_site());
     quote!(#krate::__private::#name).to_string().replace(' ', "")
 }
 

@@ -64,7 +64,7 @@ pub(crate) struct Note {
     free_text: Personal<String>,
 }
 
-fn last_word(text: &String) -> Option<&str> {
+fn last_word(text: &str) -> Option<&str> {
     text.split(' ').next_back()
 }
 
@@ -427,7 +427,7 @@ impl Decider for Customers {
                 let name = state.as_ref().ok_or("nobody is there")?;
                 Err(name
                     .or_fallback()
-                    .map_err(|why| why.word())?
+                    .map_err(Unavailable::word)?
                     .map_or_else(String::new, |name| name.0.clone()))
             }
         }

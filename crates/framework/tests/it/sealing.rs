@@ -13,12 +13,14 @@ use factum_vault::{
     SubjectRef, Unavailable, find_objects,
 };
 
+type Keys = HashMap<KeyId, (KeyOwner, Option<ErasureId>)>;
+
 /// A store in memory behind something like a vault.
 #[derive(Clone, Default)]
 pub(crate) struct Sealing {
     /// What the log has.
     pub(crate) store: MemoryStore,
-    keys: Arc<Mutex<HashMap<KeyId, (KeyOwner, Option<ErasureId>)>>>,
+    keys: Arc<Mutex<Keys>>,
     down: Arc<Mutex<bool>>,
 }
 
@@ -95,7 +97,7 @@ impl Sealing {
             occurred_at: event.occurred_at(),
         };
         let stream = factum_core::StreamName::new(event.stream()).unwrap();
-        RecordedEvent::record(event.header().clone(), &stream, &new)
+        RecordedEvent::record(*event.header(), &stream, &new)
     }
 }
 

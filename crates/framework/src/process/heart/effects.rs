@@ -93,3 +93,27 @@ fn json<C: Serialize + DeserializeOwned>(step: &str, command: &C) -> Result<Box<
         .map_err(|e| format!("the command of step '{step}' does not read back from its own JSON: {e}"))?;
     Ok(text)
 }
+
+#[cfg(test)]
+mod tests {
+    use factum_vault::Subject;
+
+    use super::*;
+    use crate::{Personal, PersonalFields};
+
+    #[derive(Debug, PartialEq, PersonalFields)]
+    struct SendLetter {
+        #[personal]
+        to: Personal<String>,
+    }
+
+    #[test]
+    fn a_command_is_recorded_with_whom_its_personal_values_belong_to() {
+        let command = SendLetter { to: Personal::of(Subject::new("c-1").unwrap(), "Ada".to_owned()) };
+        let text = json("send", &command).unwrap();
+        assert_eq!(text.get(), r#"{"to":{"$personal":{"s":"c-1","v":"Ada"}}}"#);
+        assert_eq!(serde_json::from_str::<SendLetter>(text.get()).unwrap(), command);
+        let error = json("send", &SendLetter { to: Personal::new("Ada".to_owned()) }).unwrap_err();
+        assert!(error.contains("nobody knows whose") && !error.contains("Ada"), "{error}");
+    }
+}
