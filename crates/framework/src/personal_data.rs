@@ -90,7 +90,7 @@ enum Origin {
     /// In an event that was decided, but not sealed and read again since.
     Decided { subject: Subject, purpose: Option<Purpose>, keep: Keep },
     /// It came out of the vault.
-    Opened { key: KeyId, owner: KeyOwner },
+    Opened { key: KeyId, owner: KeyOwner, keep: Keep },
 }
 
 /// What a personal value came to, once it is known that it can be told.

@@ -6,7 +6,7 @@
 //! | member | in | means |
 //! |---|---|---|
 //! | `s`, `p` | fresh | the subject's id, the purpose |
-//! | `x` | fresh | `true`: the value is kept outside the log |
+//! | `x` | fresh, opened | `true`: the value is kept outside the log |
 //! | `k`, `o` | opened, erased | the key's id, its owner |
 //! | `v` | fresh, opened | the value |
 //! | `e` | erased | the erasure |
@@ -52,6 +52,8 @@ pub enum Content<'a> {
         key: KeyId,
         /// Whose it is.
         owner: KeyOwner,
+        /// Where its sealed bytes are, and are to be again.
+        keep: Keep,
         /// The value, as JSON text.
         value: &'a str,
     },
@@ -173,16 +175,17 @@ impl<'a> Marker<'a> {
         let wire: Wire<'a> =
             serde_json::from_slice(text).map_err(|_| MalformedMarker("it has other members"))?;
         let key = |text| key_id(text).ok_or(MalformedMarker("'k' is no key id"));
+        let keep = |outside| if outside { Keep::Outside } else { Keep::InEvent };
         let owner = |text: &str| text.parse::<KeyOwner>().map_err(|_| MalformedMarker("'o' is no owner"));
         let content = match wire {
             Wire { s: Some(s), p, x, v: Some(v), k: None, o: None, e: None, u: None, .. } => Content::Fresh {
                 subject: Subject::new(s).map_err(|_| MalformedMarker("'s' is no subject"))?,
                 purpose: p.map(Purpose::new).transpose().map_err(|_| MalformedMarker("'p' is no purpose"))?,
-                keep: if x { Keep::Outside } else { Keep::InEvent },
+                keep: keep(x),
                 value: v.get(),
             },
-            Wire { s: None, p: None, k: Some(k), o: Some(o), v: Some(v), e: None, u: None, .. } => {
-                Content::Opened { key: key(k)?, owner: owner(o)?, value: v.get() }
+            Wire { s: None, p: None, x, k: Some(k), o: Some(o), v: Some(v), e: None, u: None, .. } => {
+                Content::Opened { key: key(k)?, owner: owner(o)?, keep: keep(x), value: v.get() }
             }
             Wire { s: None, p: None, k: Some(k), o, v: None, e: Some(e), u: None, .. } => Content::Erased {
                 key: key(k)?,
@@ -224,9 +227,12 @@ impl<'a> Marker<'a> {
                 }
                 member(b'v', value.as_bytes());
             }
-            Content::Opened { key, owner, value } => {
+            Content::Opened { key, owner, keep, value } => {
                 member(b'k', &quoted_key(*key));
                 member(b'o', format!("\"{owner}\"").as_bytes());
+                if *keep == Keep::Outside {
+                    member(b'x', b"true");
+                }
                 member(b'v', value.as_bytes());
             }
             Content::Erased { key, owner, erasure } => {
@@ -297,7 +303,8 @@ mod tests {
         for content in [
             Content::Fresh { subject: subject.clone(), purpose: None, keep: Keep::InEvent, value: "null" },
             Content::Fresh { subject, purpose: Some(purpose), keep: Keep::Outside, value: r#"{"a":[1]}"# },
-            Content::Opened { key, owner: owner.clone(), value: "1.50" },
+            Content::Opened { key, owner: owner.clone(), keep: Keep::InEvent, value: "1.50" },
+            Content::Opened { key, owner: owner.clone(), keep: Keep::Outside, value: "null" },
             Content::Erased { key, owner: None, erasure },
             Content::Erased { key, owner: Some(owner), erasure },
             Content::Unavailable(Unavailable::Tampered),

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use crate::cache::Known;
 use crate::envelope::{Body, Envelope, Found, SEALED_MEMBER, find};
 use crate::keeper::KeyState;
-use crate::marker::{Content, Marker, Unavailable};
+use crate::marker::{Content, Keep, Marker, Unavailable};
 use crate::seal::{Place, SALT_BYTES, SealError, open};
 use crate::subject::KeyId;
 use crate::vault::KeyVault;
@@ -161,7 +161,11 @@ fn write_opened(
         Ok(text) => match std::str::from_utf8(&text) {
             Ok(value) => {
                 let (key, owner) = (key.id(), key.owner().clone());
-                write(Content::Opened { key, owner, value: value.trim_end_matches(' ') });
+                let keep = match envelope.body {
+                    Body::Outside { .. } => Keep::Outside,
+                    Body::Here(_) | Body::Erased => Keep::InEvent,
+                };
+                write(Content::Opened { key, owner, keep, value: value.trim_end_matches(' ') });
             }
             Err(_) => write(Content::Unavailable(Unavailable::Malformed)),
         },

@@ -74,7 +74,7 @@ impl KeyVault {
             Content::Fresh { subject, purpose, keep, value } => {
                 ToSeal::Value { owner: self.owner(&subject, purpose), keep, value }
             }
-            Content::Opened { owner, value, .. } => ToSeal::Value { owner, keep: Keep::InEvent, value },
+            Content::Opened { owner, keep, value, .. } => ToSeal::Value { owner, keep, value },
             Content::Erased { key, owner, .. } => ToSeal::Erased { key, owner },
             Content::Unavailable(reason) => return Err(not_to_be_written(reason)),
         };

@@ -104,7 +104,8 @@ impl<T> Members<T> {
                 unavailable: None,
                 ..
             } => {
-                let origin = Origin::Opened { key: key(&k)?, owner: owner(&o)? };
+                let keep = if self.outside { Keep::Outside } else { Keep::InEvent };
+                let origin = Origin::Opened { key: key(&k)?, owner: owner(&o)?, keep };
                 State::Value { value, origin: Some(Box::new(origin)) }
             }
             Members {

@@ -39,7 +39,7 @@ enum NotWritten {
 /// The members of a marker, `v` and `c` aside.
 enum Members {
     Fresh { subject: Subject, purpose: Option<Purpose>, keep: Keep },
-    Opened { key: KeyId, owner: KeyOwner },
+    Opened { key: KeyId, owner: KeyOwner, keep: Keep },
     Erased { key: KeyId, owner: Option<KeyOwner>, erasure: String },
 }
 
@@ -102,8 +102,8 @@ fn in_event<T>(
     };
     match (subject, origin) {
         (Some(subject), _) => fresh(subject, how, origin),
-        (None, Some(Origin::Opened { key, owner })) => {
-            Ok(Members::Opened { key: *key, owner: owner.clone() })
+        (None, Some(Origin::Opened { key, owner, keep })) => {
+            Ok(Members::Opened { key: *key, owner: owner.clone(), keep: *keep })
         }
         (None, Some(Origin::Decided { subject, .. })) => fresh(Ok(subject.clone()), how, origin),
         (None, _) => Err(NotWritten::NoSubject),
@@ -117,8 +117,8 @@ fn in_copy<T>(
     default: Option<Named>,
 ) -> Result<Members, NotWritten> {
     let subject = match (origin, how.whose) {
-        (Some(Origin::Opened { key, owner }), _) => {
-            return Ok(Members::Opened { key: *key, owner: owner.clone() });
+        (Some(Origin::Opened { key, owner, keep }), _) => {
+            return Ok(Members::Opened { key: *key, owner: owner.clone(), keep: *keep });
         }
         (Some(Origin::Decided { subject, purpose, keep }), _) => {
             return Ok(Members::Fresh { subject: subject.clone(), purpose: purpose.clone(), keep: *keep });
@@ -162,9 +162,12 @@ impl<T: Serialize> Serialize for Marker<'_, T> {
                     map.serialize_entry("x", &true)?;
                 }
             }
-            Members::Opened { key, owner } => {
+            Members::Opened { key, owner, keep } => {
                 map.serialize_entry("k", &key_id_text(*key))?;
                 map.serialize_entry("o", &owner.to_string())?;
+                if *keep == Keep::Outside {
+                    map.serialize_entry("x", &true)?;
+                }
             }
             Members::Erased { key, owner, erasure } => {
                 map.serialize_entry("k", &key_id_text(*key))?;

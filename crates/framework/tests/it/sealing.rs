@@ -79,7 +79,7 @@ impl Sealing {
             let content = match erased {
                 _ if *self.down.lock().unwrap() => Content::Unavailable(Unavailable::VaultDown),
                 Some(erasure) => Content::Erased { key, owner: Some(owner), erasure },
-                None => Content::Opened { key, owner, value: &value },
+                None => Content::Opened { key, owner, keep: factum_vault::Keep::InEvent, value: &value },
             };
             let mut text = Vec::new();
             Marker { content, partial: envelope.partial }.write(&mut text);

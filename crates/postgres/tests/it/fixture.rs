@@ -1,7 +1,8 @@
 //! What do these tests share: a fresh database, and short words for the contract's types.
 
 use factum_core::read_model::{
-    NewVersion, Partition, Progress, ProjectionName, ReadModelWriter, ReadModels, Value, VersionNumber,
+    NewVersion, Partition, PersonalData, Progress, ProjectionName, ReadModelWriter, ReadModels, Value,
+    VersionNumber,
 };
 use factum_core::{Checkpoint, Position, StoreId, Timestamp};
 use factum_postgres::PostgresReadModels;
@@ -77,6 +78,7 @@ pub(crate) fn new_version(of: &str, tables: &str) -> NewVersion {
         definition: "declared".to_owned(),
         tables: tables.to_owned(),
         partitions: 1,
+        personal: PersonalData::None,
         start: at(0),
         at: Timestamp(1),
     }

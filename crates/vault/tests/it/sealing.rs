@@ -279,6 +279,10 @@ fn a_value_kept_outside_is_in_no_event() {
     let sealed = last(&*house.log, "c-1");
     assert!(sealed["name"][SEALED_MEMBER].get("c").is_none(), "{sealed}");
     assert_eq!(block_on(store.vault().holdings()).unwrap().values, 1);
+    // A copy of it, such as a snapshot, is kept outside too.
+    append(&store, "c:snapshot-1", &json!({ "state": last(&store, "c-1")["name"] })).unwrap();
+    assert_eq!(outcome(&last(&store, "c:snapshot-1"), "state"), "value \"Ada\"");
+    assert!(last(&*house.log, "c:snapshot-1")["state"][SEALED_MEMBER].get("c").is_none());
 }
 
 #[test]
