@@ -13,7 +13,7 @@ use crate::context::{Context, Global};
 use crate::failure::{EXIT_CODES, Exit, Failure};
 use crate::output::Out;
 use crate::{
-    append, backup, bench, completions, demo, event, explain, export_verb, import_verb, processes,
+    append, backup, bench, completions, demo, event, explain, export_verb, import_verb, privacy, processes,
     projections, read, schema, sql, state, storage, streams, tail, version,
 };
 
@@ -50,6 +50,7 @@ enum Verb {
     Sql(sql::SqlArgs),
     Explain(explain::ExplainArgs),
     Processes(processes::ProcessesArgs),
+    Privacy(privacy::PrivacyArgs),
     Schema(schema::SchemaArgs),
     Import(import_verb::ImportArgs),
     Export(export_verb::ExportArgs),
@@ -113,6 +114,7 @@ async fn run_verb(verb: Verb, context: &Context) -> Result<(), Failure> {
         Verb::Sql(args) => sql::run(&args, context).await,
         Verb::Explain(args) => explain::run(&args, context).await,
         Verb::Processes(args) => processes::run(args, context).await,
+        Verb::Privacy(args) => privacy::run(args, context).await,
         Verb::Schema(args) => schema::run(args, context).await,
         Verb::Import(args) => import_verb::run(args, context).await,
         Verb::Export(args) => export_verb::run(args, context).await,

@@ -9,6 +9,7 @@ use factum_engine::Engine;
 use crate::failure::{Exit, Failure};
 use crate::output::{Format, Out, Template};
 use crate::store::{self, Access};
+use crate::vault::VaultArgs;
 
 const GLOBAL: &str = "Options of every command";
 
@@ -18,6 +19,8 @@ pub(crate) struct Global {
     /// Directory of the store
     #[arg(long, value_name = "DIR", env = "FACTUM_DATA", hide_env_values = true, global = true, help_heading = GLOBAL)]
     pub(crate) data: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) vault: VaultArgs,
     /// What results look like: table, json, ndjson, raw [default: table on a terminal, ndjson in a pipe]
     #[arg(short, long, value_name = "FORMAT", hide_possible_values = true, global = true, help_heading = GLOBAL)]
     pub(crate) output: Option<Format>,
@@ -56,6 +59,11 @@ impl Context {
     /// The data directory, if one was named.
     pub(crate) fn data_if_given(&self) -> Option<&Path> {
         self.global.data.as_deref()
+    }
+
+    /// Where the vault is.
+    pub(crate) fn vault(&self) -> &VaultArgs {
+        &self.global.vault
     }
 
     /// Whether the caller asked for results in a form of its own, so that no prose is wanted.
@@ -139,6 +147,19 @@ impl Context {
             format!("'{name}' was not typed"),
             "",
         ))
+    }
+
+    /// Goes on only if the subject is typed, or `given` repeats it.
+    pub(crate) fn confirm_subject(
+        &self,
+        what: &str,
+        subject: &str,
+        given: Option<&str>,
+    ) -> Result<(), Failure> {
+        if given.is_none() && std::io::stdin().is_terminal() {
+            return self.confirm_typed(what, subject, false);
+        }
+        self.confirm_name(what, subject, given)
     }
 
     /// Goes on only if `given` repeats the name of what cannot be brought back.

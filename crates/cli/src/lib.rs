@@ -20,6 +20,7 @@ mod import;
 mod import_verb;
 mod moment;
 mod output;
+mod privacy;
 mod processes;
 mod progress;
 mod projections;
@@ -33,6 +34,7 @@ mod storage;
 mod store;
 mod streams;
 mod tail;
+mod vault;
 mod version;
 
 pub use command_line::run;

@@ -63,6 +63,14 @@ impl ReadModelsArgs {
         self.place(context)?.open(want)
     }
 
+    /// Opens the read models, if there are any.
+    pub(crate) fn open_if_there(&self, context: &Context) -> Result<Option<Arc<dyn ReadModels>>, Failure> {
+        match self.place(context)? {
+            Place::Directory(directory) if self.place.is_none() && !directory.exists() => Ok(None),
+            place => place.open(Want::Existing).map(Some),
+        }
+    }
+
     /// Opens the read models, and makes them where there are none; those of the store in `data`, if none were named.
     pub(crate) fn open_for(&self, data: &Path) -> Result<Arc<dyn ReadModels>, Failure> {
         self.given().unwrap_or_else(|| beside(data)).open(Want::Create)

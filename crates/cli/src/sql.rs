@@ -168,7 +168,7 @@ async fn wait(
         }
         return Ok(());
     };
-    let applying = Applying::over(engine, Arc::clone(read_models)).await?;
+    let applying = Applying::over(context.with_vault(engine).await?, Arc::clone(read_models)).await?;
     if next(&applying.end) < next(token) {
         return Err(Failure::new(
             (Exit::Precondition, "ahead-of-log"),

@@ -17,10 +17,13 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("factum-engine", &["factum-core"]),
     ("factum-postgres", &["factum-core", "factum-vault"]),
     ("factum-sqlite", &["factum-core", "factum-vault"]),
-    ("bank", &["factum", "factum-core", "factum-engine"]),
+    ("bank", &["factum", "factum-core", "factum-engine", "factum-vault"]),
     ("loans", &["factum", "factum-cli", "factum-core", "factum-engine", "factum-postgres", "factum-sqlite"]),
     ("orders", &["factum", "factum-core", "factum-engine", "factum-postgres", "factum-sqlite"]),
-    ("factum-cli", &["bank", "factum", "factum-core", "factum-engine", "factum-postgres", "factum-sqlite"]),
+    (
+        "factum-cli",
+        &["bank", "factum", "factum-core", "factum-engine", "factum-postgres", "factum-sqlite", "factum-vault"],
+    ),
     ("xtask", &["factum-testserver"]),
 ];
 

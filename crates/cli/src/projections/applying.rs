@@ -6,7 +6,6 @@ use std::time::Duration;
 use factum::{Handle, ProjectionError, Projections, StatusReport, Waited};
 use factum_core::read_model::{Progress, ReadModelError, ReadModels, Role, Version, VersionNumber};
 use factum_core::{Checkpoint, EventStore, EventStoreExt, Position, Read, Selector};
-use factum_engine::Engine;
 
 use super::known::{known, unknown};
 use crate::context::Context;
@@ -28,9 +27,12 @@ pub(crate) struct Applying {
 
 impl Applying {
     /// Over this log.
-    pub(crate) async fn over(engine: Engine, read_models: Arc<dyn ReadModels>) -> Result<Self, Failure> {
-        let end = end_of(&engine).await?;
-        let projections = Projections::open(Arc::new(engine), read_models).await?;
+    pub(crate) async fn over(
+        store: Arc<dyn EventStore>,
+        read_models: Arc<dyn ReadModels>,
+    ) -> Result<Self, Failure> {
+        let end = end_of(&*store).await?;
+        let projections = Projections::open(store, read_models).await?;
         Ok(Self { projections, end })
     }
 

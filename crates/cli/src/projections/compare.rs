@@ -105,7 +105,7 @@ async fn bring_up(
         return Ok(());
     }
     let Some(engine) = context.open_unless_locked(Access::Existing)? else { return Ok(()) };
-    let applying = Applying::over(engine, Arc::clone(read_models)).await?;
+    let applying = Applying::over(context.with_vault(engine).await?, Arc::clone(read_models)).await?;
     for version in versions {
         // A previous version is stopped, and rows of another program are compared as they are.
         if version.role == Role::Previous || version.stopped || known(version)?.is_none() {

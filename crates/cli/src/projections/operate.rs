@@ -110,7 +110,7 @@ pub(super) async fn retry(
         note(&*read_models, version, "retried", &args.by)?;
     }
     let applying = match context.open_unless_locked(Access::Existing)? {
-        Some(engine) => Applying::over(engine, Arc::clone(&read_models)).await?,
+        Some(engine) => Applying::over(context.with_vault(engine).await?, Arc::clone(&read_models)).await?,
         None => {
             context.say("another process has the log open: if it runs projections, it tries again now");
             return Ok(());

@@ -46,7 +46,7 @@ pub(super) async fn run(args: &RunArgs, place: &ReadModelsArgs, context: &Contex
     }
     let engine = context.open_waiting(Access::Existing).await?;
     if args.until_caught_up {
-        let applying = Applying::over(engine, std::sync::Arc::clone(&read_models)).await?;
+        let applying = Applying::over(context.with_vault(engine).await?, std::sync::Arc::clone(&read_models)).await?;
         return catch_up(args, context, &applying, &*read_models).await;
     }
     follow(args, context, &engine, &read_models).await

@@ -1,0 +1,229 @@
+//! `factum privacy erase`: forgets a person.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+use factum::{ForgettingReadModel, Handle, forgetting_read_models};
+use factum_core::read_model::{PersonalData, ReadModels, Role};
+use factum_core::{Clock, EventStore, SystemClock, Timestamp};
+use factum_vault::{
+    EraseError, ErasureHandler, ErasureId, ErasureRequest, Extent, Ledger, Preview, Reach, SealingStore,
+    SignedReceipt,
+};
+
+use super::{Opened, SubjectArgs, open};
+use crate::context::Context;
+use crate::failure::{Exit, Failure};
+use crate::moment::duration;
+use crate::output::record;
+use crate::projections::{Applying, known};
+use crate::read_models::{ReadModelsArgs, Want};
+
+const EXAMPLES: &str = "EXAMPLES:
+  What would go, and then that it goes:
+    factum privacy erase customer-17 --reason 'request 2026-118' --dry-run
+    factum privacy erase customer-17 --reason 'request 2026-118'
+  In a script; and going on with one that was incomplete:
+    factum privacy erase customer-17 --reason 'request 2026-118' --confirm customer-17
+    factum privacy erase ref:1f0c9a7be2d4566f8a3b1c2d3e4f5061 --erasure 0191e2c4-5b1f-7c3e-9d2a-0f6c1b7e4a90";
+
+/// How long a look at whether another process has let go of its keys may wait.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+/// Forget a person: destroy its keys, let every read model forget, write the receipt
+///
+/// The log is not changed: what was sealed for the person cannot be read any more. Nothing is called done before everything is
+/// reached: else the command ends with 7 and says what is missing, and the same erasure can be asked for again.
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct EraseArgs {
+    #[command(flatten)]
+    subject: SubjectArgs,
+    /// Why: a code or a reference. Everybody can read it for ever: no personal data
+    #[arg(long, value_name = "TEXT", required_unless_present = "erasure")]
+    reason: Option<String>,
+    /// Who does it
+    #[arg(long, value_name = "NAME", env = "USER", hide_env = true, default_value = "operator")]
+    actor: String,
+    /// Go on with this erasure
+    #[arg(long, value_name = "ID")]
+    erasure: Option<ErasureId>,
+    /// Repeat the subject here instead of being asked
+    #[arg(long, value_name = "SUBJECT")]
+    confirm: Option<String>,
+    /// Show what would be destroyed and exit with 8
+    #[arg(long, conflicts_with = "confirm")]
+    dry_run: bool,
+    /// How long to wait for read models and other processes: 60s, 5m
+    #[arg(long, value_name = "TIME", value_parser = duration, default_value = "60s")]
+    wait: Duration,
+    #[command(flatten)]
+    read_models: ReadModelsArgs,
+}
+
+/// Runs the command.
+pub(super) async fn run(args: &EraseArgs, context: &Context) -> Result<(), Failure> {
+    let opened = open(context).await?;
+    let request = request_of(args, &opened).await?;
+    let preview = opened.vault.preview(&*opened.log, request.subject, request.purpose.as_ref()).await?;
+    let read_models = args.read_models.open_if_there(context)?;
+    let holding = match &read_models {
+        Some(read_models) => holding(&**read_models)?,
+        None => 0,
+    };
+    let what = loses(&request, &preview, holding);
+    if args.dry_run {
+        context.out.one(&record([
+            ("subject", request.subject.to_string().into()),
+            ("purpose", request.purpose.as_ref().map(ToString::to_string).into()),
+            ("keys", preview.keys.len().into()),
+            ("events", preview.events.into()),
+            ("streams", preview.streams.len().into()),
+            ("readModels", holding.into()),
+        ]))?;
+        context.out.flush()?;
+        return Err(context.dry_run(&what));
+    }
+    if args.erasure.is_none() {
+        context.confirm_subject(&what, &args.subject.subject, args.confirm.as_deref())?;
+    }
+    let receipt = erase(&opened, &request, read_models, args.wait, context).await?;
+    report(context, &receipt)
+}
+
+async fn request_of(args: &EraseArgs, opened: &Opened) -> Result<ErasureRequest, Failure> {
+    let subject = args.subject.subject_ref(&opened.vault)?;
+    let purpose = args.subject.purpose()?;
+    let Some(erasure) = args.erasure else {
+        let reason = args.reason.clone().unwrap_or_default();
+        let request = ErasureRequest::everything(subject, reason, args.actor.as_str());
+        return Ok(ErasureRequest { purpose, ..request });
+    };
+    let ledger = Ledger::read(&*opened.log).await?;
+    let line = ledger.find(erasure).ok_or_else(|| {
+        let next = "`factum privacy receipts` lists them; leave --erasure out to begin one";
+        Failure::not_found(format!("there is no erasure {erasure}"), "the log does not know it", next)
+    })?;
+    if line.fence.subject != subject {
+        let why = format!("it is of ref:{}", line.fence.subject);
+        return Err(Failure::usage(format!("erasure {erasure} is of another subject"), why, ""));
+    }
+    Ok(ErasureRequest {
+        erasure,
+        subject,
+        purpose: line.fence.purpose.clone(),
+        extent: line.fence.extent,
+        reason: line.reason.clone(),
+        actor: line.actor.clone(),
+    })
+}
+
+/// Versions of read models with personal data.
+fn holding(read_models: &dyn ReadModels) -> Result<usize, Failure> {
+    let versions = read_models.versions()?;
+    Ok(versions.iter().filter(|version| version.personal != PersonalData::None).count())
+}
+
+/// What a person is asked to agree to.
+fn loses(request: &ErasureRequest, preview: &Preview, holding: usize) -> String {
+    let of = match (&request.purpose, request.extent) {
+        (Some(purpose), _) => format!("what is kept for '{purpose}' of subject ref:{}", request.subject),
+        (None, Extent::Everything | Extent::UpTo(_)) => format!("everything of subject ref:{}", request.subject),
+    };
+    format!(
+        "{of}: destroys {} keys for ever; {} events in {} streams, and {holding} read models, can have its data",
+        preview.keys.len(),
+        preview.events,
+        preview.streams.len()
+    )
+}
+
+/// Erases, and waits for who is behind. Projections that this program knows are applied meanwhile.
+pub(super) async fn erase(
+    opened: &Opened,
+    request: &ErasureRequest,
+    read_models: Option<Arc<dyn ReadModels>>,
+    patience: Duration,
+    context: &Context,
+) -> Result<SignedReceipt, Failure> {
+    let until = SystemClock.now().saturating_add(patience);
+    let applying = match &read_models {
+        Some(read_models) => Some(apply(opened, read_models).await?),
+        None => None,
+    };
+    loop {
+        let handlers = match &read_models {
+            Some(read_models) => forgetting_read_models(&opened.log, read_models, patience)?,
+            None => Vec::new(),
+        };
+        let handlers: Vec<&dyn ErasureHandler> = handlers.iter().map(as_handler).collect();
+        match opened.vault.erase(&*opened.log, request, &handlers).await {
+            Ok(receipt) => {
+                drop(applying);
+                return Ok(receipt);
+            }
+            Err(EraseError::Incomplete { missing, again_at: Some(again_at), .. })
+                if SystemClock.now() < until.min(again_at.saturating_add(LOOK_EVERY)) =>
+            {
+                context.say(&format!("waiting: {}", missing.iter().map(Reach::to_string).collect::<Vec<_>>().join("; ")));
+                wait_for(again_at, until).await;
+            }
+            Err(error) => return Err(failure(error, request)),
+        }
+    }
+}
+
+fn as_handler(read_model: &ForgettingReadModel) -> &dyn ErasureHandler {
+    read_model
+}
+
+async fn wait_for(again_at: Timestamp, until: Timestamp) {
+    let left = again_at.min(until).0.saturating_sub(SystemClock.now().0).max(0);
+    let left = Duration::from_nanos(u64::try_from(left).unwrap_or_default().saturating_mul(100));
+    tokio::time::sleep(left.min(LOOK_EVERY)).await;
+}
+
+/// The projections that this program can apply, while the erasure goes on.
+async fn apply(opened: &Opened, read_models: &Arc<dyn ReadModels>) -> Result<(Applying, Vec<Handle>), Failure> {
+    let store: Arc<dyn EventStore> =
+        Arc::new(SealingStore::new(Arc::clone(&opened.log), opened.vault.clone()));
+    let applying = Applying::over(store, Arc::clone(read_models)).await?;
+    let mut handles = Vec::new();
+    for version in read_models.versions()? {
+        let applied = version.role != Role::Previous && !version.stopped && version.personal != PersonalData::None;
+        if applied && known(&version)?.is_some() {
+            handles.push(applying.start(&version).await?);
+        }
+    }
+    Ok((applying, handles))
+}
+
+pub(super) fn failure(error: EraseError, request: &ErasureRequest) -> Failure {
+    match error {
+        EraseError::Vault(error) => error.into(),
+        EraseError::Incomplete { erasure, missing, .. } => Failure::new(
+            (Exit::Unavailable, "erasure-incomplete"),
+            format!("erasure {erasure} is incomplete; the keys are destroyed"),
+            missing.iter().map(Reach::to_string).collect::<Vec<_>>().join("; "),
+            format!("go on with it: factum privacy erase ref:{} --erasure {erasure}", request.subject),
+        ),
+    }
+}
+
+pub(super) fn report(context: &Context, receipt: &SignedReceipt) -> Result<(), Failure> {
+    let r = &receipt.receipt;
+    let places = |reached: &[Reach]| -> serde_json::Value {
+        reached.iter().map(ToString::to_string).collect::<Vec<_>>().into()
+    };
+    context.out.one(&record([
+        ("erasure", r.erasure.to_string().into()),
+        ("subject", r.subject.to_string().into()),
+        ("purpose", r.purpose.as_ref().map(ToString::to_string).into()),
+        ("keysDestroyed", r.keys.len().into()),
+        ("completed", r.completed_at.to_string().into()),
+        ("reached", places(&r.reached)),
+        ("notReached", places(&r.not_reached)),
+    ]))?;
+    context.out.flush()
+}

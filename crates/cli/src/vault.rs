@@ -1,0 +1,303 @@
+//! Where does the command line get the vault from: its key store, and what wraps the keys in it?
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::sync::Arc;
+
+use clap::Args;
+use factum_core::{EventStore, SystemClock};
+use factum_engine::Engine;
+use factum_postgres::PostgresKeyStore;
+use factum_sqlite::SqliteKeyStore;
+use factum_vault::{
+    DEFAULT_TENANT, KekError, KekProvider, KeyStore, KeyStoreError, KeyVault, LocalKeyFile, OpenBaoTransit,
+    Pkcs11Options, Pkcs11Token, SealingStore, TransitOptions, VaultError, VaultOptions,
+};
+
+use crate::context::Context;
+use crate::failure::{Exit, Failure, of_kind};
+
+const GLOBAL: &str = "Options of every command";
+
+/// The schema of a key store in PostgreSQL.
+const POSTGRES_SCHEMA: &str = "factum_keys";
+/// The file of a key store in a directory.
+const KEY_STORE_FILE: &str = "keys.sqlite";
+/// The secret that the key provider asks for, and the file that holds it.
+const SECRET: [&str; 2] = ["FACTUM_KEK_SECRET", "FACTUM_KEK_SECRET_FILE"];
+/// The certificate of who may speak for the key provider.
+const TRUSTED: &str = "FACTUM_KEK_CA_FILE";
+
+/// Where the vault is.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct VaultArgs {
+    /// Keys of personal data: a directory, or postgres://... [default: DIR.vault beside the store, if it is there]
+    #[arg(long, value_name = "DIR|URL", env = "FACTUM_VAULT", hide_env_values = true, global = true, help_heading = GLOBAL)]
+    vault: Option<String>,
+    /// What wraps those keys: file:PATH, openbao:URL/KEY, pkcs11:MODULE/TOKEN/KEYS [default: file:DIR.kek]
+    #[arg(long, value_name = "PLACE", env = "FACTUM_KEK", hide_env_values = true, global = true, help_heading = GLOBAL)]
+    kek: Option<String>,
+    /// Whose vault it is
+    #[arg(long, value_name = "NAME", env = "FACTUM_TENANT", hide_env_values = true, global = true, hide = true)]
+    tenant: Option<String>,
+}
+
+/// Whether a vault may be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Want {
+    /// Where there is none is an error.
+    Existing,
+    /// One is made.
+    Create,
+}
+
+/// What wraps the keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum KekPlace {
+    File(PathBuf),
+    OpenBao { address: String, mount: Option<String>, key: String },
+    Pkcs11 { module: PathBuf, token: String, keys: Option<String> },
+}
+
+impl FromStr for KekPlace {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || {
+            format!(
+                "'{text}' is no place of a key-encryption key: give file:PATH, \
+                 openbao:http://127.0.0.1:8200/KEY (or /MOUNT/KEY), or pkcs11:/path/to/module.so/TOKEN/KEYS"
+            )
+        };
+        let (kind, rest) = text.split_once(':').ok_or_else(wrong)?;
+        match kind {
+            "file" if !rest.is_empty() => Ok(Self::File(PathBuf::from(rest))),
+            "openbao" | "vault" => {
+                let (scheme, path) = rest.split_once("://").ok_or_else(wrong)?;
+                let mut parts = path.split('/').filter(|part| !part.is_empty());
+                let host = parts.next().ok_or_else(wrong)?;
+                let mut parts: Vec<&str> = parts.collect();
+                let key = parts.pop().ok_or_else(wrong)?.to_owned();
+                let mount = (!parts.is_empty()).then(|| parts.join("/"));
+                Ok(Self::OpenBao { address: format!("{scheme}://{host}"), mount, key })
+            }
+            "pkcs11" => {
+                let at = rest.find(".so/").ok_or_else(wrong)?;
+                let (module, rest) = rest.split_at(at + 3);
+                let mut parts = rest.trim_start_matches('/').splitn(2, '/');
+                let token = parts.next().filter(|token| !token.is_empty()).ok_or_else(wrong)?;
+                let keys = parts.next().filter(|keys| !keys.is_empty()).map(str::to_owned);
+                Ok(Self::Pkcs11 { module: PathBuf::from(module), token: token.to_owned(), keys })
+            }
+            _ => Err(wrong()),
+        }
+    }
+}
+
+impl VaultArgs {
+    /// Whether a vault was named, or is where it would be.
+    fn is_there(&self, data: &Path) -> bool {
+        self.vault.is_some() || beside(data, ".vault").join(KEY_STORE_FILE).exists()
+    }
+
+    fn kek(&self, data: &Path) -> Result<KekPlace, Failure> {
+        match &self.kek {
+            None => Ok(KekPlace::File(beside(data, ".kek"))),
+            Some(text) => text.parse().map_err(|why| Failure::usage("--kek cannot be read", why, "")),
+        }
+    }
+
+    fn key_store(&self, data: &Path, want: Want) -> Result<Box<dyn KeyStore>, Failure> {
+        let place = match &self.vault {
+            Some(url) if url.starts_with("postgres://") || url.starts_with("postgresql://") => {
+                return Ok(Box::new(PostgresKeyStore::open(url, POSTGRES_SCHEMA)?));
+            }
+            Some(directory) => PathBuf::from(directory),
+            None => beside(data, ".vault"),
+        };
+        if want == Want::Create && !place.join(KEY_STORE_FILE).exists() {
+            return Ok(Box::new(SqliteKeyStore::create(place)?));
+        }
+        Ok(Box::new(SqliteKeyStore::open(place)?))
+    }
+
+    /// The options of the vault of the store in `data`.
+    pub(crate) fn options(&self, data: &Path, want: Want) -> Result<VaultOptions, Failure> {
+        let kek = self.kek(data)?.open(want)?;
+        let key_store = self.key_store(data, want)?;
+        let tenant = self.tenant.clone().unwrap_or_else(|| DEFAULT_TENANT.to_owned());
+        Ok(VaultOptions { tenant, ..VaultOptions::new(key_store, kek) })
+    }
+
+    /// The SQLite key store in its directory, for a backup of it.
+    pub(crate) fn sqlite(&self, data: &Path) -> Result<SqliteKeyStore, Failure> {
+        match &self.vault {
+            Some(url) if url.starts_with("postgres") => Err(Failure::usage(
+                "this key store is in PostgreSQL",
+                "its database has backups of its own",
+                "use pg_dump on the schema 'factum_keys'",
+            )),
+            Some(directory) => Ok(SqliteKeyStore::open(directory)?),
+            None => Ok(SqliteKeyStore::open(beside(data, ".vault"))?),
+        }
+    }
+}
+
+/// A neighbour of the store's directory: never in it, so that no copy of the store has the keys.
+fn beside(data: &Path, suffix: &str) -> PathBuf {
+    let mut name = data.file_name().map_or_else(|| OsString::from("factum"), OsString::from);
+    name.push(suffix);
+    data.with_file_name(name)
+}
+
+impl KekPlace {
+    fn open(&self, want: Want) -> Result<Box<dyn KekProvider>, Failure> {
+        let clock = Arc::new(SystemClock);
+        Ok(match self {
+            KekPlace::File(path) if want == Want::Create && !path.exists() => {
+                Box::new(LocalKeyFile::create(path, clock)?)
+            }
+            KekPlace::File(path) => Box::new(LocalKeyFile::open(path, clock)?),
+            KekPlace::OpenBao { address, mount, key } => {
+                let mut options = TransitOptions::new(address.clone(), key.clone(), &secret("the token of OpenBao")?);
+                if let Some(mount) = mount {
+                    options = options.mount(mount.clone());
+                }
+                if let Some(file) = std::env::var_os(TRUSTED) {
+                    let pem = std::fs::read(&file);
+                    options = options.trust(pem.map_err(|e| Failure::io(format!("{TRUSTED} cannot be read"), &e))?);
+                }
+                Box::new(match want {
+                    Want::Create => OpenBaoTransit::open_or_create(options)?,
+                    Want::Existing => OpenBaoTransit::open(options)?,
+                })
+            }
+            KekPlace::Pkcs11 { module, token, keys } => {
+                let mut options = Pkcs11Options::new(module.clone(), token.clone(), &secret("the PIN of the token")?);
+                if let Some(keys) = keys {
+                    options = options.keys(keys.clone());
+                }
+                Box::new(match want {
+                    Want::Create => Pkcs11Token::open_or_create(options, clock)?,
+                    Want::Existing => Pkcs11Token::open(options, clock)?,
+                })
+            }
+        })
+    }
+}
+
+/// The secret of the key provider: from the environment, or from a file that it names. Never an argument, which others see.
+fn secret(what: &str) -> Result<String, Failure> {
+    let [direct, file] = SECRET;
+    if let Some(path) = std::env::var_os(file) {
+        let text = std::fs::read_to_string(&path);
+        let text = text.map_err(|e| Failure::io(format!("the file that {file} names cannot be read"), &e))?;
+        return Ok(text.trim_end().to_owned());
+    }
+    std::env::var(direct).map_err(|_| {
+        Failure::usage(
+            format!("{what} is missing"),
+            format!("neither {direct} nor {file} is set"),
+            format!("put it into a file that only you may read, and name that with {file}"),
+        )
+    })
+}
+
+impl Context {
+    /// The store of `engine`, with its vault where it has one: what is appended is sealed, what is read is opened.
+    pub(crate) async fn with_vault(&self, engine: Engine) -> Result<Arc<dyn EventStore>, Failure> {
+        let engine: Arc<dyn EventStore> = Arc::new(engine);
+        if !self.vault().is_there(self.data()?) {
+            return Ok(engine);
+        }
+        let vault = self.open_vault(&engine, Want::Existing).await?;
+        Ok(Arc::new(SealingStore::new(engine, vault)))
+    }
+
+    /// The vault of this log.
+    pub(crate) async fn open_vault(&self, log: &Arc<dyn EventStore>, want: Want) -> Result<KeyVault, Failure> {
+        let options = self.vault().options(self.data()?, want)?;
+        let (vault, opened) = KeyVault::open(options, &**log).await?;
+        if opened.reapplied > 0 {
+            self.say(&format!(
+                "the key store was older than the log, or an erasure was interrupted: {} erasures were applied before any key \
+                 was used",
+                opened.reapplied
+            ));
+        }
+        Ok(vault)
+    }
+}
+
+impl From<KeyStoreError> for Failure {
+    fn from(error: KeyStoreError) -> Self {
+        let (exit, slug) = of_kind(error.kind());
+        let next = match &error {
+            KeyStoreError::Missing { .. } => "check --vault; `factum privacy init` makes a vault for a store that has none",
+            _ => "",
+        };
+        Self::new((exit, slug), "the vault's key store did not open", error.to_string(), next)
+    }
+}
+
+impl From<KekError> for Failure {
+    fn from(error: KekError) -> Self {
+        let (exit, slug) = match &error {
+            KekError::Exposed { .. } => (Exit::Usage, "key-exposed"),
+            other => of_kind(other.kind()),
+        };
+        Self::new((exit, slug), "the vault's key-encryption key cannot be used", error.to_string(), "check --kek")
+    }
+}
+
+impl From<VaultError> for Failure {
+    fn from(error: VaultError) -> Self {
+        match error {
+            VaultError::KeyStore(error) => error.into(),
+            VaultError::Kek(error) => error.into(),
+            VaultError::Ledger(error) => {
+                let (exit, slug) = of_kind(error.kind());
+                Self::new((exit, slug), "the vault did not open", error.to_string(), "`factum storage verify` checks the log")
+            }
+            VaultError::Append(error) => error.into(),
+            error => {
+                let (exit, slug) = of_kind(error.kind());
+                Self::new((exit, slug), "the vault refused", error.to_string(), "")
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_of_keys_are_told_apart() {
+        assert_eq!("file:/k".parse(), Ok(KekPlace::File("/k".into())));
+        let openbao = |mount: Option<&str>| KekPlace::OpenBao {
+            address: "http://127.0.0.1:8200".into(),
+            mount: mount.map(str::to_owned),
+            key: "bank".into(),
+        };
+        assert_eq!("openbao:http://127.0.0.1:8200/bank".parse(), Ok(openbao(None)));
+        assert_eq!("openbao:http://127.0.0.1:8200/a/b/bank".parse(), Ok(openbao(Some("a/b"))));
+        let token = |keys: Option<&str>| KekPlace::Pkcs11 {
+            module: "/lib/hsm.so".into(),
+            token: "bank".into(),
+            keys: keys.map(str::to_owned),
+        };
+        assert_eq!("pkcs11:/lib/hsm.so/bank".parse(), Ok(token(None)));
+        assert_eq!("pkcs11:/lib/hsm.so/bank/kek".parse(), Ok(token(Some("kek"))));
+        for wrong in ["", "file:", "/k", "openbao:bank", "openbao:http://", "openbao:http://h", "pkcs11:/lib/hsm.so"] {
+            assert!(wrong.parse::<KekPlace>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn keys_are_beside_the_store_and_never_in_it() {
+        assert_eq!(beside(Path::new("/a/bank"), ".vault"), Path::new("/a/bank.vault"));
+        assert_eq!(beside(Path::new("bank/"), ".kek"), Path::new("bank.kek"));
+    }
+}
