@@ -6,6 +6,7 @@ mod conformance;
 mod declared;
 mod fixture;
 mod flow;
+mod key_conformance;
 mod kill;
 mod limits;
 mod partitions;
