@@ -125,7 +125,7 @@ impl PostgresKeyStore {
     fn change<T>(&mut self, make: impl FnOnce(&mut Link) -> Result<T, Fault>) -> Result<T, KeyStoreError> {
         self.with(|link| {
             let made = (|| {
-                link.execute(Whose::Ours, "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE", &[])?;
+                link.execute(Whose::Ours, "BEGIN ISOLATION LEVEL READ COMMITTED", &[])?;
                 let made = make(link)?;
                 link.batch(Whose::Ours, "COMMIT")?;
                 Ok(made)

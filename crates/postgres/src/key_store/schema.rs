@@ -15,7 +15,7 @@ const LAYOUT: u32 = 1;
 pub(super) const MAX_SCHEMA_BYTES: usize = 63;
 
 /// How long a statement waits for another session's lock.
-const LOCK_WAIT: Duration = Duration::from_secs(10);
+const LOCK_WAIT: Duration = Duration::from_secs(5);
 
 /// How long a session may stand still within a transaction before the server ends it: a process that was halted there must not
 /// keep an erasure from being carried out.
