@@ -1,4 +1,5 @@
-//! Read models in PostgreSQL: one schema per version of a projection, one (`factum`) for what Factum has to remember.
+//! Read models in PostgreSQL: one schema per version of a projection, one (`factum`) for what Factum has to remember. And the
+//! vault's data keys, in a schema of their own: [`PostgresKeyStore`].
 //!
 //! | schema | what lies in it |
 //! |---|---|
@@ -37,6 +38,7 @@ mod compare;
 mod database;
 mod error;
 mod guard;
+mod key_store;
 mod link;
 mod parameter;
 mod qualify;
@@ -48,3 +50,4 @@ mod words;
 mod writer;
 
 pub use database::PostgresReadModels;
+pub use key_store::PostgresKeyStore;

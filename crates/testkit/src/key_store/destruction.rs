@@ -99,7 +99,7 @@ pub fn a_destroyed_key_never_comes_back(stores: &KeyStores) {
 }
 
 pub fn an_erasure_beats_those_who_wrap_anew_and_keep_values(stores: &KeyStores) {
-    for round in 0..4 {
+    for round in 0..3 {
         let owner = owner(round);
         let mut store = stores.open();
         let numbers: Vec<u64> = (1..=20).map(|n| 1_000 * round + n).collect();

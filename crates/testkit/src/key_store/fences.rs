@@ -200,7 +200,7 @@ pub fn lifting_one_fence_leaves_the_others(stores: &KeyStores) {
 }
 
 pub fn a_fence_beats_those_who_make_keys_at_the_same_time(stores: &KeyStores) {
-    for round in 0..4 {
+    for round in 0..3 {
         let (owner, erasure_number) = (owner(round), u128::from(round) + 1);
         let fenced = AtomicBool::new(false);
         let outcomes = stores.at_once(17, |number, store| {
