@@ -105,7 +105,8 @@ impl SubjectArgs {
         match self.subject.strip_prefix("ref:") {
             Some(hex) => hex.parse().map_err(|error: factum_vault::InvalidName| wrong(error.to_string())),
             None => {
-                let subject = Subject::new(self.subject.as_str()).map_err(|error| wrong(error.to_string()))?;
+                let subject =
+                    Subject::new(self.subject.as_str()).map_err(|error| wrong(error.to_string()))?;
                 Ok(vault.subject_ref(&subject))
             }
         }

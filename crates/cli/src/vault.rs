@@ -39,7 +39,14 @@ pub(crate) struct VaultArgs {
     #[arg(long, value_name = "PLACE", env = "FACTUM_KEK", hide_env_values = true, global = true, help_heading = GLOBAL)]
     kek: Option<String>,
     /// Whose vault it is
-    #[arg(long, value_name = "NAME", env = "FACTUM_TENANT", hide_env_values = true, global = true, hide = true)]
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "FACTUM_TENANT",
+        hide_env_values = true,
+        global = true,
+        hide = true
+    )]
     tenant: Option<String>,
 }
 
@@ -111,7 +118,12 @@ impl VaultArgs {
     fn key_store(&self, data: &Path, want: Want) -> Result<Box<dyn KeyStore>, Failure> {
         let place = match &self.vault {
             Some(url) if url.starts_with("postgres://") || url.starts_with("postgresql://") => {
-                return Ok(Box::new(PostgresKeyStore::open(url, POSTGRES_SCHEMA)?));
+                return Ok(match PostgresKeyStore::open(url, POSTGRES_SCHEMA) {
+                    Err(KeyStoreError::Missing { .. }) if want == Want::Create => {
+                        Box::new(PostgresKeyStore::create(url, POSTGRES_SCHEMA)?)
+                    }
+                    opened => Box::new(opened?),
+                });
             }
             Some(directory) => PathBuf::from(directory),
             None => beside(data, ".vault"),
@@ -160,13 +172,15 @@ impl KekPlace {
             }
             KekPlace::File(path) => Box::new(LocalKeyFile::open(path, clock)?),
             KekPlace::OpenBao { address, mount, key } => {
-                let mut options = TransitOptions::new(address.clone(), key.clone(), &secret("the token of OpenBao")?);
+                let mut options =
+                    TransitOptions::new(address.clone(), key.clone(), &secret("the token of OpenBao")?);
                 if let Some(mount) = mount {
                     options = options.mount(mount.clone());
                 }
                 if let Some(file) = std::env::var_os(TRUSTED) {
                     let pem = std::fs::read(&file);
-                    options = options.trust(pem.map_err(|e| Failure::io(format!("{TRUSTED} cannot be read"), &e))?);
+                    options =
+                        options.trust(pem.map_err(|e| Failure::io(format!("{TRUSTED} cannot be read"), &e))?);
                 }
                 Box::new(match want {
                     Want::Create => OpenBaoTransit::open_or_create(options)?,
@@ -174,7 +188,8 @@ impl KekPlace {
                 })
             }
             KekPlace::Pkcs11 { module, token, keys } => {
-                let mut options = Pkcs11Options::new(module.clone(), token.clone(), &secret("the PIN of the token")?);
+                let mut options =
+                    Pkcs11Options::new(module.clone(), token.clone(), &secret("the PIN of the token")?);
                 if let Some(keys) = keys {
                     options = options.keys(keys.clone());
                 }
@@ -216,7 +231,11 @@ impl Context {
     }
 
     /// The vault of this log.
-    pub(crate) async fn open_vault(&self, log: &Arc<dyn EventStore>, want: Want) -> Result<KeyVault, Failure> {
+    pub(crate) async fn open_vault(
+        &self,
+        log: &Arc<dyn EventStore>,
+        want: Want,
+    ) -> Result<KeyVault, Failure> {
         let options = self.vault().options(self.data()?, want)?;
         let (vault, opened) = KeyVault::open(options, &**log).await?;
         if opened.reapplied > 0 {
@@ -234,7 +253,9 @@ impl From<KeyStoreError> for Failure {
     fn from(error: KeyStoreError) -> Self {
         let (exit, slug) = of_kind(error.kind());
         let next = match &error {
-            KeyStoreError::Missing { .. } => "check --vault; `factum privacy init` makes a vault for a store that has none",
+            KeyStoreError::Missing { .. } => {
+                "check --vault; `factum privacy init` makes a vault for a store that has none"
+            }
             _ => "",
         };
         Self::new((exit, slug), "the vault's key store did not open", error.to_string(), next)
@@ -247,7 +268,12 @@ impl From<KekError> for Failure {
             KekError::Exposed { .. } => (Exit::Usage, "key-exposed"),
             other => of_kind(other.kind()),
         };
-        Self::new((exit, slug), "the vault's key-encryption key cannot be used", error.to_string(), "check --kek")
+        Self::new(
+            (exit, slug),
+            "the vault's key-encryption key cannot be used",
+            error.to_string(),
+            "check --kek",
+        )
     }
 }
 
@@ -258,7 +284,12 @@ impl From<VaultError> for Failure {
             VaultError::Kek(error) => error.into(),
             VaultError::Ledger(error) => {
                 let (exit, slug) = of_kind(error.kind());
-                Self::new((exit, slug), "the vault did not open", error.to_string(), "`factum storage verify` checks the log")
+                Self::new(
+                    (exit, slug),
+                    "the vault did not open",
+                    error.to_string(),
+                    "`factum storage verify` checks the log",
+                )
             }
             VaultError::Append(error) => error.into(),
             error => {
@@ -290,7 +321,9 @@ mod tests {
         };
         assert_eq!("pkcs11:/lib/hsm.so/bank".parse(), Ok(token(None)));
         assert_eq!("pkcs11:/lib/hsm.so/bank/kek".parse(), Ok(token(Some("kek"))));
-        for wrong in ["", "file:", "/k", "openbao:bank", "openbao:http://", "openbao:http://h", "pkcs11:/lib/hsm.so"] {
+        for wrong in
+            ["", "file:", "/k", "openbao:bank", "openbao:http://", "openbao:http://h", "pkcs11:/lib/hsm.so"]
+        {
             assert!(wrong.parse::<KekPlace>().is_err(), "{wrong}");
         }
     }

@@ -22,7 +22,15 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("orders", &["factum", "factum-core", "factum-engine", "factum-postgres", "factum-sqlite"]),
     (
         "factum-cli",
-        &["bank", "factum", "factum-core", "factum-engine", "factum-postgres", "factum-sqlite", "factum-vault"],
+        &[
+            "bank",
+            "factum",
+            "factum-core",
+            "factum-engine",
+            "factum-postgres",
+            "factum-sqlite",
+            "factum-vault",
+        ],
     ),
     ("xtask", &["factum-testserver"]),
 ];

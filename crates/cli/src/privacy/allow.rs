@@ -32,6 +32,8 @@ pub(super) async fn run(args: &AllowArgs, context: &Context) -> Result<(), Failu
     if !stood {
         context.say("new keys were allowed before: nothing was changed");
     }
-    context.out.one(&record([("erasure", args.erasure.to_string().into()), ("newKeys", "allowed".into())]))?;
+    context
+        .out
+        .one(&record([("erasure", args.erasure.to_string().into()), ("newKeys", "allowed".into())]))?;
     context.out.flush()
 }

@@ -57,7 +57,8 @@ pub(super) async fn run(args: &CheckArgs, context: &Context) -> Result<(), Failu
     for line in &Ledger::read(&*log).await?.erasures {
         if line.receipt.is_none() {
             let erasure = line.fence.erasure;
-            let what = format!("incomplete: factum privacy erase ref:{} --erasure {erasure}", line.fence.subject);
+            let what =
+                format!("incomplete: factum privacy erase ref:{} --erasure {erasure}", line.fence.subject);
             findings.push(Finding { place: format!("erasure {erasure}"), what });
         }
     }
@@ -76,7 +77,9 @@ pub(super) async fn run(args: &CheckArgs, context: &Context) -> Result<(), Failu
         for (index, event) in events.iter().enumerate() {
             let mut here: Vec<(String, String)> = suspects(event)
                 .into_iter()
-                .map(|suspect| (suspect.place, format!("looks like {}: it is not sealed", suspect.looks_like)))
+                .map(|suspect| {
+                    (suspect.place, format!("looks like {}: it is not sealed", suspect.looks_like))
+                })
                 .collect();
             if let Some(opened) = opened.get(index).filter(|_| mentions(event.data_slice())) {
                 here.extend(unavailable(opened.data_slice()).map(|why| ("data".to_owned(), why)));
@@ -95,7 +98,12 @@ pub(super) async fn run(args: &CheckArgs, context: &Context) -> Result<(), Failu
         return Ok(());
     }
     let next = if found > SHOWN && !args.all { "--all shows the rest" } else { "" };
-    Err(Failure::new((Exit::Check, "privacy"), format!("{found} things are wrong"), "they are listed on stdout", next))
+    Err(Failure::new(
+        (Exit::Check, "privacy"),
+        format!("{found} things are wrong"),
+        "they are listed on stdout",
+        next,
+    ))
 }
 
 /// Says what the vault is and has, on stderr: it is no finding.
@@ -139,7 +147,9 @@ fn collect(value: &Value, reasons: &mut Vec<String>) {
         Value::Object(members) => {
             let reason = members.get("$personal").and_then(|marker| marker["u"].as_str());
             match reason {
-                Some(reason) if !reasons.iter().any(|known| known == reason) => reasons.push(reason.to_owned()),
+                Some(reason) if !reasons.iter().any(|known| known == reason) => {
+                    reasons.push(reason.to_owned())
+                }
                 Some(_) => {}
                 None => members.values().for_each(|value| collect(value, reasons)),
             }

@@ -18,7 +18,7 @@ use crate::failure::{Exit, Failure};
 use crate::moment::duration;
 use crate::output::record;
 use crate::projections::{Applying, known};
-use crate::read_models::{ReadModelsArgs, Want};
+use crate::read_models::ReadModelsArgs;
 
 const EXAMPLES: &str = "EXAMPLES:
   What would go, and then that it goes:
@@ -129,7 +129,9 @@ fn holding(read_models: &dyn ReadModels) -> Result<usize, Failure> {
 fn loses(request: &ErasureRequest, preview: &Preview, holding: usize) -> String {
     let of = match (&request.purpose, request.extent) {
         (Some(purpose), _) => format!("what is kept for '{purpose}' of subject ref:{}", request.subject),
-        (None, Extent::Everything | Extent::UpTo(_)) => format!("everything of subject ref:{}", request.subject),
+        (None, Extent::Everything | Extent::UpTo(_)) => {
+            format!("everything of subject ref:{}", request.subject)
+        }
     };
     format!(
         "{of}: destroys {} keys for ever; {} events in {} streams, and {holding} read models, can have its data",
@@ -166,7 +168,10 @@ pub(super) async fn erase(
             Err(EraseError::Incomplete { missing, again_at: Some(again_at), .. })
                 if SystemClock.now() < until.min(again_at.saturating_add(LOOK_EVERY)) =>
             {
-                context.say(&format!("waiting: {}", missing.iter().map(Reach::to_string).collect::<Vec<_>>().join("; ")));
+                context.say(&format!(
+                    "waiting: {}",
+                    missing.iter().map(Reach::to_string).collect::<Vec<_>>().join("; ")
+                ));
                 wait_for(again_at, until).await;
             }
             Err(error) => return Err(failure(error, request)),
@@ -185,13 +190,17 @@ async fn wait_for(again_at: Timestamp, until: Timestamp) {
 }
 
 /// The projections that this program can apply, while the erasure goes on.
-async fn apply(opened: &Opened, read_models: &Arc<dyn ReadModels>) -> Result<(Applying, Vec<Handle>), Failure> {
+async fn apply(
+    opened: &Opened,
+    read_models: &Arc<dyn ReadModels>,
+) -> Result<(Applying, Vec<Handle>), Failure> {
     let store: Arc<dyn EventStore> =
         Arc::new(SealingStore::new(Arc::clone(&opened.log), opened.vault.clone()));
     let applying = Applying::over(store, Arc::clone(read_models)).await?;
     let mut handles = Vec::new();
     for version in read_models.versions()? {
-        let applied = version.role != Role::Previous && !version.stopped && version.personal != PersonalData::None;
+        let applied =
+            version.role != Role::Previous && !version.stopped && version.personal != PersonalData::None;
         if applied && known(&version)?.is_some() {
             handles.push(applying.start(&version).await?);
         }

@@ -5,8 +5,8 @@ use std::time::Duration;
 use clap::Args;
 use factum_vault::{KeyVault, Purpose, Retention, VaultOptions};
 
-use super::erase::erase;
 use super::Opened;
+use super::erase::erase;
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::moment::duration;
@@ -51,7 +51,8 @@ fn kept(text: &str) -> Result<(Purpose, Duration), String> {
 
 /// Runs the command.
 pub(super) async fn run(args: &ExpireArgs, context: &Context) -> Result<(), Failure> {
-    let log: std::sync::Arc<dyn factum_core::EventStore> = std::sync::Arc::new(context.open(Access::Existing)?);
+    let log: std::sync::Arc<dyn factum_core::EventStore> =
+        std::sync::Arc::new(context.open(Access::Existing)?);
     let keep = args.keep.iter().cloned();
     let retention = keep.fold(Retention::none(), |retention, (purpose, time)| retention.keep(purpose, time));
     let options = context.vault().options(context.data()?, Want::Existing)?;

@@ -28,11 +28,13 @@ pub(super) async fn run(args: &ReceiptsArgs, context: &Context) -> Result<(), Fa
     let ledger = Ledger::read(&*log).await?;
     if let Some(erasure) = args.erasure {
         let receipt = receipt_of(&ledger, erasure)?.to_json();
-        let text = if context.out.format() == Format::Ndjson { receipt.to_string() } else { pretty(&receipt) };
+        let text =
+            if context.out.format() == Format::Ndjson { receipt.to_string() } else { pretty(&receipt) };
         context.out.line(&text)?;
         return context.out.flush();
     }
-    let mut sink = context.out.many(&["erasure", "subject", "purpose", "requested", "state", "keys", "actor", "reason"]);
+    let mut sink =
+        context.out.many(&["erasure", "subject", "purpose", "requested", "state", "keys", "actor", "reason"]);
     for line in &ledger.erasures {
         sink.push(&record([
             ("erasure", line.fence.erasure.to_string().into()),
@@ -49,7 +51,10 @@ pub(super) async fn run(args: &ReceiptsArgs, context: &Context) -> Result<(), Fa
 }
 
 /// The receipt of a complete erasure.
-pub(super) fn receipt_of(ledger: &Ledger, erasure: ErasureId) -> Result<&factum_vault::SignedReceipt, Failure> {
+pub(super) fn receipt_of(
+    ledger: &Ledger,
+    erasure: ErasureId,
+) -> Result<&factum_vault::SignedReceipt, Failure> {
     let next = "`factum privacy receipts` lists the erasures";
     let line = ledger.find(erasure).ok_or_else(|| {
         Failure::not_found(format!("there is no erasure {erasure}"), "the log does not know it", next)

@@ -50,7 +50,9 @@ pub(super) async fn run(args: &RotateArgs, context: &Context) -> Result<(), Fail
         return Ok(());
     };
     if unreadable > 0 {
-        context.say(&format!("{unreadable} keys could not be unwrapped, before this and now: `factum privacy check`"));
+        context.say(&format!(
+            "{unreadable} keys could not be unwrapped, before this and now: `factum privacy check`"
+        ));
     }
     context.out.one(&record([
         ("epoch", epoch.0.into()),

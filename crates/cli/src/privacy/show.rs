@@ -25,7 +25,8 @@ pub(super) async fn run(args: &ShowArgs, context: &Context) -> Result<(), Failur
     let opened = open(context).await?;
     let subject = args.subject.subject_ref(&opened.vault)?;
     let purpose = args.subject.purpose()?;
-    let Preview { events, streams, .. } = opened.vault.preview(&*opened.log, subject, purpose.as_ref()).await?;
+    let Preview { events, streams, .. } =
+        opened.vault.preview(&*opened.log, subject, purpose.as_ref()).await?;
     let keys = opened.vault.keys_of(subject).await?;
     context.say(&format!("subject ref:{subject}: {events} events in {} streams", streams.len()));
     let mut sink = context.out.many(&["kind", "name", "state", "since", "events"]);

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use clap::Args;
 use factum_core::{EventStore, Page, Query, QueryItem, Read, Selector};
 use factum_vault::{
-    Envelope, ErasureId, KeyVault, Ledger, ReceiptError, SEALED_MEMBER, SealingStore, SignedReceipt, find_objects,
-    subject_tag,
+    Envelope, ErasureId, KeyVault, Ledger, ReceiptError, SEALED_MEMBER, SealingStore, SignedReceipt,
+    find_objects, subject_tag,
 };
 
 use super::receipts::receipt_of;
@@ -56,7 +56,10 @@ pub(super) async fn run(args: &VerifyArgs, context: &Context) -> Result<(), Fail
     receipt.verify(&vault.receipt_key()).map_err(not_genuine)?;
     let recorded = ledger.find(receipt.receipt.erasure).and_then(|line| line.receipt.as_ref());
     if recorded != Some(&receipt) {
-        return Err(failed("the log does not have this receipt", "it was signed, and the log has another one or none"));
+        return Err(failed(
+            "the log does not have this receipt",
+            "it was signed, and the log has another one or none",
+        ));
     }
     let open = vault.still_open(&receipt.receipt).await?;
     if !open.is_empty() {
@@ -68,7 +71,13 @@ pub(super) async fn run(args: &VerifyArgs, context: &Context) -> Result<(), Fail
         let why = format!("{opened} of {values} values that it covers could be opened");
         return Err(failed("the receipt is not true any more", why));
     }
-    report(context, &receipt, "true: signed, in the log, its keys destroyed, and nothing opens", values, opened)
+    report(
+        context,
+        &receipt,
+        "true: signed, in the log, its keys destroyed, and nothing opens",
+        values,
+        opened,
+    )
 }
 
 fn given(argument: &str) -> Result<SignedReceipt, Failure> {
@@ -127,7 +136,13 @@ async fn try_to_open(
     Ok((values, opened))
 }
 
-fn report(context: &Context, receipt: &SignedReceipt, verdict: &str, tried: u64, opened: u64) -> Result<(), Failure> {
+fn report(
+    context: &Context,
+    receipt: &SignedReceipt,
+    verdict: &str,
+    tried: u64,
+    opened: u64,
+) -> Result<(), Failure> {
     let r = &receipt.receipt;
     context.out.one(&record([
         ("verdict", verdict.into()),

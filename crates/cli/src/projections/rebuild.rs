@@ -79,7 +79,8 @@ pub(super) async fn run(
     };
     match context.open_unless_locked(Access::Existing)? {
         Some(engine) => {
-            let applying = Applying::over(context.with_vault(engine).await?, Arc::clone(&read_models)).await?;
+            let applying =
+                Applying::over(context.with_vault(engine).await?, Arc::clone(&read_models)).await?;
             applying.must_fit(serving(&versions)?)?;
             let version = building(args, &*read_models, &versions, &new, context)?;
             build(context, applying, &version).await

@@ -156,7 +156,8 @@ async fn swap(
     };
     let number = match engine {
         Some(engine) if known(next)?.is_some() => {
-            let applying = Applying::over(context.with_vault(engine).await?, Arc::clone(&read_models)).await?;
+            let applying =
+                Applying::over(context.with_vault(engine).await?, Arc::clone(&read_models)).await?;
             // What serves may have been made by code that this program does not have: it is not applied meanwhile then.
             let now = serving(&versions)?;
             applying.must_fit(now)?;

@@ -1,11 +1,12 @@
 //! `factum projections run`: this process applies the log to read models.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
+use factum_core::EventStore;
 use factum_core::read_model::{ProjectionName, ReadModels, Role, Version};
-use factum_engine::Engine;
 
 use super::applying::{Applying, not_ready};
 use super::known::known;
@@ -44,12 +45,12 @@ pub(super) async fn run(args: &RunArgs, place: &ReadModelsArgs, context: &Contex
     for name in &args.names {
         versions_of(&*read_models, name)?;
     }
-    let engine = context.open_waiting(Access::Existing).await?;
+    let store = context.with_vault(context.open_waiting(Access::Existing).await?).await?;
     if args.until_caught_up {
-        let applying = Applying::over(context.with_vault(engine).await?, std::sync::Arc::clone(&read_models)).await?;
+        let applying = Applying::over(store, Arc::clone(&read_models)).await?;
         return catch_up(args, context, &applying, &*read_models).await;
     }
-    follow(args, context, &engine, &read_models).await
+    follow(args, context, &store, &read_models).await
 }
 
 /// The versions that are to be applied. One of another program is left to it.
@@ -126,12 +127,12 @@ fn state(args: &RunArgs, read_models: &dyn ReadModels) -> Result<String, Failure
 async fn follow(
     args: &RunArgs,
     context: &Context,
-    engine: &Engine,
-    read_models: &std::sync::Arc<dyn ReadModels>,
+    store: &Arc<dyn EventStore>,
+    read_models: &Arc<dyn ReadModels>,
 ) -> Result<(), Failure> {
     loop {
         let before = state(args, &**read_models)?;
-        let applying = Applying::over(engine.clone(), std::sync::Arc::clone(read_models)).await?;
+        let applying = Applying::over(Arc::clone(store), Arc::clone(read_models)).await?;
         for version in wanted(args, &**read_models)? {
             let name = &version.name;
             if version.stopped {
