@@ -4,8 +4,8 @@ use std::io::{BufRead, BufReader, Read, Seek};
 
 use clap::Args;
 use factum_core::{
-    Appended, EventId, EventStore, EventStoreExt, EventType, ExpectedRevision, NewEvent, Revision,
-    SchemaVersion, StreamName, Tag, Timestamp,
+    AppendError, Appended, EventId, EventStore, EventStoreExt, EventType, ExpectedRevision, InvalidEvent,
+    NewEvent, Revision, SchemaVersion, StreamName, Tag, Timestamp,
 };
 use serde_json::{Map, Value};
 
@@ -76,12 +76,14 @@ pub(crate) async fn run(args: AppendArgs, context: &Context) -> Result<(), Failu
         return append_lines(&args, context).await;
     }
     let event = new_event(&args)?;
-    event.check(&args.stream).map_err(|e| {
-        let kind =
-            factum_core::AppendError::InvalidEvent { stream: args.stream.clone(), index: 0, source: e };
-        Failure::from(kind)
-    })?;
-    let store = context.open(Access::Create)?;
+    match event.check(&args.stream) {
+        // The vault seals it, where there is one; else the store refuses it.
+        Ok(()) | Err(InvalidEvent::Unsealed) => {}
+        Err(source) => {
+            return Err(AppendError::InvalidEvent { stream: args.stream.clone(), index: 0, source }.into());
+        }
+    }
+    let store = context.with_vault(context.open(Access::Create)?).await?;
     let appended = store.append_to(args.stream.clone(), args.expect, vec![event]).await?;
     report(context, &args.stream, &appended)
 }
@@ -131,13 +133,14 @@ async fn append_lines(args: &AppendArgs, context: &Context) -> Result<(), Failur
     let mut input: Box<dyn BufRead> = Box::new(BufReader::new(std::io::stdin()));
     // Whoever sends the first byte has opened what it reads from: from here on a lock that is free stays free.
     input.fill_buf().map_err(|e| Failure::io("reading events from stdin failed", &e))?;
-    let store = match context.open_unless_locked(Access::Create)? {
-        Some(store) => store,
+    let engine = match context.open_unless_locked(Access::Create)? {
+        Some(engine) => engine,
         None => {
             input = spool(input)?;
             context.open_waiting(Access::Create).await?
         }
     };
+    let store = context.with_vault(engine).await?;
     let mut lines = Lines { input, number: 0 };
     let mut expected = args.expect;
     let mut total: Option<Appended> = None;
@@ -147,7 +150,7 @@ async fn append_lines(args: &AppendArgs, context: &Context) -> Result<(), Failur
             break;
         }
         let done = batch.is_empty();
-        let appended = append_batch(&store, args, expected, batch, lines.number).await?;
+        let appended = append_batch(&*store, args, expected, batch, lines.number).await?;
         if expected != ExpectedRevision::Any
             && let Some(last) = appended.streams.first().and_then(|stream| stream.last)
         {

@@ -220,8 +220,8 @@ impl KeyVault {
         };
         let mut reached = vec![
             Reach {
-                kind: "key store".into(),
-                name: self.description().await?.0,
+                kind: "keys".into(),
+                name: format!("in {}", self.description().await?.0),
                 how: format!(
                     "{} keys destroyed, and what was kept outside the log under them",
                     entry.keys.len()
