@@ -4,6 +4,7 @@ mod account;
 mod appends;
 mod limits;
 mod opening;
+mod privacy;
 mod projecting;
 mod reads;
 mod report;
@@ -21,6 +22,7 @@ const EXAMPLES: &str = "EXAMPLES:
   factum bench append --data /var/lib/factum   # only appends, on the disk that counts
   factum bench read --events 10000000          # reads, decisions and opening over ten million events
   factum bench project                         # read models: rebuilding, how soon a write is seen, waiting
+  factum bench privacy                         # sealing, opening, folding, erasing, rotating
   factum bench -o ndjson > figures.ndjson
 
 Each figure stands beside its limit, measured in the same run on the same disk: a loop that writes and syncs the same
@@ -60,6 +62,8 @@ enum Part {
     Read,
     /// Read models: rebuilding, how soon a write is seen, waiting
     Project,
+    /// Personal data: sealing, opening, folding, erasing, rotating
+    Privacy,
 }
 
 type BenchResult<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
@@ -94,6 +98,10 @@ fn measure(args: &BenchArgs, context: &Context) -> BenchResult<()> {
     if matches!(args.part, Part::All | Part::Project) {
         context.say("measuring read models ...");
         projecting::run(scratch.path(), &mut report)?;
+    }
+    if matches!(args.part, Part::All | Part::Privacy) {
+        context.say("measuring personal data ...");
+        privacy::run(scratch.path(), &mut report)?;
     }
     if matches!(args.part, Part::All | Part::Read) {
         let streams = args.streams.unwrap_or(args.events / 10).clamp(1, args.events);

@@ -19,6 +19,7 @@ mod key_store;
 mod ledger;
 mod marker;
 mod open_event;
+mod own_rate;
 mod receipt;
 mod retention;
 mod roots;
@@ -51,6 +52,7 @@ pub use ledger::{
     MAX_REASON_BYTES, NEW_KEYS_ALLOWED_TYPE, PRIVACY_STREAM, SUBJECT_ERASED_TYPE, VAULT_OPENED_TYPE,
 };
 pub use marker::{Content, Keep, MalformedMarker, Marker, Unavailable, key_id, key_id_text};
+pub use own_rate::encrypt_bare;
 pub use receipt::{RECEIPT_FORMAT, Reach, Receipt, ReceiptError, SignedReceipt};
 pub use retention::Retention;
 pub use roots::BlindIndex;
