@@ -3,6 +3,7 @@
 
 mod erasure;
 mod faults;
+mod hostile;
 mod house;
 mod interrupted;
 mod kek;
