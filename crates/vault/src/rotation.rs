@@ -42,7 +42,7 @@ impl Keeper {
             let Some(identity) = identity else {
                 return Err(VaultError::Damaged { store: store(), what: "it has lost its identity" });
             };
-            if identity.epoch == epoch {
+            if identity.epoch >= epoch {
                 return Ok(());
             }
             let label = self.roots_label(&identity);
@@ -64,9 +64,11 @@ impl Keeper {
     ) -> Result<(), VaultError> {
         let (mut after, mut unreadable) = (None, 0);
         loop {
-            let keys = self.store.wrapped_otherwise(epoch, after, MAX_WRAP_BATCH)?;
+            let mut keys = self.store.wrapped_otherwise(epoch, after, MAX_WRAP_BATCH)?;
             let Some(last) = keys.last() else { break };
             after = Some(last.id);
+            // What another rotation, begun after this one, has wrapped is further on already.
+            keys.retain(|key| key.epoch < epoch);
             let found = keys.len() as u64;
             let secrets = self.secrets(&keys)?;
             // One that cannot be unwrapped must not keep the others from being rotated.

@@ -1,5 +1,6 @@
 //! How are key-encryption keys kept in one file?
 
+use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind as IoKind, Write};
 use std::path::{Path, PathBuf};
@@ -93,7 +94,7 @@ impl LocalKeyFile {
 
     fn replace(&self, epochs: &[Epoch]) -> Result<(), KekError> {
         let text = render(epochs);
-        let beside = self.path.with_extension("new");
+        let beside = self.beside(".new");
         // What a crash left there is of no use to anybody.
         match fs::remove_file(&beside) {
             Err(error) if error.kind() != IoKind::NotFound => return Err(self.io("written", error)),
@@ -106,6 +107,24 @@ impl LocalKeyFile {
         file.sync_all().map_err(|e| self.io("written", e))?;
         fs::rename(&beside, &self.path).map_err(|e| self.io("written", e))?;
         self.sync_directory()
+    }
+
+    /// Held while the file is read and replaced: two processes that change it at once would lose one's epoch. The file beside it
+    /// stays, empty: a lock on the key file itself would be one on the file that is replaced.
+    fn lock(&self) -> Result<File, KekError> {
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(false);
+        let lock = private(&mut options).open(self.beside(".lock"));
+        let lock = lock.map_err(|e| self.io("written", e))?;
+        lock.lock().map_err(|e| self.io("written", e))?;
+        Ok(lock)
+    }
+
+    /// A file of its own name and what is added to it.
+    fn beside(&self, suffix: &str) -> PathBuf {
+        let mut name = self.path.file_name().map(OsString::from).unwrap_or_default();
+        name.push(suffix);
+        self.path.with_file_name(name)
     }
 
     fn sync_directory(&self) -> Result<(), KekError> {
@@ -170,6 +189,7 @@ impl KekProvider for LocalKeyFile {
     }
 
     fn new_epoch(&mut self) -> Result<KekEpoch, KekError> {
+        let _changing = self.lock()?;
         let mut epochs = self.read()?;
         let number = KekEpoch(epochs.last().map_or(1, |kek| kek.number.0.saturating_add(1)));
         epochs.push(self.fresh(number)?);
@@ -178,6 +198,7 @@ impl KekProvider for LocalKeyFile {
     }
 
     fn destroy_before(&mut self, keep: KekEpoch) -> Result<(), KekError> {
+        let _changing = self.lock()?;
         let epochs = self.read()?;
         if !epochs.iter().any(|kek| kek.number >= keep) {
             return Err(KekError::NoEpoch { provider: self.description(), epoch: keep });

@@ -117,3 +117,26 @@ fn keys_made_during_a_rotation_are_readable_after_it() {
         assert_eq!(outcome(&data, "name"), format!("value {n}"));
     }
 }
+
+/// Two operators at once: whoever is later goes further, and nothing is left to an epoch that is destroyed.
+#[test]
+fn two_rotations_at_once_lose_no_key() {
+    for _ in 0..10 {
+        let house = filled();
+        let stores = [house.open(), house.open()];
+        std::thread::scope(|scope| {
+            for store in &stores {
+                scope.spawn(|| {
+                    for _ in 0..3 {
+                        block_on(store.vault().rotate(&*house.log, |_| {})).unwrap();
+                    }
+                });
+            }
+        });
+        drop(stores);
+        all_readable(&house);
+        let epochs = house.kek().epochs().unwrap();
+        let newest = epochs.last().unwrap().epoch;
+        assert!(house.keys.clone().wrapped_otherwise(newest, None, 100).unwrap().is_empty());
+    }
+}
