@@ -268,12 +268,13 @@ impl From<KekError> for Failure {
             KekError::Exposed { .. } => (Exit::Usage, "key-exposed"),
             other => of_kind(other.kind()),
         };
-        Self::new(
-            (exit, slug),
-            "the vault's key-encryption key cannot be used",
-            error.to_string(),
-            "check --kek",
-        )
+        let next = match &error {
+            KekError::NoEpoch { .. } | KekError::NotOurs { .. } => {
+                "check --kek and --vault: a key store put back from before a rotation is of no use any more, and so is an older key"
+            }
+            _ => "check --kek",
+        };
+        Self::new((exit, slug), "the vault's key-encryption key cannot be used", error.to_string(), next)
     }
 }
 

@@ -17,8 +17,8 @@ use crate::metadata::TRUNCATE_ALL;
 use crate::redaction::is_kept_by_store;
 use crate::{
     Append, AppendCondition, AppendError, AppendId, Delete, DeleteMode, EventId, EventType, ExpectedRevision,
-    FailedCheck, METADATA_TYPE, NewEvent, Position, Query, ReadError, Revision, SCHEMAS_STREAM,
-    STREAM_DELETED_TYPE, StreamAppended, StreamMetadata, StreamName, StreamState,
+    FailedCheck, METADATA_TYPE, NewEvent, PRIVACY_STREAM, Position, Query, ReadError, Revision,
+    SCHEMAS_STREAM, STREAM_DELETED_TYPE, StreamAppended, StreamMetadata, StreamName, StreamState,
 };
 
 /// What the rules need to know of the log.
@@ -524,6 +524,11 @@ pub fn admit_delete(view: &impl LogView, delete: &Delete) -> Result<SystemEvent,
     if delete.stream.as_str() == SCHEMAS_STREAM {
         return Err(AppendError::Invalid {
             why: format!("'{SCHEMAS_STREAM}' holds the registered schemas: it cannot be deleted"),
+        });
+    }
+    if delete.stream.as_str() == PRIVACY_STREAM {
+        return Err(AppendError::Invalid {
+            why: format!("'{PRIVACY_STREAM}' tells who was erased: it cannot be deleted"),
         });
     }
     if is_kept_by_store(&delete.stream) {

@@ -120,7 +120,9 @@ impl<E: Event + Send + 'static> Projection for TypedProjection<E> {
     ) -> Result<(), ApplyError> {
         match &self.forget {
             Some(forget) => forget(erased, model),
-            None => Ok(()),
+            None => Err(ApplyError::Refused(
+                "it declares that it forgets erased subjects, and `forgets` does not say how".to_owned(),
+            )),
         }
     }
 }
