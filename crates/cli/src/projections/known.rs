@@ -7,6 +7,7 @@ use factum::{
 };
 use factum_core::RecordedEvent;
 use factum_core::read_model::Version;
+use factum_vault::KeysDestroyed;
 
 use crate::failure::{Exit, Failure};
 
@@ -85,6 +86,25 @@ impl Projection for Known {
             (Known::Bank(projection), KnownEvent::Bank(event)) => projection.apply(event, recorded, model),
             // An event is applied by the projection that read it.
             _ => Err(ApplyError::Refused("the event was read by another projection".to_owned())),
+        }
+    }
+
+    fn has_personal_data(&self) -> bool {
+        match self {
+            Known::Declared(projection) => projection.has_personal_data(),
+            Known::Bank(projection) => projection.has_personal_data(),
+        }
+    }
+
+    fn forget(
+        &self,
+        erased: &KeysDestroyed,
+        recorded: &RecordedEvent,
+        model: &mut Model<'_>,
+    ) -> Result<(), ApplyError> {
+        match self {
+            Known::Declared(projection) => projection.forget(erased, recorded, model),
+            Known::Bank(projection) => projection.forget(erased, recorded, model),
         }
     }
 }
