@@ -90,8 +90,9 @@ pub(crate) async fn run(args: AppendArgs, context: &Context) -> Result<(), Failu
             return Err(AppendError::InvalidEvent { stream: args.stream.clone(), index: 0, source }.into());
         }
     }
-    let store = context.with_vault(context.open(Access::Create)?).await?;
-    let appended = store.append_to(args.stream.clone(), args.expect, vec![event]).await?;
+    let (mut sealing, events) = (context.sealing(context.open(Access::Create)?), vec![event]);
+    let store = sealing.store_for(&args.stream, &events).await?;
+    let appended = store.append_to(args.stream.clone(), args.expect, events).await?;
     report(context, &args.stream, &appended)
 }
 
@@ -147,7 +148,7 @@ async fn append_lines(args: &AppendArgs, context: &Context) -> Result<(), Failur
             context.open_waiting(Access::Create).await?
         }
     };
-    let store = context.with_vault(engine).await?;
+    let mut sealing = context.sealing(engine);
     let mut lines = Lines { input, number: 0 };
     let mut expected = args.expect;
     let mut total: Option<Appended> = None;
@@ -157,7 +158,8 @@ async fn append_lines(args: &AppendArgs, context: &Context) -> Result<(), Failur
             break;
         }
         let done = batch.is_empty();
-        let appended = append_batch(&*store, args, expected, batch, lines.number).await?;
+        let store = sealing.store_for(&args.stream, &batch).await?;
+        let appended = append_batch(store, args, expected, batch, lines.number).await?;
         if expected != ExpectedRevision::Any
             && let Some(last) = appended.streams.first().and_then(|stream| stream.last)
         {

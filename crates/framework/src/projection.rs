@@ -74,7 +74,8 @@ pub trait Projection: Send + Sync + 'static {
 
     /// Forgets a subject whose keys are destroyed, within a transaction: every value of its personal data, in every row. Called
     /// in the place of the log where the vault says so, for a projection that declares [`PersonalData::Forgotten`](factum_core::read_model::PersonalData). Every
-    /// partition is told.
+    /// partition is told. Where nothing is implemented, such a projection stops there: rows that did not forget are never called
+    /// forgotten.
     ///
     /// # Errors
     /// As [`apply`](Self::apply).
@@ -85,9 +86,7 @@ pub trait Projection: Send + Sync + 'static {
         model: &mut Model<'_>,
     ) -> Result<(), ApplyError> {
         let _ = (erased, recorded, model);
-        Err(ApplyError::Refused(
-            "it declares that it forgets erased subjects, and has nothing that does".to_owned(),
-        ))
+        Err(ApplyError::cannot_forget())
     }
 }
 
@@ -130,6 +129,13 @@ impl From<Unavailable> for ApplyError {
 }
 
 impl ApplyError {
+    /// The rows are declared to forget, and nothing says how.
+    fn cannot_forget() -> Self {
+        let why = "the projection is declared to forget personal data, and does not say how: implement `Projection::forget`, or \
+                   give `TypedProjection::forgets` what to do";
+        Self::Refused(why.to_owned())
+    }
+
     /// Whether it is this event that cannot be applied, and not the database that cannot work.
     pub(crate) fn is_about_the_event(&self) -> bool {
         match self {

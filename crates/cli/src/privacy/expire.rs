@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clap::Args;
-use factum_vault::{KeyVault, Purpose, Retention, VaultOptions};
+use factum_vault::{Purpose, Retention};
 
 use super::Opened;
 use super::erase::erase;
@@ -55,8 +55,7 @@ pub(super) async fn run(args: &ExpireArgs, context: &Context) -> Result<(), Fail
         std::sync::Arc::new(context.open(Access::Existing)?);
     let keep = args.keep.iter().cloned();
     let retention = keep.fold(Retention::none(), |retention, (purpose, time)| retention.keep(purpose, time));
-    let options = context.vault().options(context.data()?, Want::Existing)?;
-    let (vault, _) = KeyVault::open(VaultOptions { retention, ..options }, &*log).await?;
+    let vault = context.open_vault_keeping(&log, Want::Existing, retention).await?;
     let due = vault.expired(&args.actor).await?;
     if args.dry_run {
         context.out.one(&record([("due", due.len().into())]))?;

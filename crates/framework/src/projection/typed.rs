@@ -120,9 +120,7 @@ impl<E: Event + Send + 'static> Projection for TypedProjection<E> {
     ) -> Result<(), ApplyError> {
         match &self.forget {
             Some(forget) => forget(erased, model),
-            None => Err(ApplyError::Refused(
-                "it declares that it forgets erased subjects, and `forgets` does not say how".to_owned(),
-            )),
+            None => Err(ApplyError::cannot_forget()),
         }
     }
 }

@@ -278,15 +278,44 @@ async fn a_declared_projection_that_does_not_forget_stops_at_personal_data() {
     assert!(!shop.is_marked(), "an error does not repeat the value");
 }
 
+/// As where a projection is wrapped by another one that does not pass it on.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_projection_that_says_that_it_forgets_and_does_not_stops_there() {
+async fn a_projection_that_only_says_that_it_forgets_keeps_the_erasure_open() {
     let shop = Shop::new().await;
-    let liar = TypedProjection::<Customer>::new("customers", CUSTOMERS, |_, _, _| Ok(())).unwrap();
-    let liar = liar.declared(|definition| definition.personal_data(PersonalData::Forgotten));
-    let handle = shop.world.projections.start(liar).await.unwrap();
+    let silent = TypedProjection::<Customer>::new("customers", CUSTOMERS, |event, _, model| {
+        let Customer::Registered { id, name } = event;
+        let values = [("id", id.into()), ("subject", "s".into()), ("name", name.value()?.cloned().into())];
+        model.execute("insert into customers values (:id, :subject, :name)", &values)?;
+        Ok(())
+    });
+    let silent = silent.unwrap().declared(|definition| definition.personal_data(PersonalData::Forgotten));
+    let handle = shop.world.projections.start(silent).await.unwrap();
     let token = shop.register("a", MARK).await;
     ready(&handle, &token).await;
     let models = ForgettingReadModels::new(shop.log.clone(), shop.world.read_models.clone(), Duration::ZERO);
-    assert!(shop.vault.erase(&*shop.log, &shop.request("a"), &[&models]).await.is_err());
+    shop.vault.erase(&*shop.log, &shop.request("a"), &[&models]).await.unwrap_err();
     until(&handle, |all| matches!(all[0].status, factum::Status::Faulted)).await;
+    assert_eq!(names(&handle), [Some(MARK.to_owned())]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_projection_of_the_whole_log_without_personal_data_passes_an_erasure_by() {
+    let shop = Shop::new().await;
+    let counts = TypedProjection::<Till>::new(
+        "counts",
+        "create table counts (n bigint primary key)",
+        |_, _, model| {
+            model.execute("insert into counts select count(*) from counts", &[])?;
+            Ok(())
+        },
+    );
+    let counts = counts.unwrap().declared(|_| {
+        let all = factum_core::Selector::All;
+        factum::Definition::new("counts", all, "create table counts (n bigint primary key)").unwrap()
+    });
+    let handle = shop.world.projections.start(counts).await.unwrap();
+    shop.register("a", MARK).await;
+    shop.erase(&shop.request("a")).await.unwrap();
+    let token = shop.world.pay("7", 1).await;
+    ready(&handle, &token).await;
 }
