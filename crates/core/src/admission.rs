@@ -352,7 +352,8 @@ fn duplicate(streams: &[StreamPlan<'_>], verdicts: &[Verdict]) -> Admission {
                 to = to.max(last.1);
                 (Some(first.0), Some(last.0))
             }
-            _ => (None, plan.facts.last),
+            // Not `facts.last`: of a tombstoned stream a store may or may not know it.
+            _ => (None, plan.facts.state().last_revision()),
         };
         appended.push(StreamAppended { stream: plan.stream.clone(), first, last });
     }
