@@ -230,8 +230,8 @@ fn forgotten_lines(forgotten: &Forgotten) -> String {
     let row: Vec<&str> = forgotten.row.iter().skip(2).map(|(_, value)| value.as_str()).collect();
     format!(
         "\nCustomer {}, {}, was forgotten. Letters now begin with '{}', and 'customers' has\n{}. \
-         The {} accounts hold {}, as before.\nThe receipt is signed and true: {} keys are gone, and what they \
-         sealed with them, here and in every copy of the log.\n",
+         The {} accounts hold {}, as before.\nThe receipt is signed and true: {} keys are gone, and with them \
+         what they sealed, in every copy of the log.\n",
         forgotten.customer,
         forgotten.was,
         forgotten.is,
