@@ -31,7 +31,7 @@ const SECRET: [&str; 2] = ["FACTUM_KEK_SECRET", "FACTUM_KEK_SECRET_FILE"];
 const TRUSTED: &str = "FACTUM_KEK_CA_FILE";
 
 /// Where the vault is.
-#[derive(Args, Clone, Debug)]
+#[derive(Args, Clone, Debug, Default)]
 pub(crate) struct VaultArgs {
     /// Keys of personal data: a directory, or postgres://... [default: DIR.vault beside the store, if it is there]
     #[arg(long, value_name = "DIR|URL", env = "FACTUM_VAULT", hide_env_values = true, global = true, help_heading = GLOBAL)]
