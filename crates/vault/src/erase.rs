@@ -327,37 +327,14 @@ impl KeyVault {
         self.ask(move |keeper| Ok(keeper.store.lift(erasure)?)).await
     }
 
-    /// The erasures that are due because a purpose's retention is over: ask for each.
+    /// The erasures that are due because a purpose's retention is over: ask for each. Keys that have sealed for long enough get
+    /// successors, so ask for this once a day or so.
     ///
     /// # Errors
     /// Where the key store cannot be read.
     pub async fn expired(&self, actor: &str) -> Result<Vec<ErasureRequest>, VaultError> {
-        let now = self.clock().now();
-        let due: Vec<(Purpose, Timestamp)> =
-            self.retention().expiring(now).map(|(purpose, before)| (purpose.clone(), before)).collect();
-        let keys = self
-            .ask(move |keeper| {
-                let mut keys = Vec::new();
-                for (purpose, before) in due {
-                    let mut after = None;
-                    loop {
-                        let page = keeper.store.made_before(&purpose, before, after, MAX_KEY_BATCH)?;
-                        after = page.last().map(|key| key.id);
-                        let full = page.len() == MAX_KEY_BATCH;
-                        keys.extend(page);
-                        if !full {
-                            break;
-                        }
-                    }
-                }
-                Ok(keys)
-            })
-            .await?;
-        let mut newest: HashMap<_, u32> = HashMap::new();
-        for key in keys {
-            let generation = newest.entry(key.owner).or_default();
-            *generation = key.generation.max(*generation);
-        }
+        let (now, retention) = (self.clock().now(), self.retention().clone());
+        let over = self.ask(move |keeper| keeper.expired(&retention, now)).await?;
         let request = |(owner, generation): (crate::subject::KeyOwner, u32)| ErasureRequest {
             erasure: ErasureId::generate(),
             subject: owner.subject,
@@ -366,7 +343,7 @@ impl KeyVault {
             reason: "retention is over".to_owned(),
             actor: actor.to_owned(),
         };
-        Ok(newest.into_iter().map(request).collect())
+        Ok(over.into_iter().map(request).collect())
     }
 
     /// Whether all that a receipt says was destroyed is gone from the key store. Gives the keys that are not.
