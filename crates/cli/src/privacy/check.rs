@@ -54,7 +54,12 @@ pub(super) async fn run(args: &CheckArgs, context: &Context) -> Result<(), Failu
     if let Some(vault) = &vault {
         describe(vault, context).await?;
     }
-    for line in &Ledger::read(&*log).await?.erasures {
+    let ledger = Ledger::read(&*log).await?;
+    if ledger.foreign > 0 {
+        let what = format!("{} events are not signed by this log's vault, and mean nothing", ledger.foreign);
+        findings.push(Finding { place: "stream $privacy".to_owned(), what });
+    }
+    for line in &ledger.erasures {
         if line.receipt.is_none() {
             let erasure = line.fence.erasure;
             let what =
