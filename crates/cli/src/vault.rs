@@ -11,8 +11,9 @@ use factum_engine::Engine;
 use factum_postgres::PostgresKeyStore;
 use factum_sqlite::SqliteKeyStore;
 use factum_vault::{
-    DEFAULT_TENANT, KekError, KekProvider, KeyStore, KeyStoreError, KeyVault, Ledger, LocalKeyFile, OpenBaoTransit,
-    Pkcs11Options, Pkcs11Token, Retention, SealingStore, TransitOptions, VaultError, VaultOptions,
+    DEFAULT_TENANT, KekError, KekProvider, KeyStore, KeyStoreError, KeyVault, Ledger, LocalKeyFile,
+    OpenBaoTransit, Pkcs11Options, Pkcs11Token, Retention, SealingStore, TransitOptions, VaultError,
+    VaultOptions,
 };
 
 use crate::context::Context;
@@ -219,7 +220,10 @@ fn must_be_apart(data: &Path, keys: &KeyStorePlace, kek: &KekPlace) -> Result<()
 /// Where a path leads, as far as it is there.
 fn absolute(path: &Path) -> PathBuf {
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    match path.ancestors().find_map(|there| Some((there.canonicalize().ok()?, path.strip_prefix(there).ok()?))) {
+    match path
+        .ancestors()
+        .find_map(|there| Some((there.canonicalize().ok()?, path.strip_prefix(there).ok()?)))
+    {
         Some((there, rest)) => there.join(rest),
         None => path,
     }

@@ -180,7 +180,10 @@ impl ReadModels for PostgresReadModels {
             catalog::must_be_there(link, name, version)?;
             let schema = schema_of(name, version);
             for (table, _) in catalog::tables(link, &schema)? {
-                link.batch(Whose::Ours, &format!("VACUUM (FULL, ANALYZE) {}.{}", quote(&schema), quote(&table)))?;
+                link.batch(
+                    Whose::Ours,
+                    &format!("VACUUM (FULL, ANALYZE) {}.{}", quote(&schema), quote(&table)),
+                )?;
             }
             Ok(())
         })

@@ -28,7 +28,12 @@ pub(super) fn run(args: &BackupArgs, context: &Context) -> Result<(), Failure> {
     let mut keys = context.vault().sqlite(context.data()?)?;
     if args.to.exists() {
         let why = format!("'{}' is there, and a backup is never written over", args.to.display());
-        return Err(Failure::new((Exit::Refused, "not-empty"), "nothing was copied", why, "name another file"));
+        return Err(Failure::new(
+            (Exit::Refused, "not-empty"),
+            "nothing was copied",
+            why,
+            "name another file",
+        ));
     }
     keys.backup_to(&args.to).map_err(|error| Failure::from(error).about("the key store was not copied"))?;
     context.out.one(&record([("file", args.to.display().to_string().into())]))?;

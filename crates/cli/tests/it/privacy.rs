@@ -27,7 +27,8 @@ impl Factum {
 
     fn and_customers(self) -> Self {
         self.privacy(&["init"]).ok();
-        let note = json!({"$personal": {"s": "customer-7", "p": "billing", "x": true, "v": {"owes": ["a goat"]}}});
+        let note =
+            json!({"$personal": {"s": "customer-7", "p": "billing", "x": true, "v": {"owes": ["a goat"]}}});
         self.register("customer-7", "Ada Lovelace", &json!({ "note": note }));
         self.register("customer-8", "Bob Marley", &json!({}));
         self
@@ -90,7 +91,13 @@ fn copy(from: &Path, to: &Path) {
     for entry in std::fs::read_dir(from).unwrap() {
         let path = entry.unwrap().path();
         let target = to.join(path.file_name().unwrap());
-        if path.is_dir() { copy(&path, &target) } else { { std::fs::copy(&path, &target).unwrap(); } }
+        if path.is_dir() {
+            copy(&path, &target)
+        } else {
+            {
+                std::fs::copy(&path, &target).unwrap();
+            }
+        }
     }
 }
 

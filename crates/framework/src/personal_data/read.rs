@@ -4,9 +4,7 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use factum_core::PERSONAL_MEMBER;
-use factum_vault::{
-    ErasureId, Keep, KeyId, KeyOwner, Purpose, SEALED_MEMBER, Subject, Unavailable, key_id,
-};
+use factum_vault::{ErasureId, Keep, KeyId, KeyOwner, Purpose, SEALED_MEMBER, Subject, Unavailable, key_id};
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
 

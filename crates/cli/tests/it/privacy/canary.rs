@@ -49,10 +49,13 @@ impl Canary {
     /// Everything that a person's data can be in: events with text, objects and lists, long and external values, a snapshot.
     fn fill(&mut self) {
         self.run(&["privacy", "init"]).ok();
-        for (subject, mark) in [("customer-8", self.stays.text.clone()), ("customer-7", self.erased.text.clone())] {
+        for (subject, mark) in
+            [("customer-8", self.stays.text.clone()), ("customer-7", self.erased.text.clone())]
+        {
             let personal = |value: &Value| json!({"$personal": {"s": subject, "v": value}});
             let long = format!("{}{mark}", "a long text ".repeat(400));
-            let note = json!({"$personal": {"s": subject, "p": "billing", "x": true, "v": {"note": [mark, long]}}});
+            let note =
+                json!({"$personal": {"s": subject, "p": "billing", "x": true, "v": {"note": [mark, long]}}});
             let data = json!({
                 "customer": subject,
                 "name": personal(&json!(mark)),
@@ -112,8 +115,10 @@ impl Canary {
     }
 
     fn project(&mut self, more: &[&str]) {
-        let text = FORGETTING.replace("name text)", "name text)\"\"\"").replace("= \"create", "= \"\"\"create");
-        let text = text.replace("name text)\"\"\"\"", "name text);\ncreate index by_name on customers (name)\"\"\"");
+        let text =
+            FORGETTING.replace("name text)", "name text)\"\"\"").replace("= \"create", "= \"\"\"create");
+        let text =
+            text.replace("name text)\"\"\"\"", "name text);\ncreate index by_name on customers (name)\"\"\"");
         let file = self.factum.file("customers.toml", &text);
         self.run(&[&["projections", "create", &file], more].concat()).ok();
         self.run(&[&["projections", "run", "--until-caught-up"], more].concat()).ok();
@@ -193,7 +198,8 @@ fn an_older_copy_of_everything_opens_until_the_key_is_rotated() {
     assert!(receipt.contains("open with key-encryption key 1 until that is rotated away"), "{receipt}");
     let (restored, backup) = (canary.path("restored"), canary.path("backup"));
     canary.run(&["backup", "restore", &backup, "--data", &restored]).ok();
-    std::fs::copy(canary.factum.path("keys.sqlite"), canary.factum.path("restored.vault/keys.sqlite")).unwrap();
+    std::fs::copy(canary.factum.path("keys.sqlite"), canary.factum.path("restored.vault/keys.sqlite"))
+        .unwrap();
     let kek = format!("file:{}", canary.path("data.kek"));
     let export = ["privacy", "export", "customer-7", "--data", &restored, "--kek", &kek];
     canary.told();
@@ -206,16 +212,23 @@ fn an_older_copy_of_everything_opens_until_the_key_is_rotated() {
     assert!(ran.stderr.contains("erasures were applied"), "{}", ran.stderr);
     assert_eq!(canary.told(), Vec::<String>::new());
 
-    std::fs::copy(canary.factum.path("keys.sqlite"), canary.factum.path("restored.vault/keys.sqlite")).unwrap();
+    std::fs::copy(canary.factum.path("keys.sqlite"), canary.factum.path("restored.vault/keys.sqlite"))
+        .unwrap();
+    std::fs::copy(canary.factum.path("data.kek"), canary.factum.path("old.kek")).unwrap();
     canary.run(&["privacy", "rotate"]).ok();
     let refused = canary.run(&export);
     assert!(refused.code != 0 && refused.stderr.contains("epoch 1"), "{}", refused.stderr);
     assert_eq!(canary.told(), Vec::<String>::new());
+    // Whoever has kept the old key too has everything: that is why the two are kept apart.
+    let old = format!("file:{}", canary.path("old.kek"));
+    canary.run(&["privacy", "export", "customer-7", "--data", &restored, "--kek", &old]).ok();
+    assert_eq!(canary.told().len(), 1);
 }
 
 #[test]
 fn an_erased_value_is_in_no_row_of_postgresql_and_in_no_file_but_its_write_ahead_log() {
-    let name = "privacy::canary::an_erased_value_is_in_no_row_of_postgresql_and_in_no_file_but_its_write_ahead_log";
+    let name =
+        "privacy::canary::an_erased_value_is_in_no_row_of_postgresql_and_in_no_file_but_its_write_ahead_log";
     let Some(server) = PrivatePostgres::start(name) else { return };
     let mut canary = Canary::new();
     let url = server.url();

@@ -53,8 +53,7 @@ fn an_erased_person_stays_erased_and_the_others_stay() {
 #[test]
 fn one_purpose_is_erased_for_itself() {
     let factum = Factum::with_customers();
-    let args =
-        ["erase", "customer-7", "--purpose", "billing", "--reason", REASON, "--confirm", "customer-7"];
+    let args = ["erase", "customer-7", "--purpose", "billing", "--reason", REASON, "--confirm", "customer-7"];
     let receipt = factum.privacy_line(&args);
     assert_eq!((&receipt["purpose"], &receipt["keysDestroyed"]), (&json!("billing"), &json!(1)));
     assert_eq!(factum.exported("customer-7"), [json!("Ada Lovelace"), json!({"erased": receipt["erasure"]})]);
@@ -158,10 +157,7 @@ fn nothing_expires_before_its_time() {
     for keep in ["billing=30d", "marketing=1d"] {
         let due = factum.privacy_line(&["expire", "--keep", keep, "--dry-run"]);
         assert_eq!(due["due"], 0);
-        assert_eq!(
-            factum.privacy_line(&["expire", "--keep", keep]),
-            json!({"expired": 0, "incomplete": 0})
-        );
+        assert_eq!(factum.privacy_line(&["expire", "--keep", keep]), json!({"expired": 0, "incomplete": 0}));
     }
     assert_eq!(factum.exported("customer-7").len(), 2);
     for wrong in ["billing", "=1d", "billing=", "billing=soon"] {

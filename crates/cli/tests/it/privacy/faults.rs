@@ -191,7 +191,9 @@ fn a_key_store_that_is_gone() {
     // Where it would be, too. A new one could read nothing, and is not made.
     let made = factum.privacy(&["init"]).fails(5);
     assert!(made.contains("restore") && !made.contains("privacy init"), "{made}");
-    for verb in [&["show", "customer-7"][..], &["erase", "customer-7", "--reason", "r", "--confirm", "customer-7"]] {
+    for verb in
+        [&["show", "customer-7"][..], &["erase", "customer-7", "--reason", "r", "--confirm", "customer-7"]]
+    {
         let error = factum.privacy(verb).fails(5);
         assert!(error.contains("restore") && !error.contains("privacy init"), "{error}");
     }

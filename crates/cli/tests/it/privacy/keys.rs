@@ -56,7 +56,9 @@ fn a_copy_of_the_key_store_is_written_once_and_is_a_key_store() {
 
 #[test]
 fn an_older_key_store_put_back_brings_nobody_back() {
-    for first in [&["export", "customer-7"][..], &["show", "customer-7"], &["expire", "--keep", "billing=30d"]] {
+    for first in
+        [&["export", "customer-7"][..], &["show", "customer-7"], &["expire", "--keep", "billing=30d"]]
+    {
         let factum = Factum::with_customers();
         let older = factum.path("older.vault");
         copy(&factum.path("data.vault"), &older);

@@ -21,9 +21,11 @@ fn what_looks_personal_in_names_tags_and_metadata_is_found_and_not_repeated() {
     factum.run(&["append", "customer-9", "Seen", r#"{"ada@example.org":1}"#, "--meta", "by=ada"]).ok();
     let ran = factum.privacy(&["check"]);
     let found = findings(&ran);
-    for (place, what) in
-        [("stream name", "an e-mail address"), ("tag 1", "an e-mail address"), ("metadata/caller", "a telephone number")]
-    {
+    for (place, what) in [
+        ("stream name", "an e-mail address"),
+        ("tag 1", "an e-mail address"),
+        ("metadata/caller", "a telephone number"),
+    ] {
         assert!(found.iter().any(|(p, w)| p.contains(place) && w.contains(what)), "{place}: {found:?}");
     }
     assert_eq!(found.len(), 3, "{found:?}");

@@ -30,7 +30,9 @@ impl Factum {
 
 #[test]
 fn openbao_wraps_rotates_and_erases() {
-    let Some(mount) = TransitMount::fresh("privacy::providers::openbao_wraps_rotates_and_erases") else { return };
+    let Some(mount) = TransitMount::fresh("privacy::providers::openbao_wraps_rotates_and_erases") else {
+        return;
+    };
     let mut factum =
         Factum::wrapped_by(format!("openbao:{}/{}/bank", mount.url(), mount.path()), mount.token());
     let token = mount.token_with(RIGHTS);

@@ -143,7 +143,8 @@ fn a_mark_is_found_in_every_form() {
         out
     };
     let packed = |level| {
-        let text = format!("{}{text}{}", "much of the same ".repeat(50), "and so on ".repeat(50)).into_bytes();
+        let text =
+            format!("{}{text}{}", "much of the same ".repeat(50), "and so on ".repeat(50)).into_bytes();
         let level = Compression::new(level);
         [
             ("gzip", read(&mut GzEncoder::new(&text[..], level))),

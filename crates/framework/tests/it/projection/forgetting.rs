@@ -308,10 +308,14 @@ async fn a_projection_that_only_says_that_it_forgets_keeps_the_erasure_open() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_projection_of_the_whole_log_without_personal_data_passes_an_erasure_by() {
     let shop = Shop::new().await;
-    let counts = TypedProjection::<Till>::new("counts", "create table counts (n bigint primary key)", |_, _, model| {
-        model.execute("insert into counts select count(*) from counts", &[])?;
-        Ok(())
-    });
+    let counts = TypedProjection::<Till>::new(
+        "counts",
+        "create table counts (n bigint primary key)",
+        |_, _, model| {
+            model.execute("insert into counts select count(*) from counts", &[])?;
+            Ok(())
+        },
+    );
     let counts = counts.unwrap().declared(|_| {
         let all = factum_core::Selector::All;
         factum::Definition::new("counts", all, "create table counts (n bigint primary key)").unwrap()
