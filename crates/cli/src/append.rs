@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Read, Seek};
 use clap::Args;
 use factum_core::{
     AppendError, Appended, EventId, EventStore, EventStoreExt, EventType, ExpectedRevision, InvalidEvent,
-    NewEvent, Revision, SchemaVersion, StreamName, Tag, Timestamp,
+    NewEvent, PRIVACY_STREAM, Revision, SchemaVersion, StreamName, Tag, Timestamp,
 };
 use serde_json::{Map, Value};
 
@@ -72,6 +72,13 @@ const BATCH_BYTES: usize = 8 * 1024 * 1024;
 
 /// Runs the command.
 pub(crate) async fn run(args: AppendArgs, context: &Context) -> Result<(), Failure> {
+    if args.stream.as_str() == PRIVACY_STREAM {
+        return Err(Failure::usage(
+            "nothing was appended",
+            format!("only a vault writes '{PRIVACY_STREAM}'"),
+            "see `factum privacy --help`",
+        ));
+    }
     if args.ndjson {
         return append_lines(&args, context).await;
     }

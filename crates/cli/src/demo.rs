@@ -5,15 +5,17 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use bank::demo::{ReadSide, ReadSideError, Summary};
+use bank::demo::{Forgotten, ReadSide, ReadSideError, Summary};
 use clap::Args;
-use factum_core::EventStoreExt;
+use factum_core::{EventFilter, EventStore, Read, Selector, SystemEvents};
+use factum_vault::{KeyVault, SealingStore, VaultError};
 
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::output::record;
 use crate::read_models::ReadModelsArgs;
 use crate::store::{self, Access};
+use crate::vault::{VaultArgs, Want};
 
 const EXAMPLES: &str = "EXAMPLES:
   factum demo
@@ -23,7 +25,9 @@ const EXAMPLES: &str = "EXAMPLES:
 
 /// Run a bank for a month in an embedded store, and see what to look at next
 ///
-/// Three read models follow it (balances, statements, daily_totals): in SQLite files beside the store, or in PostgreSQL.
+/// Four read models follow it (balances, statements, daily_totals, customers): in SQLite files beside the store, or in
+/// PostgreSQL. What is known of customers is sealed; at the end one of them is forgotten. The keys are in a vault beside the
+/// store, as `factum privacy init` makes it.
 ///
 /// Without --data the store is made in a temporary directory and removed at the end. With it, it is kept; the directory
 /// must hold no events yet, so that nobody fills a real store with a bank.
@@ -39,48 +43,86 @@ pub(crate) struct DemoArgs {
 
 /// Runs the command.
 pub(crate) async fn run(args: &DemoArgs, context: &Context) -> Result<(), Failure> {
-    let Some(data) = context.data_if_given() else {
-        let failed = |e| Failure::io("a temporary directory could not be made", &e);
-        let dir = tempfile::Builder::new().prefix("factum-demo-").tempdir().map_err(failed)?;
-        return business(args, context, dir.path(), None).await;
-    };
-    business(args, context, data, Some(data)).await
+    if let Some(data) = context.data_if_given() {
+        let shown = business(args, data, context.vault()).await?;
+        return show(context, &shown, Some(data));
+    }
+    let failed = |e| Failure::io("a temporary directory could not be made", &e);
+    let dir = tempfile::Builder::new().prefix("factum-demo-").tempdir().map_err(failed)?;
+    // A store that will be gone takes no vault that stays.
+    let shown = business(args, &dir.path().join("bank"), &VaultArgs::default()).await?;
+    show(context, &shown, None)
 }
 
-async fn business(
-    args: &DemoArgs,
-    context: &Context,
-    data: &Path,
-    kept: Option<&Path>,
-) -> Result<(), Failure> {
-    let engine = store::open(data, Access::Create)?;
-    if engine.head().await?.is_some() {
-        return Err(Failure::new(
-            (Exit::Refused, "not-empty"),
-            "nothing was done",
-            format!("the store in {} has events already", data.display()),
-            "name a directory that is empty or not there yet",
-        ));
-    }
-    let store = Arc::new(engine);
+/// What there is to show.
+struct Shown {
+    summary: Summary,
+    seconds: f64,
+    read_side: ReadSide,
+    forgotten: Forgotten,
+}
+
+async fn business(args: &DemoArgs, data: &Path, vault: &VaultArgs) -> Result<Shown, Failure> {
+    let log: Arc<dyn EventStore> = Arc::new(store::open(data, Access::Create)?);
+    must_be_empty(&*log, data).await?;
+    let sealing = SealingStore::new(Arc::clone(&log), open_vault(&log, data, vault).await?);
+    let store: Arc<dyn EventStore> = Arc::new(sealing.clone());
     let failed = |why: String| Failure::new((Exit::Error, "demo-failed"), "the demo stopped", why, "");
     let read_models = args.read_models.open_for(data)?;
-    let following = bank::demo::follow(store.clone(), read_models).await.map_err(|e| match e {
-        ReadSideError::Projection(error) => error.into(),
-        error => failed(error.to_string()),
-    })?;
+    let following =
+        bank::demo::follow(Arc::clone(&store), Arc::clone(&read_models)).await.map_err(|e| match e {
+            ReadSideError::Projection(error) => error.into(),
+            error => failed(error.to_string()),
+        })?;
+    bank::demo::register(Arc::clone(&store)).await.map_err(|e| failed(e.to_string()))?;
     let began = Instant::now();
-    let summary = bank::demo::run(store.clone(), args.commands).await.map_err(|e| failed(e.to_string()))?;
+    let summary =
+        bank::demo::run(Arc::clone(&store), args.commands).await.map_err(|e| failed(e.to_string()))?;
     let seconds = began.elapsed().as_secs_f64();
     let read_side = bank::demo::show(store, &following).await.map_err(|e| failed(e.to_string()))?;
-    if context.wants_data() {
-        return report(context, &summary, &read_side, seconds);
+    let forgotten = bank::demo::forget(&sealing, &read_models, &following).await;
+    let forgotten = forgotten.map_err(|e| failed(e.to_string()))?;
+    Ok(Shown { summary, seconds, read_side, forgotten })
+}
+
+async fn must_be_empty(log: &dyn EventStore, data: &Path) -> Result<(), Failure> {
+    // A vault that was made for it beforehand has left its own event.
+    let own = EventFilter { system_events: SystemEvents::Exclude, ..EventFilter::default() };
+    let mut reader = log.read(Read::forwards(Selector::All).filter(own).limit(1)).await?;
+    while let Some(page) = reader.next_page().await? {
+        if !page.events.is_empty() {
+            return Err(Failure::new(
+                (Exit::Refused, "not-empty"),
+                "nothing was done",
+                format!("the store in {} has events already", data.display()),
+                "name a directory that is empty or not there yet",
+            ));
+        }
     }
-    context.out.write(screen(&summary, &read_side, seconds, kept).as_bytes())?;
+    Ok(())
+}
+
+async fn open_vault(log: &Arc<dyn EventStore>, data: &Path, vault: &VaultArgs) -> Result<KeyVault, Failure> {
+    match KeyVault::open(vault.options(data, Want::Create)?, &**log).await {
+        Ok((vault, _)) => Ok(vault),
+        Err(error @ VaultError::OtherLog { .. }) => {
+            let next = "remove the vault if it is left over from an earlier demo, or name another with --vault and --kek";
+            Err(Failure::from(error).advise(next))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn show(context: &Context, shown: &Shown, kept: Option<&Path>) -> Result<(), Failure> {
+    if context.wants_data() {
+        return report(context, shown);
+    }
+    context.out.write(screen(shown, kept).as_bytes())?;
     context.out.flush()
 }
 
-fn report(context: &Context, summary: &Summary, read_side: &ReadSide, seconds: f64) -> Result<(), Failure> {
+fn report(context: &Context, shown: &Shown) -> Result<(), Failure> {
+    let Shown { summary, seconds, read_side, forgotten } = shown;
     context.out.one(&record([
         ("commands", summary.commands.into()),
         ("accepted", summary.accepted.into()),
@@ -97,7 +139,11 @@ fn report(context: &Context, summary: &Summary, read_side: &ReadSide, seconds: f
         ("waitedMillis", (read_side.waited.as_secs_f64() * 1_000.0).into()),
         ("row", read_side.row.iter().cloned().collect::<BTreeMap<_, _>>().into_iter().collect()),
         ("givenBack", read_side.given_back.1.failure.clone().into()),
-        ("seconds", seconds.into()),
+        ("forgotten", forgotten.customer.to_string().into()),
+        ("forgottenRow", forgotten.row.iter().cloned().collect::<BTreeMap<_, _>>().into_iter().collect()),
+        ("forgottenHolds", forgotten.money.values().map(ToString::to_string).collect::<Vec<_>>().into()),
+        ("erasure", forgotten.receipt.receipt.erasure.to_string().into()),
+        ("seconds", (*seconds).into()),
     ]))?;
     context.out.flush()
 }
@@ -106,7 +152,8 @@ fn report(context: &Context, summary: &Summary, read_side: &ReadSide, seconds: f
 const REASONS_SHOWN: usize = 3;
 
 /// At most a screenful: what happened, and commands that can be pasted.
-fn screen(summary: &Summary, read_side: &ReadSide, seconds: f64, kept: Option<&Path>) -> String {
+fn screen(shown: &Shown, kept: Option<&Path>) -> String {
+    let Shown { summary, seconds, read_side, forgotten } = shown;
     let example = &summary.example;
     let money =
         |money: Option<bank::Money>| money.map_or_else(|| "nothing".to_owned(), |money| money.to_string());
@@ -114,11 +161,10 @@ fn screen(summary: &Summary, read_side: &ReadSide, seconds: f64, kept: Option<&P
     reasons.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
     let refused: Vec<String> =
         reasons.iter().take(REASONS_SHOWN).map(|(reason, count)| format!("{reason} {count}")).collect();
-    let total: Vec<String> = summary.total.values().map(ToString::to_string).collect();
     let mut text = format!(
         "A bank's month: {} commands for {} accounts in {seconds:.1} s, each append synced to disk.\n\
          \n  accepted       {}  ({} events, {} snapshots)\n  refused        {}  (mostly: {})\n  \
-         nothing to do  {}\n  sent twice     {}  (each had one effect)\n  decided again  {}  (somebody else wrote in between)\n  \
+         nothing to do  {}, sent twice {} (each had one effect), decided again {} (somebody else wrote first)\n  \
          in all accounts  {}\n",
         summary.commands,
         summary.accounts,
@@ -130,7 +176,7 @@ fn screen(summary: &Summary, read_side: &ReadSide, seconds: f64, kept: Option<&P
         summary.nothing_to_do,
         summary.repeated,
         summary.decided_again,
-        total.join(", "),
+        sums(&summary.total),
     );
     text.push_str(&format!(
         "\nThe busiest account is {}: it holds {}; on {} it held {}.\n",
@@ -140,25 +186,29 @@ fn screen(summary: &Summary, read_side: &ReadSide, seconds: f64, kept: Option<&P
         money(example.balance_then),
     ));
     text.push_str(&read_side_lines(read_side));
+    text.push_str(&forgotten_lines(forgotten));
     let Some(data) = kept else {
         text.push_str(
-            "\nThis store is gone now. To keep one and look into it:\n\n  factum demo --data /tmp/bank\n",
+            "\nThis store and its keys are gone now. To keep them and look into the store:\n\n  factum demo --data /tmp/bank\n",
         );
         return text;
     };
-    text.push_str("\nLook at it:\n\n");
-    text.push_str(&format!("  export FACTUM_DATA={}\n", quoted(data)));
+    text.push_str(&format!("\nLook at it:\n  export FACTUM_DATA={}\n", quoted(data)));
     for command in [
-        format!("factum read {} --back -n 5", example.stream),
         format!("factum state {} --at {}", example.stream, example.travel_to),
-        format!("factum state {} --blame", example.stream),
         format!("factum processes show transfer_saga-{}", read_side.given_back.0),
         "factum sql 'select * from balances order by minor desc limit 5'".to_owned(),
         "factum explain balances salary minor".to_owned(),
+        format!("factum privacy show {}", forgotten.customer),
+        format!("factum privacy verify {}", forgotten.receipt.receipt.erasure),
     ] {
         text.push_str(&format!("  {command}\n"));
     }
     text
+}
+
+fn sums(money: &BTreeMap<bank::Currency, bank::Money>) -> String {
+    money.values().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 /// What the saga gave back, and the query that waited for its own write.
@@ -166,12 +216,29 @@ fn read_side_lines(shown: &ReadSide) -> String {
     let why = shown.given_back.1.failure.as_deref().unwrap_or_default();
     let row: Vec<&str> = shown.row.iter().map(|(_, value)| value.as_str()).collect();
     format!(
-        "\nA transfer of {} found that {why}, and gave the money back; asked for again, it arrived.\n\
+        "A transfer of {} found that {why}, and gave the money back; asked for again, it arrived.\n\
          A deposit gave the token {}; after {:.1?},\n'balances' had it: {}\n",
         shown.amount,
         shown.token,
         shown.waited,
         row.join(" | "),
+    )
+}
+
+/// Who was forgotten, and what stayed.
+fn forgotten_lines(forgotten: &Forgotten) -> String {
+    let row: Vec<&str> = forgotten.row.iter().skip(2).map(|(_, value)| value.as_str()).collect();
+    format!(
+        "\nCustomer {}, {}, was forgotten. Letters now begin with '{}', and 'customers' has\n{}. \
+         The {} accounts hold {}, as before.\nThe receipt is signed and true: {} keys are gone, and with them \
+         what they sealed, in every copy of the log.\n",
+        forgotten.customer,
+        forgotten.was,
+        forgotten.is,
+        row.join(" | "),
+        forgotten.accounts,
+        sums(&forgotten.money),
+        forgotten.receipt.receipt.keys.len(),
     )
 }
 

@@ -62,8 +62,8 @@ pub(crate) async fn run(args: &ExplainArgs, context: &Context) -> Result<(), Fai
         key: key(args, &read_models, version.number)?,
         column: args.column.clone(),
     };
-    let engine = context.open_waiting(Access::Existing).await?;
-    let history = explain(&engine, &read_models, &projection, version.number, &question).await?;
+    let store = context.with_vault(context.open_waiting(Access::Existing).await?).await?;
+    let history = explain(&*store, &read_models, &projection, version.number, &question).await?;
     if args.history {
         let mut sink =
             context.out.many(&["position", "type", "change", "actor", "happenedAt", "stream", "revision"]);

@@ -31,7 +31,7 @@ const SECRET: [&str; 2] = ["FACTUM_KEK_SECRET", "FACTUM_KEK_SECRET_FILE"];
 const TRUSTED: &str = "FACTUM_KEK_CA_FILE";
 
 /// Where the vault is.
-#[derive(Args, Clone, Debug)]
+#[derive(Args, Clone, Debug, Default)]
 pub(crate) struct VaultArgs {
     /// Keys of personal data: a directory, or postgres://... [default: DIR.vault beside the store, if it is there]
     #[arg(long, value_name = "DIR|URL", env = "FACTUM_VAULT", hide_env_values = true, global = true, help_heading = GLOBAL)]
@@ -403,12 +403,13 @@ impl From<KekError> for Failure {
             KekError::Exposed { .. } => (Exit::Usage, "key-exposed"),
             other => of_kind(other.kind()),
         };
-        Self::new(
-            (exit, slug),
-            "the vault's key-encryption key cannot be used",
-            error.to_string(),
-            "check --kek",
-        )
+        let next = match &error {
+            KekError::NoEpoch { .. } | KekError::NotOurs { .. } => {
+                "check --kek and --vault: a key store put back from before a rotation is of no use any more, and so is an older key"
+            }
+            _ => "check --kek",
+        };
+        Self::new((exit, slug), "the vault's key-encryption key cannot be used", error.to_string(), next)
     }
 }
 

@@ -15,9 +15,9 @@ mod status;
 mod typed;
 mod worker;
 
-use factum_core::RecordedEvent;
 use factum_core::read_model::{Parameters, ReadModelError, Rows, Tables};
-use factum_vault::{KeysDestroyed, Unavailable};
+use factum_core::{ErrorKind, RecordedEvent};
+use factum_vault::{KeysDestroyed, Unavailable, VaultError};
 
 use crate::DecodeError;
 
@@ -27,7 +27,7 @@ pub use changes::{Changed, ChangedTags, Changes, MAX_CHANGED_TAGS};
 pub use declared::{DeclarationCheckError, DeclarationError, DeclaredEvent, DeclaredProjection, UnknownType};
 pub use definition::{Definition, DefinitionError, MAX_PARTITIONS};
 pub use explain::{ExplainError, RowChange, RowHistory, RowQuestion, explain};
-pub use forget::{ForgettingReadModel, forgetting_read_models};
+pub use forget::ForgettingReadModels;
 pub use handle::Handle;
 pub use observer::Observer;
 pub use projections::{ProjectionError, Projections};
@@ -106,6 +106,17 @@ pub enum ApplyError {
     /// The projection itself cannot go on, and says why.
     #[error("{0}")]
     Refused(String),
+}
+
+impl From<VaultError> for ApplyError {
+    /// A vault that does not answer is waited for. A subject that was erased since the event was read is found erased when it
+    /// is read again.
+    fn from(error: VaultError) -> Self {
+        match error.kind() {
+            ErrorKind::Unavailable | ErrorKind::Deleted => Self::Unavailable(Unavailable::VaultDown),
+            _ => Self::Refused(error.to_string()),
+        }
+    }
 }
 
 impl From<Unavailable> for ApplyError {

@@ -4,7 +4,7 @@ use factum::{Context, Decider};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{AccountEvent, AccountId, Currency, Money};
+use crate::{AccountEvent, AccountId, Currency, CustomerId, Money};
 
 /// Whether money may move.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -25,8 +25,8 @@ pub enum Status {
 pub struct Account {
     /// Whether money may move.
     pub status: Status,
-    /// Whose it is; empty until it is opened.
-    pub holder: String,
+    /// Whose it is; `None` until it is opened.
+    pub holder: Option<CustomerId>,
     /// What is in it; `None` until it is opened.
     pub balance: Option<Money>,
     /// How often money moved.
@@ -39,7 +39,7 @@ pub enum AccountCommand {
     /// Open it.
     Open {
         /// For whom.
-        holder: String,
+        holder: CustomerId,
         /// In what.
         currency: Currency,
     },
@@ -218,7 +218,7 @@ impl Account {
         match event {
             AccountEvent::AccountOpened { holder, currency, .. } => {
                 self.status = Status::Active;
-                self.holder = holder.clone();
+                self.holder = Some(holder.clone());
                 self.balance = Some(Money::zero(*currency));
             }
             AccountEvent::FundsDeposited { amount, .. } => moves(amount.minor),
@@ -257,7 +257,7 @@ impl Decider for Accounts {
         let account = account.clone();
         match command {
             AccountCommand::Open { .. } if state.status != Status::NotOpened => Err(Refusal::AlreadyOpened),
-            AccountCommand::Open { holder, .. } if holder.trim().is_empty() => Err(Refusal::NoHolder),
+            AccountCommand::Open { holder, .. } if holder.is_blank() => Err(Refusal::NoHolder),
             AccountCommand::Open { holder, currency } => {
                 let holder = holder.clone();
                 Ok(vec![AccountEvent::AccountOpened { account, holder, currency: *currency }])

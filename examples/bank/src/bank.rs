@@ -1,4 +1,4 @@
-//! What a program asks of the bank: open, deposit, withdraw, transfer, look, now or in the past.
+//! What a program asks of the bank: register, open, deposit, withdraw, transfer, look, now or in the past.
 
 use std::sync::Arc;
 
@@ -9,8 +9,9 @@ use factum::{
 use factum_core::{AsOf, ErrorKind, EventStore, NameError};
 
 use crate::{
-    Account, AccountCommand, AccountEvent, AccountId, Accounts, Money, Refusal, Transfer, TransferCommand,
-    TransferEvent, TransferId, TransferOrders, TransferRecord, TransferRefusal, Transfers,
+    Account, AccountCommand, AccountEvent, AccountId, Accounts, Customer, CustomerCommand, CustomerEvent,
+    CustomerId, CustomerRefusal, Customers, Money, Refusal, Transfer, TransferCommand, TransferEvent,
+    TransferId, TransferOrders, TransferRecord, TransferRefusal, Transfers,
 };
 
 /// How often a command is decided before a conflict is reported.
@@ -19,11 +20,18 @@ const ATTEMPTS: u32 = 50;
 /// A snapshot of an account every so many events.
 const SNAPSHOT_EVERY: u64 = 100;
 
+/// A snapshot of a customer every so many events: most have a handful in all their life.
+const CUSTOMER_SNAPSHOT_EVERY: u64 = 20;
+
 /// A bank over any store. Share it behind a reference; commands may come from many tasks at once.
+///
+/// Customers need a store that seals (`factum_vault::SealingStore`): any other refuses what is personal. Accounts and transfers
+/// have nothing that is.
 pub struct Bank {
     store: Arc<dyn EventStore>,
     accounts: Executor<Accounts>,
     orders: Executor<TransferOrders>,
+    customers: Executor<Customers>,
 }
 
 /// Why the bank did not do what it was asked.
@@ -35,7 +43,10 @@ pub enum BankError {
     /// The rules of transfers are against it.
     #[error(transparent)]
     TransferRefused(TransferRefusal),
-    /// The account's number cannot be used.
+    /// The rules of a customer's record are against it.
+    #[error(transparent)]
+    CustomerRefused(CustomerRefusal),
+    /// The number cannot be used.
     #[error(transparent)]
     Name(#[from] NameError),
     /// It could not be done.
@@ -44,15 +55,22 @@ pub enum BankError {
     /// A transfer could not be asked anything.
     #[error(transparent)]
     TransferFailed(ExecuteError<TransferRefusal>),
+    /// A customer's record could not be asked anything.
+    #[error(transparent)]
+    CustomerFailed(ExecuteError<CustomerRefusal>),
 }
 
 impl BankError {
     /// What kind of answer this is.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            BankError::Refused(_) | BankError::TransferRefused(_) | BankError::Name(_) => ErrorKind::Invalid,
+            BankError::Refused(_)
+            | BankError::TransferRefused(_)
+            | BankError::CustomerRefused(_)
+            | BankError::Name(_) => ErrorKind::Invalid,
             BankError::Failed(error) => error.kind(),
             BankError::TransferFailed(error) => error.kind(),
+            BankError::CustomerFailed(error) => error.kind(),
         }
     }
 
@@ -83,6 +101,15 @@ impl From<ExecuteError<TransferRefusal>> for BankError {
     }
 }
 
+impl From<ExecuteError<CustomerRefusal>> for BankError {
+    fn from(error: ExecuteError<CustomerRefusal>) -> Self {
+        match error {
+            ExecuteError::Rejected(refusal) => BankError::CustomerRefused(refusal),
+            error => BankError::CustomerFailed(error),
+        }
+    }
+}
+
 impl From<ReplayError> for BankError {
     fn from(error: ReplayError) -> Self {
         BankError::Failed(error.into())
@@ -90,17 +117,20 @@ impl From<ReplayError> for BankError {
 }
 
 impl Bank {
-    /// A bank that keeps its events in `store`, with a snapshot of each account every 100 events.
+    /// A bank that keeps its events in `store`, with a snapshot of each account every 100 events and of each customer every 20.
     ///
     /// # Errors
     /// Where the declaration of the events cannot work: a gap between versions, a name used twice.
     pub fn new(store: Arc<dyn EventStore>) -> Result<Self, CodecError> {
         Codec::<AccountEvent>::new()?;
         Codec::<TransferEvent>::new()?;
+        Codec::<CustomerEvent>::new()?;
         let accounts = Executor::new(Arc::clone(&store), Accounts, RetryPolicy::attempts(ATTEMPTS))
             .with_snapshots(Snapshots::every(SNAPSHOT_EVERY));
         let orders = Executor::new(Arc::clone(&store), TransferOrders, RetryPolicy::attempts(ATTEMPTS));
-        Ok(Self { store, accounts, orders })
+        let customers = Executor::new(Arc::clone(&store), Customers, RetryPolicy::attempts(ATTEMPTS))
+            .with_snapshots(Snapshots::every(CUSTOMER_SNAPSHOT_EVERY));
+        Ok(Self { store, accounts, orders, customers })
     }
 
     /// Asks something of one account.
@@ -155,6 +185,29 @@ impl Bank {
     ) -> Result<Outcome<TransferEvent>, BankError> {
         let command = (transfer.clone(), command);
         Ok(self.orders.execute(&transfer.stream()?, &command, metadata).await?)
+    }
+
+    /// Asks something of a customer's record.
+    ///
+    /// # Errors
+    /// `CustomerRefused` with the rule that is against it, or what failed: among that, a store that does not seal, and a
+    /// customer who was forgotten.
+    pub async fn ask_customer(
+        &self,
+        customer: &CustomerId,
+        command: CustomerCommand,
+        metadata: &CommandMetadata,
+    ) -> Result<Outcome<CustomerEvent>, BankError> {
+        let command = (customer.clone(), command);
+        Ok(self.customers.execute(&customer.stream()?, &command, metadata).await?)
+    }
+
+    /// A customer as it is now.
+    ///
+    /// # Errors
+    /// What failed. Nobody by that number is no error: the state has no name.
+    pub async fn customer(&self, customer: &CustomerId) -> Result<Replayed<Customer>, BankError> {
+        Ok(self.customers.load(&customer.stream()?).await?)
     }
 
     /// The store.

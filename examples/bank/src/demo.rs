@@ -1,6 +1,7 @@
 //! A month of the bank's business: the same commands in the same order each time, some of them refused, some repeated,
 //! some at the same moment.
 
+mod customers;
 mod read_side;
 
 use std::collections::BTreeMap;
@@ -13,6 +14,7 @@ use std::time::Duration;
 use factum::{CodecError, CommandMetadata, Outcome};
 use factum_core::{AsOf, EventStore, Position, Revision, StreamName, Timestamp};
 
+pub use customers::{ForgetError, Forgotten, forget, register};
 pub use read_side::{Following, ReadSide, ReadSideError, follow, show};
 
 use crate::{AccountCommand, AccountEvent, AccountId, Bank, BankError, Currency, Money};
@@ -158,10 +160,8 @@ impl Month {
     }
 
     async fn open_accounts(&mut self) -> Result<(), BankError> {
-        const HOLDERS: [&str; 8] =
-            ["Ada's corner shop", "Grace", "Edsger", "Barbara", "Donald", "Radia", "Tony", "Leslie"];
         for number in 1..=self.accounts {
-            let holder = HOLDERS[((number - 1) % HOLDERS.len() as u64) as usize].to_owned();
+            let holder = customers::holder(number);
             let currency = Self::currency(number);
             let asked = self.next("branch");
             let outcome = self

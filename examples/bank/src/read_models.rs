@@ -1,10 +1,12 @@
 //! Which read models does the bank have?
 
 mod balances;
+mod customers;
 mod daily_totals;
 mod statements;
 
 pub use balances::balances;
+pub use customers::customers;
 pub use daily_totals::daily_totals;
 pub use statements::statements;
 

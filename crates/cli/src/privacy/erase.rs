@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
-use factum::{ForgettingReadModel, Handle, forgetting_read_models};
+use factum::{ForgettingReadModels, Handle};
 use factum_core::read_model::{PersonalData, ReadModels, Role};
 use factum_core::{Clock, EventStore, SystemClock, Timestamp};
 use factum_vault::{
@@ -157,11 +157,11 @@ pub(super) async fn erase(
     };
     let mut told = false;
     loop {
-        let handlers = match &read_models {
-            Some(read_models) => forgetting_read_models(&opened.log, read_models, patience)?,
-            None => Vec::new(),
-        };
-        let handlers: Vec<&dyn ErasureHandler> = handlers.iter().map(as_handler).collect();
+        let forgetting = read_models.as_ref().map(|read_models| {
+            ForgettingReadModels::new(Arc::clone(&opened.log), Arc::clone(read_models), patience)
+        });
+        let handlers: Vec<&dyn ErasureHandler> =
+            forgetting.iter().map(|forgetting| forgetting as &dyn ErasureHandler).collect();
         match opened.vault.erase(&*opened.log, request, &handlers).await {
             Ok(receipt) => {
                 drop(applying);
@@ -180,10 +180,6 @@ pub(super) async fn erase(
             Err(error) => return Err(failure(error, request)),
         }
     }
-}
-
-fn as_handler(read_model: &ForgettingReadModel) -> &dyn ErasureHandler {
-    read_model
 }
 
 async fn wait_for(again_at: Timestamp, until: Timestamp) {

@@ -1,6 +1,6 @@
 //! Which projections can this program apply? Those whose declaration is kept with them, and the bank's.
 
-use bank::AccountEvent;
+use bank::{AccountEvent, CustomerEvent};
 use factum::{
     ApplyError, DeclaredEvent, DeclaredProjection, Definition, DefinitionError, Model, Projection,
     TypedProjection,
@@ -14,13 +14,15 @@ use crate::failure::{Exit, Failure};
 /// A projection that this program can apply.
 pub(crate) enum Known {
     Declared(Box<DeclaredProjection>),
-    Bank(Box<TypedProjection<AccountEvent>>),
+    Accounts(Box<TypedProjection<AccountEvent>>),
+    Customers(Box<TypedProjection<CustomerEvent>>),
 }
 
 /// Its events.
 pub(crate) enum KnownEvent {
     Declared(DeclaredEvent),
-    Bank(AccountEvent),
+    Account(AccountEvent),
+    Customer(CustomerEvent),
 }
 
 type Make = fn() -> Result<TypedProjection<AccountEvent>, DefinitionError>;
@@ -38,12 +40,16 @@ pub(crate) fn known(version: &Version) -> Result<Option<Known>, Failure> {
         })?;
         return Ok(Some(Known::Declared(Box::new(declared))));
     }
-    let bank: [Make; 3] = [bank::balances, bank::statements, bank::daily_totals];
-    let found = bank.into_iter().filter_map(|projection| projection().ok()).find(|projection| {
-        let definition = projection.definition();
+    let is_it = |definition: &Definition| {
         *definition.name() == version.name && definition.fingerprint() == version.fingerprint
-    });
-    Ok(found.map(|projection| Known::Bank(Box::new(projection))))
+    };
+    let accounts: [Make; 3] = [bank::balances, bank::statements, bank::daily_totals];
+    let mut accounts = accounts.into_iter().filter_map(|projection| projection().ok());
+    if let Some(found) = accounts.find(|projection| is_it(projection.definition())) {
+        return Ok(Some(Known::Accounts(Box::new(found))));
+    }
+    let customers = bank::customers().ok().filter(|projection| is_it(projection.definition()));
+    Ok(customers.map(|projection| Known::Customers(Box::new(projection))))
 }
 
 /// What it means that this program cannot apply a version.
@@ -62,14 +68,16 @@ impl Projection for Known {
     fn definition(&self) -> &Definition {
         match self {
             Known::Declared(projection) => projection.definition(),
-            Known::Bank(projection) => projection.definition(),
+            Known::Accounts(projection) => projection.definition(),
+            Known::Customers(projection) => projection.definition(),
         }
     }
 
     fn decode(&self, event: &RecordedEvent) -> Result<Option<KnownEvent>, ApplyError> {
         Ok(match self {
             Known::Declared(projection) => projection.decode(event)?.map(KnownEvent::Declared),
-            Known::Bank(projection) => projection.decode(event)?.map(KnownEvent::Bank),
+            Known::Accounts(projection) => projection.decode(event)?.map(KnownEvent::Account),
+            Known::Customers(projection) => projection.decode(event)?.map(KnownEvent::Customer),
         })
     }
 
@@ -83,7 +91,12 @@ impl Projection for Known {
             (Known::Declared(projection), KnownEvent::Declared(event)) => {
                 projection.apply(event, recorded, model)
             }
-            (Known::Bank(projection), KnownEvent::Bank(event)) => projection.apply(event, recorded, model),
+            (Known::Accounts(projection), KnownEvent::Account(event)) => {
+                projection.apply(event, recorded, model)
+            }
+            (Known::Customers(projection), KnownEvent::Customer(event)) => {
+                projection.apply(event, recorded, model)
+            }
             // An event is applied by the projection that read it.
             _ => Err(ApplyError::Refused("the event was read by another projection".to_owned())),
         }
@@ -92,7 +105,8 @@ impl Projection for Known {
     fn has_personal_data(&self) -> bool {
         match self {
             Known::Declared(projection) => projection.has_personal_data(),
-            Known::Bank(projection) => projection.has_personal_data(),
+            Known::Accounts(projection) => projection.has_personal_data(),
+            Known::Customers(projection) => projection.has_personal_data(),
         }
     }
 
@@ -104,7 +118,8 @@ impl Projection for Known {
     ) -> Result<(), ApplyError> {
         match self {
             Known::Declared(projection) => projection.forget(erased, recorded, model),
-            Known::Bank(projection) => projection.forget(erased, recorded, model),
+            Known::Accounts(projection) => projection.forget(erased, recorded, model),
+            Known::Customers(projection) => projection.forget(erased, recorded, model),
         }
     }
 }

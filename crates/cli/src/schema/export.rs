@@ -45,7 +45,8 @@ struct Form {
 
 /// Runs the command.
 pub(super) fn run(args: &ExportArgs, context: &Context) -> Result<(), Failure> {
-    let schemas = SchemaSet::of::<bank::AccountEvent>().and::<bank::TransferEvent>();
+    let schemas =
+        SchemaSet::of::<bank::AccountEvent>().and::<bank::TransferEvent>().and::<bank::CustomerEvent>();
     if args.form.json_schema && args.to.is_some() {
         return write_files(args, &schemas, context);
     }

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use factum::{
-    Cache, CommandMetadata, Context, Decider, Event, Executor, Handle, Lookup, Outcome, Personal,
-    PersonalFields, Projection, Projections, RetryPolicy, Revealed, SnapshotWrite, Snapshots,
-    TypedProjection, Waited, forgetting_read_models,
+    Cache, CommandMetadata, Context, Decider, Event, Executor, ForgettingReadModels, Handle, Lookup, Outcome,
+    Personal, PersonalFields, Projection, Projections, RetryPolicy, Revealed, SnapshotWrite, Snapshots,
+    TypedProjection, Waited,
 };
 use factum_core::read_model::ReadModels;
 use factum_core::{Checkpoint, EventStore, StreamName, SystemClock};
@@ -178,9 +178,8 @@ async fn an_erased_value_of_typed_code_is_in_no_byte_and_no_answer() {
 
     let request =
         ErasureRequest::everything(vault.subject_ref(&Subject::new("a").unwrap()), "art. 17", "dpo");
-    let models = forgetting_read_models(&log, &read_models, LONG).unwrap();
-    let handlers: Vec<&dyn ErasureHandler> =
-        models.iter().map(|model| model as &dyn ErasureHandler).collect();
+    let models = ForgettingReadModels::new(Arc::clone(&log), Arc::clone(&read_models), LONG);
+    let handlers: Vec<&dyn ErasureHandler> = vec![&models];
     let receipt = vault.erase(&*log, &request, &handlers).await.unwrap();
     assert_eq!(receipt.receipt.keys.len(), 1);
     assert_eq!(holding(dir.path(), ERASED), Vec::<String>::new());

@@ -70,7 +70,7 @@ fn a_receipt_is_verified_offline_and_is_in_the_log() {
     assert_eq!(ledger.find(request.erasure).unwrap().receipt.as_ref(), Some(&receipt));
     assert_eq!(block_on(store.vault().still_open(&receipt.receipt)).unwrap(), []);
     let text = String::from_utf8(house.stored()).unwrap();
-    assert!(!text.contains("ada"), "the log names the subject by its reference only");
+    assert!(!text.contains("\"ada\""), "the log names the subject by its reference only");
 }
 
 #[test]
@@ -301,18 +301,16 @@ fn an_erased_value_stays_erased_where_a_snapshot_keeps_it() {
 struct Slow(Mutex<u32>);
 
 impl ErasureHandler for Slow {
-    fn name(&self) -> String {
-        "read model customers".to_owned()
-    }
     fn forget<'a>(
         &'a self,
         _: &'a KeysDestroyed,
         told: Position,
-    ) -> Pin<Box<dyn Future<Output = Result<Reach, Reach>> + Send + 'a>> {
+    ) -> Pin<Box<dyn Future<Output = Result<Vec<Reach>, Vec<Reach>>> + Send + 'a>> {
         Box::pin(async move {
             let mut calls = self.0.lock().unwrap();
             *calls += 1;
-            let reach = |how: String| Reach { kind: "read model".into(), name: "customers".into(), how };
+            let reach =
+                |how: String| vec![Reach { kind: "read model".into(), name: "customers".into(), how }];
             if *calls < 3 { Err(reach("is behind".into())) } else { Ok(reach(format!("forgot at {told}"))) }
         })
     }

@@ -8,9 +8,10 @@ use factum::{CommandMetadata, DefinitionError, Handle, ProcessError, ProjectionE
 use factum_core::read_model::ReadModels;
 use factum_core::{Checkpoint, CheckpointError, EventStore};
 
+use super::customers::customer;
 use crate::{
     AccountCommand, AccountId, Bank, BankError, Currency, Money, TransferCommand, TransferId, TransferOrder,
-    TransferRecord, TransferSaga, balances, daily_totals, statements,
+    TransferRecord, TransferSaga, balances, customers, daily_totals, statements,
 };
 
 /// How long the query waits at most.
@@ -66,14 +67,15 @@ pub enum ReadSideError {
     NotReady(Waited),
 }
 
-/// The bank's three read models, as they follow the log.
+/// The bank's four read models, as they follow the log.
 pub struct Following {
-    balances: Handle,
+    pub(super) balances: Handle,
+    pub(super) customers: Handle,
     _projections: Projections,
     database: String,
 }
 
-/// Lets the three read models follow the log.
+/// Lets the four read models follow the log.
 ///
 /// # Errors
 /// Where the database does not take them, or holds those of another store.
@@ -86,7 +88,8 @@ pub async fn follow(
     let balances = projections.start(balances()?).await?;
     projections.start(statements()?).await?;
     projections.start(daily_totals()?).await?;
-    Ok(Following { balances, _projections: projections, database })
+    let customers = projections.start(customers()?).await?;
+    Ok(Following { balances, customers, _projections: projections, database })
 }
 
 /// Moves money with the saga, once to a frozen account and once to an open one; then asks for a balance in the very
@@ -99,8 +102,8 @@ pub async fn show(store: Arc<dyn EventStore>, following: &Following) -> Result<R
     let (from, to) = (AccountId::new("salary"), AccountId::new("rent"));
     let eur = |cents| Money::new(cents, Currency::EUR);
     let mut account_events = 0;
-    for (account, holder) in [(&from, "Ada"), (&to, "Grace")] {
-        let open = AccountCommand::Open { holder: holder.to_owned(), currency: Currency::EUR };
+    for (account, holder) in [(&from, 1), (&to, 2)] {
+        let open = AccountCommand::Open { holder: customer(holder), currency: Currency::EUR };
         account_events += desk.ask(account, open).await?.1;
     }
     account_events += desk.ask(&from, AccountCommand::Deposit(eur(200_000))).await?.1;
@@ -155,7 +158,7 @@ impl Desk {
     ) -> Result<(TransferId, TransferRecord), ReadSideError> {
         let transfer = TransferId::new(number);
         let order = TransferOrder { from: from.clone(), to: to.clone(), amount };
-        let asked = CommandMetadata::new().actor("Ada");
+        let asked = CommandMetadata::new().actor("c-1");
         self.bank.ask_transfer(&transfer, TransferCommand::Request(order), &asked).await?;
         self.bank.transfer_runner(TransferSaga::default())?.run_until_idle().await?;
         let record = self.bank.transfer_record(&transfer).await?;

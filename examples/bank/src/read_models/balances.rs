@@ -5,7 +5,7 @@ use factum::{ApplyError, DefinitionError, Model, TypedProjection};
 use super::movement;
 use crate::AccountEvent;
 
-/// `minor` counts minor units: cents of euros, whole yen. `movements` counts deposits and withdrawals.
+/// `holder` is the customer's number, who `customers` knows. `minor` counts minor units: cents of euros, whole yen. `movements` counts deposits and withdrawals.
 const TABLES: &str = "
 create table balances (
     account text primary key,
@@ -39,7 +39,7 @@ fn apply(event: &AccountEvent, model: &mut Model<'_>) -> Result<(), ApplyError> 
             let open = "insert into balances (account, holder, currency, status, minor, movements)
                         values (:account, :holder, :currency, 'active', 0, 0)";
             let currency = ("currency", currency.to_string().into());
-            return Ok(model.execute(open, &[account, ("holder", holder.into()), currency])?);
+            return Ok(model.execute(open, &[account, ("holder", holder.to_string().into()), currency])?);
         }
         AccountEvent::AccountFrozen { .. } => "frozen",
         AccountEvent::AccountClosed { .. } => "closed",

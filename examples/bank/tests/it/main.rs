@@ -1,8 +1,10 @@
 //! The bank through its public API.
 #![allow(clippy::unwrap_used)]
 
+mod customer;
 mod demo;
 mod engine;
+mod forgetting;
 mod order;
 mod read_models;
 mod rules;
@@ -11,3 +13,4 @@ mod schemas;
 mod service;
 mod stored;
 mod transfers;
+mod vault;

@@ -1,8 +1,8 @@
 //! The rules of a transfer that takes its time, and of what it asks of accounts, one sentence each.
 
 use bank::{
-    AccountCommand, AccountEvent, AccountId, Accounts, Currency, MAX_TRANSFER_ID_BYTES, Money, Refusal,
-    TransferCommand, TransferEvent, TransferId, TransferOrder, TransferOrders, TransferRefusal,
+    AccountCommand, AccountEvent, AccountId, Accounts, Currency, CustomerId, MAX_TRANSFER_ID_BYTES, Money,
+    Refusal, TransferCommand, TransferEvent, TransferId, TransferOrder, TransferOrders, TransferRefusal,
     TransferStatus,
 };
 use factum::{Given, given};
@@ -130,7 +130,11 @@ fn the_bank_begins_once() {
 }
 
 fn opened() -> AccountEvent {
-    AccountEvent::AccountOpened { account: account("1"), holder: "Ada".to_owned(), currency: Currency::EUR }
+    AccountEvent::AccountOpened {
+        account: account("1"),
+        holder: CustomerId::new("c-1"),
+        currency: Currency::EUR,
+    }
 }
 
 fn deposited(cents: i64, from: Option<&str>) -> AccountEvent {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bank::{
-    AccountCommand, AccountId, Bank, Currency, Money, TransferCommand, TransferId, TransferOrder,
+    AccountCommand, AccountId, Bank, Currency, CustomerId, Money, TransferCommand, TransferId, TransferOrder,
     TransferSaga, TransferStatus, balances, daily_totals, demo, statements,
 };
 use factum::{CommandMetadata, Handle, Projections, Waited};
@@ -193,7 +193,7 @@ async fn the_demonstration_gives_money_back_and_waits_for_its_own_write() {
     // 2,000.00 in, 800.00 out and back, 800.00 out, 12.50 in.
     let expected = [
         ("account", "salary"),
-        ("holder", "Ada"),
+        ("holder", "c-1"),
         ("minor", "121250"),
         ("currency", "EUR"),
         ("movements", "5"),
@@ -214,7 +214,7 @@ async fn a_query_waits_for_its_own_write() {
     let handle = month.projections.start(balances().unwrap()).await.unwrap();
     let bank = Arc::new(Bank::new(Arc::clone(&month.store)).unwrap());
     let account = AccountId::new("1");
-    let open = AccountCommand::Open { holder: "Ada".to_owned(), currency: Currency::EUR };
+    let open = AccountCommand::Open { holder: CustomerId::new("c-1"), currency: Currency::EUR };
     bank.ask(&account, open, &CommandMetadata::new()).await.unwrap();
     for deposits in 1..=200 {
         let deposit = AccountCommand::Deposit(Money::new(5, Currency::EUR));
@@ -238,7 +238,7 @@ async fn money_that_comes_back_is_on_the_statement() {
     let bank = Arc::new(Bank::new(Arc::clone(&month.store)).unwrap());
     let asked = CommandMetadata::new();
     for account in ["1", "2"].map(AccountId::new) {
-        let open = AccountCommand::Open { holder: "Ada".to_owned(), currency: Currency::EUR };
+        let open = AccountCommand::Open { holder: CustomerId::new("c-1"), currency: Currency::EUR };
         bank.ask(&account, open, &asked).await.unwrap();
     }
     let hundred = Money::new(10_000, Currency::EUR);

@@ -1,7 +1,8 @@
 //! The rules of an account and of a transfer, one sentence each.
 
 use bank::{
-    AccountCommand, AccountEvent, AccountId, Accounts, Currency, Money, Refusal, Status, Transfer, Transfers,
+    AccountCommand, AccountEvent, AccountId, Accounts, Currency, CustomerId, Money, Refusal, Status,
+    Transfer, Transfers,
 };
 use factum::{Given, given};
 
@@ -14,7 +15,7 @@ fn eur(cents: i64) -> Money {
 }
 
 fn opened() -> AccountEvent {
-    AccountEvent::AccountOpened { account: id(), holder: "Grace".to_owned(), currency: Currency::EUR }
+    AccountEvent::AccountOpened { account: id(), holder: CustomerId::new("c-2"), currency: Currency::EUR }
 }
 
 fn deposited(cents: i64) -> AccountEvent {
@@ -46,7 +47,7 @@ fn asked(command: AccountCommand) -> (AccountId, AccountCommand) {
 }
 
 fn open() -> (AccountId, AccountCommand) {
-    asked(AccountCommand::Open { holder: "Grace".to_owned(), currency: Currency::EUR })
+    asked(AccountCommand::Open { holder: CustomerId::new("c-2"), currency: Currency::EUR })
 }
 
 fn deposit(amount: Money) -> (AccountId, AccountCommand) {
@@ -67,7 +68,7 @@ fn an_account_is_opened_once() {
     for past in [vec![opened()], vec![opened(), frozen()], vec![opened(), closed()]] {
         account(past).when(open()).then_rejected(Refusal::AlreadyOpened);
     }
-    let nameless = AccountCommand::Open { holder: " ".to_owned(), currency: Currency::EUR };
+    let nameless = AccountCommand::Open { holder: CustomerId::new(" "), currency: Currency::EUR };
     account([]).when(asked(nameless)).then_rejected(Refusal::NoHolder);
 }
 
@@ -78,7 +79,7 @@ fn money_comes_in_and_goes_out() {
     account([opened(), deposited(9), withdrawn(4)]).when(deposit(eur(1))).then_state(|account| {
         assert_eq!(account.balance, Some(eur(6)));
         assert_eq!(account.movements, 3);
-        assert_eq!(account.holder, "Grace");
+        assert_eq!(account.holder, Some(CustomerId::new("c-2")));
     });
 }
 
@@ -157,7 +158,7 @@ fn only_an_empty_active_account_is_closed() {
 fn a_transfer_moves_both_or_neither() {
     let other = || AccountId::new("8");
     let opened_other =
-        |currency| AccountEvent::AccountOpened { account: other(), holder: "Ada".to_owned(), currency };
+        |currency| AccountEvent::AccountOpened { account: other(), holder: CustomerId::new("c-1"), currency };
     let transfers = || Transfers { from: id(), to: other() };
     let past = |currency| [opened(), deposited(5), opened_other(currency)];
     let transfer = |amount| Transfer { amount };

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use bank::{AccountEvent, TransferEvent};
+use bank::{AccountEvent, CustomerEvent, TransferEvent};
 use factum::{Codec, SchemaSet};
 
 use crate::stored::fixture;
@@ -24,7 +24,7 @@ mod first {
 #[test]
 fn the_lock_file_is_up_to_date() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas.lock.json");
-    let schemas = SchemaSet::of::<AccountEvent>().and::<TransferEvent>();
+    let schemas = SchemaSet::of::<AccountEvent>().and::<TransferEvent>().and::<CustomerEvent>();
     let published = SchemaSet::of::<first::AccountEvent>().update_lock("").unwrap();
     if std::env::var_os("FACTUM_UPDATE_SCHEMAS").is_some() {
         let lock = std::fs::read_to_string(&path).unwrap_or_else(|_| published.clone());

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use bank::{AccountCommand, AccountId, Bank, BankError, Currency, Money, Refusal};
+use bank::{AccountCommand, AccountId, Bank, BankError, Currency, CustomerId, Money, Refusal};
 use factum::{CommandMetadata, ExecuteError, Outcome};
 use factum_core::{AsOf, EventStore, EventStoreExt, MemoryStore, Read, Revision, Selector};
 use factum_engine::{Engine, Options};
@@ -25,7 +25,7 @@ async fn bank_on(store: Arc<dyn EventStore>, count: u64, cents: i64) -> Arc<Bank
     let bank = Bank::new(store).unwrap();
     let asked = CommandMetadata::new().actor("branch");
     for number in 0..count {
-        let open = AccountCommand::Open { holder: "Ada".to_owned(), currency: Currency::EUR };
+        let open = AccountCommand::Open { holder: CustomerId::new("c-1"), currency: Currency::EUR };
         bank.ask(&id(number), open, &asked).await.unwrap();
         bank.ask(&id(number), AccountCommand::Deposit(eur(cents)), &asked).await.unwrap();
     }

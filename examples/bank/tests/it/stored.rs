@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use bank::{Account, AccountCommand, AccountEvent, AccountId, Accounts, Bank, Currency, Money, Status};
+use bank::{
+    Account, AccountCommand, AccountEvent, AccountId, Accounts, Bank, Currency, CustomerId, Money, Status,
+};
 use factum::{Codec, CommandMetadata, given_stored};
 use factum_core::{
     EventStoreExt, EventType, ExpectedRevision, MemoryStore, NewEvent, Read, SchemaVersion, Tag,
@@ -26,7 +28,7 @@ fn a_stream_of_version_one_folds_into_the_state_of_today() {
     let given = given_stored(Accounts, fixture());
     let expected = Account {
         status: Status::Active,
-        holder: "Grace".to_owned(),
+        holder: Some(CustomerId::new("account-7-holder")),
         balance: Some(Money::new(10_099, Currency::EUR)),
         movements: 3,
     };
@@ -48,7 +50,7 @@ fn each_old_shape_becomes_the_event_that_it_means() {
             r#"{"account":"7","owner":"Grace"}"#,
             AccountEvent::AccountOpened {
                 account: account.clone(),
-                holder: "Grace".to_owned(),
+                holder: CustomerId::new("account-7-holder"),
                 currency: Currency::EUR,
             },
         ),
@@ -64,6 +66,13 @@ fn each_old_shape_becomes_the_event_that_it_means() {
         ),
     ] {
         assert_eq!(codec.decode_data(event_type, 1, data.as_bytes()).unwrap(), expected);
+    }
+    let second = br#"{"account":"7","holder":"Grace","currency":"USD"}"#;
+    let opened = codec.decode_data("AccountOpened", 2, second).unwrap();
+    let (holder, currency) = (CustomerId::new("account-7-holder"), Currency::USD);
+    assert_eq!(opened, AccountEvent::AccountOpened { account, holder, currency });
+    for damaged in [r#"{"account":"7"}"#, r#"{"holder":"Grace"}"#, r#"{"account":"7","holder":7}"#] {
+        assert!(codec.decode_data("AccountOpened", 2, damaged.as_bytes()).is_err(), "{damaged}");
     }
     for damaged in [r#"{"account":"7"}"#, r#"{"account":"7","cents":1.5}"#, "[]"] {
         let refused = codec.decode_data("FundsDeposited", 1, damaged.as_bytes());
@@ -84,6 +93,14 @@ fn what_is_written_today_has_this_shape() {
     assert_eq!(data, json!({"account": "7", "amount": {"minor": 5, "currency": "USD"}}));
     assert_eq!(new.schema_version, SchemaVersion(2));
     assert_eq!(new.tags, [Tag::new("account:7").unwrap()]);
+}
+
+/// The name of then is left where it was stored: it does not go on into states, and from there into snapshots and rows.
+#[test]
+fn the_holders_name_of_then_is_read_no_more() {
+    let state = given_stored(Accounts, fixture()).state().clone();
+    assert!(FIXTURE.contains("Grace"));
+    assert!(!serde_json::to_string(&state).unwrap().contains("Grace"));
 }
 
 #[tokio::test]

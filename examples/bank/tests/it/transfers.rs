@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bank::{
-    AccountCommand, AccountId, Bank, BankError, Currency, Money, TransferCommand, TransferId, TransferOrder,
-    TransferRefusal, TransferSaga, TransferStatus, TransferStep,
+    AccountCommand, AccountId, Bank, BankError, Currency, CustomerId, Money, TransferCommand, TransferId,
+    TransferOrder, TransferRefusal, TransferSaga, TransferStatus, TransferStep,
 };
 use factum::{
     CommandMetadata, Delivery, Dispatched, OperatorAction, ProcessFilter, ProcessRunner, ProcessStage,
@@ -65,7 +65,7 @@ impl World {
     }
 
     async fn open(&self, account: &str, currency: Currency) {
-        self.ask(account, AccountCommand::Open { holder: "Ada".to_owned(), currency }).await;
+        self.ask(account, AccountCommand::Open { holder: CustomerId::new("c-1"), currency }).await;
     }
 
     async fn ask(&self, account: &str, command: AccountCommand) {
