@@ -73,9 +73,10 @@ pub trait Projection: Send + Sync + 'static {
     }
 
     /// Forgets a subject whose keys are destroyed, within a transaction: every value of its personal data, in every row. Called
-    /// in the place of the log where the vault says so, for a projection that declares [`PersonalData::Forgotten`](factum_core::read_model::PersonalData). Every
-    /// partition is told. Where nothing is implemented, such a projection stops there: rows that did not forget are never called
-    /// forgotten.
+    /// in the place of the log where the vault says so, for a projection that declares
+    /// [`PersonalData::Forgotten`](factum_core::read_model::PersonalData). Every partition is told, and whoever hears of changes
+    /// hears that everything has changed. Where nothing is implemented, such a projection stops there: rows that did not forget
+    /// are never called forgotten.
     ///
     /// # Errors
     /// As [`apply`](Self::apply).

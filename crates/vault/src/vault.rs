@@ -305,8 +305,8 @@ impl KeyVault {
         self.ask(|keeper| Ok(keeper.kek.epochs()?)).await
     }
 
-    /// Lets another key-encryption key take over, wraps every live key anew and destroys the earlier ones: copies of the key
-    /// file and of the key store made before are useless from here on. Interrupted, it is completed by the next call.
+    /// Lets another key-encryption key take over, wraps every live key anew and destroys the earlier ones: a copy of the key
+    /// store made before is useless once no copy of the earlier keys is left. Interrupted, it is completed by the next call.
     /// `progress` is told how many keys are done.
     ///
     /// # Errors

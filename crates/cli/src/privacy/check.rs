@@ -153,7 +153,7 @@ fn collect(value: &Value, reasons: &mut Vec<String>) {
             let reason = members.get("$personal").and_then(|marker| marker["u"].as_str());
             match reason {
                 Some(reason) if !reasons.iter().any(|known| known == reason) => {
-                    reasons.push(reason.to_owned())
+                    reasons.push(reason.to_owned());
                 }
                 Some(_) => {}
                 None => members.values().for_each(|value| collect(value, reasons)),

@@ -22,8 +22,8 @@ const EXAMPLES: &str = "EXAMPLES:
 
 /// Erase what was kept for a purpose for longer than it may be
 ///
-/// Keys expire: each seals for a twelfth of the time (a day at least) where the application knows the retention too. Everybody
-/// else keeps its keys: nothing is fenced, and new data is taken.
+/// Keys expire: each seals for a twelfth of the time (a day at least) where the application knows the retention too. Newer
+/// keys stay, nobody is fenced, and new data is taken.
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct ExpireArgs {

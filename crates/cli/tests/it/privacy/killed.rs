@@ -128,3 +128,32 @@ fn a_rotation_that_is_killed_is_completed_and_loses_no_value() {
     let left: Vec<_> = std::fs::read_dir(factum.path("")).unwrap().map(|e| e.unwrap().file_name()).collect();
     assert!(left.iter().all(|name| !name.to_string_lossy().contains(".new")), "{left:?}");
 }
+
+#[test]
+fn a_process_that_was_killed_with_keys_in_memory_keeps_an_erasure_open_until_nobody_may_use_them() {
+    let factum = customers(2);
+    let file = factum.file("customers.toml", FORGETTING);
+    factum.run(&["projections", "create", &file]).ok();
+    let mut command = factum.command(&["projections", "run"]);
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while factum.lines(&["sql", "select count(name) as n from customers"])[0]["n"] != 2 {
+        assert!(Instant::now() < deadline, "the projection does not come to the end");
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let args =
+        ["erase", "customer-0", "--reason", REASON, "--confirm", "customer-0", "--wait", "1s", "-o", "json"];
+    let ran = factum.privacy(&args);
+    ran.fails(7);
+    assert_eq!(ran.stderr.matches("waiting: ").count(), 1, "{}", ran.stderr);
+    let error: Value = serde_json::from_str(ran.stderr.lines().next_back().unwrap()).unwrap();
+    assert_eq!(error["slug"], "erasure-incomplete");
+    assert!(
+        error["detail"].as_str().unwrap().contains("may hold a destroyed key in memory until"),
+        "{error}"
+    );
+    assert!(factum.exported("customer-0")[0].get("erased").is_some(), "the keys are destroyed");
+    // Another person's erasure waits for it too; nobody else's data does.
+    assert_eq!(factum.exported("customer-1").len(), 3);
+}
