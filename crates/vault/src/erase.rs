@@ -4,11 +4,9 @@
 //! log). Each step may be repeated; an erasure that was interrupted goes on where it was. It is done when the receipt is
 //! written, and not before.
 
-use std::future::Future;
-use std::pin::Pin;
-
 use factum_core::{
-    ErrorKind, EventStore, ExpectedRevision, Page, Position, Query, QueryItem, Read, Selector, Tag, Timestamp,
+    BoxFuture, ErrorKind, EventStore, ExpectedRevision, Page, Position, Query, QueryItem, Read, Selector,
+    Tag, Timestamp,
 };
 use std::collections::{BTreeMap, HashMap};
 
@@ -85,17 +83,16 @@ impl ErasureRequest {
     }
 }
 
+/// What was reached, or what was not: then the erasure is incomplete.
+pub type Reached = Result<Vec<Reach>, Vec<Reach>>;
+
 /// Places outside the vault that may hold a subject's data in clear: read models, exports, caches.
 pub trait ErasureHandler: Send + Sync {
     /// Sees to it that nothing of what was erased is left there, and says for each place how. `told` is the position of the
     /// event that says so in the log. May be called again.
     ///
     /// `Err` says what is missing: then the erasure is incomplete.
-    fn forget<'a>(
-        &'a self,
-        erased: &'a KeysDestroyed,
-        told: Position,
-    ) -> Pin<Box<dyn Future<Output = Result<Vec<Reach>, Vec<Reach>>> + Send + 'a>>;
+    fn forget<'a>(&'a self, erased: &'a KeysDestroyed, told: Position) -> BoxFuture<'a, Reached>;
 }
 
 /// Why an erasure is not done.

@@ -38,7 +38,7 @@ pub use envelope::{
     Body, Envelope, Found as FoundObject, MAX_DEPTH, MAX_ENVELOPES, MalformedEnvelope, NotSearched,
     SEALED_MEMBER, find as find_objects,
 };
-pub use erase::{EraseError, ErasureHandler, ErasureRequest, Preview, SUBJECT_TAG, subject_tag};
+pub use erase::{EraseError, ErasureHandler, ErasureRequest, Preview, Reached, SUBJECT_TAG, subject_tag};
 pub use error::VaultError;
 pub use kek::{
     EpochInfo, KekEpoch, KekError, KekProvider, LocalKeyFile, MAX_WRAP_BATCH, OpenBaoTransit, Pkcs11Options,

@@ -71,13 +71,11 @@ pub(super) async fn run(args: &VerifyArgs, context: &Context) -> Result<(), Fail
         let why = format!("{opened} of {values} values that it covers could be opened");
         return Err(failed("the receipt is not true any more", why));
     }
-    report(
-        context,
-        &receipt,
-        "true: signed, in the log, its keys destroyed, and nothing opens",
-        values,
-        opened,
-    )
+    let verdict = match values {
+        0 => "true: signed, in the log, and its keys destroyed; there is no value to try",
+        _ => "true: signed, in the log, its keys destroyed, and nothing that was tried opens",
+    };
+    report(context, &receipt, verdict, values, opened)
 }
 
 fn given(argument: &str) -> Result<SignedReceipt, Failure> {

@@ -1,13 +1,11 @@
 //! When has a read model forgotten an erased subject?
 
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use factum_core::read_model::{Action, PersonalData, ReadModelError, ReadModels, Role, Version, Woken};
-use factum_core::{Clock, EventStore, Position, Read, ReadFrom, Selector, SystemClock, Timestamp};
-use factum_vault::{ErasureHandler, KeysDestroyed, Reach};
+use factum_core::{BoxFuture, Clock, EventStore, Position, Read, ReadFrom, Selector, SystemClock, Timestamp};
+use factum_vault::{ErasureHandler, KeysDestroyed, Reach, Reached};
 
 /// The read models of one database, as an erasure has to reach them.
 ///
@@ -118,11 +116,7 @@ impl Forgetting<'_> {
 }
 
 impl ErasureHandler for ForgettingReadModels {
-    fn forget<'a>(
-        &'a self,
-        _erased: &'a KeysDestroyed,
-        told: Position,
-    ) -> Pin<Box<dyn Future<Output = Result<Vec<Reach>, Vec<Reach>>> + Send + 'a>> {
+    fn forget<'a>(&'a self, _erased: &'a KeysDestroyed, told: Position) -> BoxFuture<'a, Reached> {
         Box::pin(async move {
             let reach = |name, how| Reach { kind: "read model".to_owned(), name, how };
             // As they are now: one that was begun before the keys were destroyed is among them.

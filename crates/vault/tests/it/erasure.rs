@@ -1,14 +1,12 @@
 //! Is who was erased forgotten, everywhere, for good, and nobody else?
 
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use factum_core::{ErrorKind, EventStoreExt, Position, Read, Selector, block_on};
+use factum_core::{BoxFuture, ErrorKind, EventStoreExt, Position, Read, Selector, block_on};
 use factum_vault::{
     Cell, EraseError, ErasureHandler, ErasureRequest, KeysDestroyed, LEASE, OpenedCell, PRIVACY_STREAM,
-    Purpose, REFRESH_EVERY, Reach, Retention, SealingStore, VaultError, VaultOptions,
+    Purpose, REFRESH_EVERY, Reach, Reached, Retention, SealingStore, VaultError, VaultOptions,
 };
 use serde_json::json;
 
@@ -315,11 +313,7 @@ fn an_erased_value_stays_erased_where_a_snapshot_keeps_it() {
 struct Slow(Mutex<u32>);
 
 impl ErasureHandler for Slow {
-    fn forget<'a>(
-        &'a self,
-        _: &'a KeysDestroyed,
-        told: Position,
-    ) -> Pin<Box<dyn Future<Output = Result<Vec<Reach>, Vec<Reach>>> + Send + 'a>> {
+    fn forget<'a>(&'a self, _: &'a KeysDestroyed, told: Position) -> BoxFuture<'a, Reached> {
         Box::pin(async move {
             let mut calls = self.0.lock().unwrap();
             *calls += 1;
