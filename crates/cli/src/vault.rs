@@ -31,7 +31,7 @@ const TRUSTED: &str = "FACTUM_KEK_CA_FILE";
 
 /// Where the vault is.
 #[derive(Args, Clone, Debug, Default)]
-pub(crate) struct VaultArgs {
+pub struct VaultArgs {
     /// Keys of personal data: a directory, or postgres://... [default: DIR.vault beside the store, if it is there]
     #[arg(long, value_name = "DIR|URL", env = "FACTUM_VAULT", hide_env_values = true, global = true, help_heading = GLOBAL)]
     vault: Option<String>,
@@ -48,6 +48,29 @@ pub(crate) struct VaultArgs {
         hide = true
     )]
     tenant: Option<String>,
+}
+
+/// Why the vault that a command line names did not open.
+#[derive(Debug, thiserror::Error)]
+#[error("{text}")]
+pub struct VaultNotOpened {
+    text: String,
+    exit: Exit,
+}
+
+impl VaultNotOpened {
+    /// How `factum` ends where this happens.
+    pub fn exit_code(&self) -> u8 {
+        self.exit as u8
+    }
+}
+
+impl From<Failure> for VaultNotOpened {
+    fn from(failure: Failure) -> Self {
+        let text = failure.to_string();
+        let text = text.strip_prefix("error: ").unwrap_or(&text);
+        Self { text: text.trim_end().to_owned(), exit: failure.exit }
+    }
 }
 
 /// Whether a vault may be made.
@@ -104,7 +127,7 @@ impl FromStr for KekPlace {
 
 impl VaultArgs {
     /// Whether a vault was named, or is where it would be.
-    fn is_there(&self, data: &Path) -> bool {
+    pub(crate) fn is_there(&self, data: &Path) -> bool {
         self.vault.is_some() || beside(data, ".vault").join(KEY_STORE_FILE).exists()
     }
 
@@ -140,6 +163,36 @@ impl VaultArgs {
         let key_store = self.key_store(data, want)?;
         let tenant = self.tenant.clone().unwrap_or_else(|| DEFAULT_TENANT.to_owned());
         Ok(VaultOptions { tenant, ..VaultOptions::new(key_store, kek) })
+    }
+
+    /// The log of the store in `data`, with its vault in front of it.
+    ///
+    /// # Errors
+    /// Where there is none, or it cannot be used.
+    pub async fn open(&self, data: &Path, log: Arc<dyn EventStore>) -> Result<SealingStore, VaultNotOpened> {
+        self.in_front(data, log, Want::Existing).await
+    }
+
+    /// The same, and makes the vault where there is none.
+    ///
+    /// # Errors
+    /// Where it cannot be used.
+    pub async fn open_or_create(
+        &self,
+        data: &Path,
+        log: Arc<dyn EventStore>,
+    ) -> Result<SealingStore, VaultNotOpened> {
+        self.in_front(data, log, Want::Create).await
+    }
+
+    async fn in_front(
+        &self,
+        data: &Path,
+        log: Arc<dyn EventStore>,
+        want: Want,
+    ) -> Result<SealingStore, VaultNotOpened> {
+        let (vault, _) = KeyVault::open(self.options(data, want)?, &*log).await.map_err(Failure::from)?;
+        Ok(SealingStore::new(log, vault))
     }
 
     /// The SQLite key store in its directory, for a backup of it.
