@@ -22,7 +22,7 @@ pub(crate) enum Known {
 pub(crate) enum KnownEvent {
     Declared(DeclaredEvent),
     Account(AccountEvent),
-    Customer(CustomerEvent),
+    Customer(Box<CustomerEvent>),
 }
 
 type Make = fn() -> Result<TypedProjection<AccountEvent>, DefinitionError>;
@@ -77,7 +77,9 @@ impl Projection for Known {
         Ok(match self {
             Known::Declared(projection) => projection.decode(event)?.map(KnownEvent::Declared),
             Known::Accounts(projection) => projection.decode(event)?.map(KnownEvent::Account),
-            Known::Customers(projection) => projection.decode(event)?.map(KnownEvent::Customer),
+            Known::Customers(projection) => {
+                projection.decode(event)?.map(|event| KnownEvent::Customer(Box::new(event)))
+            }
         })
     }
 
