@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Read, Seek};
 use clap::Args;
 use factum_core::{
     AppendError, Appended, EventId, EventStore, EventStoreExt, EventType, ExpectedRevision, InvalidEvent,
-    NewEvent, Revision, SchemaVersion, StreamName, Tag, Timestamp,
+    NewEvent, PRIVACY_STREAM, Revision, SchemaVersion, StreamName, Tag, Timestamp,
 };
 use serde_json::{Map, Value};
 
@@ -72,6 +72,13 @@ const BATCH_BYTES: usize = 8 * 1024 * 1024;
 
 /// Runs the command.
 pub(crate) async fn run(args: AppendArgs, context: &Context) -> Result<(), Failure> {
+    if args.stream.as_str() == PRIVACY_STREAM {
+        return Err(Failure::usage(
+            "nothing was appended",
+            format!("only a vault writes '{PRIVACY_STREAM}'"),
+            "see `factum privacy --help`",
+        ));
+    }
     if args.ndjson {
         return append_lines(&args, context).await;
     }
@@ -83,8 +90,9 @@ pub(crate) async fn run(args: AppendArgs, context: &Context) -> Result<(), Failu
             return Err(AppendError::InvalidEvent { stream: args.stream.clone(), index: 0, source }.into());
         }
     }
-    let store = context.with_vault(context.open(Access::Create)?).await?;
-    let appended = store.append_to(args.stream.clone(), args.expect, vec![event]).await?;
+    let (mut sealing, events) = (context.sealing(context.open(Access::Create)?), vec![event]);
+    let store = sealing.store_for(&args.stream, &events).await?;
+    let appended = store.append_to(args.stream.clone(), args.expect, events).await?;
     report(context, &args.stream, &appended)
 }
 
@@ -140,7 +148,7 @@ async fn append_lines(args: &AppendArgs, context: &Context) -> Result<(), Failur
             context.open_waiting(Access::Create).await?
         }
     };
-    let store = context.with_vault(engine).await?;
+    let mut sealing = context.sealing(engine);
     let mut lines = Lines { input, number: 0 };
     let mut expected = args.expect;
     let mut total: Option<Appended> = None;
@@ -150,7 +158,8 @@ async fn append_lines(args: &AppendArgs, context: &Context) -> Result<(), Failur
             break;
         }
         let done = batch.is_empty();
-        let appended = append_batch(&*store, args, expected, batch, lines.number).await?;
+        let store = sealing.store_for(&args.stream, &batch).await?;
+        let appended = append_batch(store, args, expected, batch, lines.number).await?;
         if expected != ExpectedRevision::Any
             && let Some(last) = appended.streams.first().and_then(|stream| stream.last)
         {

@@ -3,7 +3,9 @@
 use std::fmt;
 use std::io;
 
-use factum_core::{AppendError, ErrorKind, NameError, ParseTimestampError, ReadError, RedactError};
+use factum_core::{
+    AppendError, ErrorKind, InvalidEvent, NameError, ParseTimestampError, ReadError, RedactError,
+};
 
 /// Every exit code there is. The numbers are documented in `--help` and never change their meaning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -207,7 +209,20 @@ impl From<ReadError> for Failure {
 
 impl From<AppendError> for Failure {
     fn from(error: AppendError) -> Self {
-        Self::of_store(error.kind(), "nothing was appended", error.to_string())
+        let failure = Self::of_store(error.kind(), "nothing was appended", error.to_string());
+        match &error {
+            AppendError::NotSealed { kind: ErrorKind::Deleted, .. } => {
+                Self { slug: "subject-erased", ..failure }
+                    .advise("`factum privacy allow ERASURE --reason TEXT` allows new keys for the subject")
+            }
+            AppendError::NotSealed { kind: ErrorKind::Invalid, .. } => {
+                failure.advise("see docs/personal-data.md for how personal data is marked")
+            }
+            AppendError::InvalidEvent { source: InvalidEvent::Unsealed, .. } => {
+                failure.advise("`factum privacy init` makes the vault of a store that has none")
+            }
+            _ => failure,
+        }
     }
 }
 

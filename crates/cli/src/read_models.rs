@@ -85,7 +85,14 @@ impl ReadModelsArgs {
                 let read_models = open_directory(temporary.path(), Want::Create)?;
                 Ok(Trial { read_models, _temporary: Some(temporary) })
             }
-            _ => Ok(Trial { read_models: self.open(context, Want::Existing)?, _temporary: None }),
+            Place::Directory(directory) => {
+                Ok(Trial { read_models: open_directory(&directory, Want::Existing)?, _temporary: None })
+            }
+            // Its statements are tried in a transaction of that database, which is given up. Where no projection was ever made
+            // there, our own tables are made for it, and stay: they are empty.
+            Place::Postgres(url) => {
+                Ok(Trial { read_models: open_postgres(&url, Want::Create)?, _temporary: None })
+            }
         }
     }
 }

@@ -6,13 +6,14 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use clap::Args;
-use factum_core::{EventStore, SystemClock};
+use factum_core::{EventStore, InvalidEvent, NewEvent, StreamName, SystemClock};
 use factum_engine::Engine;
 use factum_postgres::PostgresKeyStore;
 use factum_sqlite::SqliteKeyStore;
 use factum_vault::{
-    DEFAULT_TENANT, KekError, KekProvider, KeyStore, KeyStoreError, KeyVault, LocalKeyFile, OpenBaoTransit,
-    Pkcs11Options, Pkcs11Token, SealingStore, TransitOptions, VaultError, VaultOptions,
+    DEFAULT_TENANT, KekError, KekProvider, KeyStore, KeyStoreError, KeyVault, Ledger, LocalKeyFile,
+    OpenBaoTransit, Pkcs11Options, Pkcs11Token, Retention, SealingStore, TransitOptions, VaultError,
+    VaultOptions,
 };
 
 use crate::context::Context;
@@ -82,6 +83,13 @@ pub(crate) enum Want {
     Create,
 }
 
+/// Where the keys are.
+#[derive(Clone, Debug)]
+enum KeyStorePlace {
+    Directory(PathBuf),
+    Postgres(String),
+}
+
 /// What wraps the keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum KekPlace {
@@ -138,29 +146,36 @@ impl VaultArgs {
         }
     }
 
-    fn key_store(&self, data: &Path, want: Want) -> Result<Box<dyn KeyStore>, Failure> {
-        let place = match &self.vault {
+    /// The directory of the key store, or the URL of its database.
+    fn place(&self, data: &Path) -> KeyStorePlace {
+        match &self.vault {
             Some(url) if url.starts_with("postgres://") || url.starts_with("postgresql://") => {
-                return Ok(match PostgresKeyStore::open(url, POSTGRES_SCHEMA) {
-                    Err(KeyStoreError::Missing { .. }) if want == Want::Create => {
-                        Box::new(PostgresKeyStore::create(url, POSTGRES_SCHEMA)?)
-                    }
-                    opened => Box::new(opened?),
-                });
+                KeyStorePlace::Postgres(url.clone())
             }
-            Some(directory) => PathBuf::from(directory),
-            None => beside(data, ".vault"),
-        };
-        if want == Want::Create && !place.join(KEY_STORE_FILE).exists() {
-            return Ok(Box::new(SqliteKeyStore::create(place)?));
+            Some(directory) => KeyStorePlace::Directory(PathBuf::from(directory)),
+            None => KeyStorePlace::Directory(beside(data, ".vault")),
         }
-        Ok(Box::new(SqliteKeyStore::open(place)?))
     }
 
-    /// The options of the vault of the store in `data`.
+    /// The options of the vault of the store in `data`. Where something is missing for a new one, nothing is made.
     pub(crate) fn options(&self, data: &Path, want: Want) -> Result<VaultOptions, Failure> {
-        let kek = self.kek(data)?.open(want)?;
-        let key_store = self.key_store(data, want)?;
+        let (kek, place) = (self.kek(data)?, self.place(data));
+        let found = match place.open() {
+            Err(KeyStoreError::Missing { .. }) if want == Want::Create => None,
+            opened => Some(opened?),
+        };
+        let (kek, key_store) = match found {
+            None => {
+                must_be_apart(data, &place, &kek)?;
+                let kek = kek.open(Want::Create)?;
+                (kek, place.create()?)
+            }
+            Some(mut key_store) => {
+                // A lost key is not replaced by a new one: that could open nothing of what is there.
+                let used = key_store.identity()?.is_some();
+                (kek.open(if used { Want::Existing } else { want })?, key_store)
+            }
+        };
         let tenant = self.tenant.clone().unwrap_or_else(|| DEFAULT_TENANT.to_owned());
         Ok(VaultOptions { tenant, ..VaultOptions::new(key_store, kek) })
     }
@@ -197,15 +212,73 @@ impl VaultArgs {
 
     /// The SQLite key store in its directory, for a backup of it.
     pub(crate) fn sqlite(&self, data: &Path) -> Result<SqliteKeyStore, Failure> {
-        match &self.vault {
-            Some(url) if url.starts_with("postgres") => Err(Failure::usage(
+        match self.place(data) {
+            KeyStorePlace::Postgres(_) => Err(Failure::usage(
                 "this key store is in PostgreSQL",
                 "its database has backups of its own",
                 "use pg_dump on the schema 'factum_keys'",
             )),
-            Some(directory) => Ok(SqliteKeyStore::open(directory)?),
-            None => Ok(SqliteKeyStore::open(beside(data, ".vault"))?),
+            KeyStorePlace::Directory(directory) => Ok(SqliteKeyStore::open(directory)?),
         }
+    }
+}
+
+impl KeyStorePlace {
+    fn open(&self) -> Result<Box<dyn KeyStore>, KeyStoreError> {
+        Ok(match self {
+            KeyStorePlace::Postgres(url) => Box::new(PostgresKeyStore::open(url, POSTGRES_SCHEMA)?),
+            KeyStorePlace::Directory(directory) => Box::new(SqliteKeyStore::open(directory)?),
+        })
+    }
+
+    fn create(&self) -> Result<Box<dyn KeyStore>, KeyStoreError> {
+        Ok(match self {
+            KeyStorePlace::Postgres(url) => Box::new(PostgresKeyStore::create(url, POSTGRES_SCHEMA)?),
+            KeyStorePlace::Directory(directory) => Box::new(SqliteKeyStore::create(directory)?),
+        })
+    }
+}
+
+/// Whoever copies the store may not have its keys with it, nor whoever copies the keys what wraps them.
+fn must_be_apart(data: &Path, keys: &KeyStorePlace, kek: &KekPlace) -> Result<(), Failure> {
+    let directory = match keys {
+        KeyStorePlace::Directory(directory) => Some(directory.as_path()),
+        KeyStorePlace::Postgres(_) => None,
+    };
+    let file = match kek {
+        KekPlace::File(file) => Some(file.as_path()),
+        KekPlace::OpenBao { .. } | KekPlace::Pkcs11 { .. } => None,
+    };
+    let inside = |inner: Option<&Path>, outer: Option<&Path>| match (inner, outer) {
+        (Some(inner), Some(outer)) => absolute(inner).starts_with(absolute(outer)),
+        _ => false,
+    };
+    let refused = |what, where_| {
+        let why = format!("{what} would be in {where_}: whoever copies the one would have the other");
+        let next = "keep them apart, also in their backups: see `factum privacy init --help`";
+        Err(Failure::usage("no vault was made", why, next))
+    };
+    if inside(directory, Some(data)) {
+        return refused("the key store", "the store's directory");
+    }
+    if inside(file, Some(data)) {
+        return refused("the key file", "the store's directory");
+    }
+    if inside(file, directory) {
+        return refused("the key file", "the key store's directory");
+    }
+    Ok(())
+}
+
+/// Where a path leads, as far as it is there.
+fn absolute(path: &Path) -> PathBuf {
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    match path
+        .ancestors()
+        .find_map(|there| Some((there.canonicalize().ok()?, path.strip_prefix(there).ok()?)))
+    {
+        Some((there, rest)) => there.join(rest),
+        None => path,
     }
 }
 
@@ -283,14 +356,43 @@ impl Context {
         Ok(Arc::new(SealingStore::new(engine, vault)))
     }
 
+    /// The log of `engine` for whoever appends.
+    pub(crate) fn sealing(&self, engine: Engine) -> Sealing<'_> {
+        Sealing { context: self, log: Arc::new(engine), sealed: None }
+    }
+
     /// The vault of this log.
     pub(crate) async fn open_vault(
         &self,
         log: &Arc<dyn EventStore>,
         want: Want,
     ) -> Result<KeyVault, Failure> {
-        let options = self.vault().options(self.data()?, want)?;
-        let (vault, opened) = KeyVault::open(options, &**log).await?;
+        self.open_vault_keeping(log, want, Retention::none()).await
+    }
+
+    /// The vault of this log, with how long it keeps what.
+    pub(crate) async fn open_vault_keeping(
+        &self,
+        log: &Arc<dyn EventStore>,
+        want: Want,
+        retention: Retention,
+    ) -> Result<KeyVault, Failure> {
+        let sealed_by = Ledger::read(&**log).await?.vault.map(|(vault, _)| vault);
+        let options = match sealed_by {
+            None => self.vault().options(self.data()?, want)?,
+            // What it was sealed with may be away; something new in its place could read none of it.
+            Some(vault) => self.vault().options(self.data()?, Want::Existing).map_err(|failure| {
+                match self.data().map(|data| self.vault().place(data).open()) {
+                    Ok(Err(KeyStoreError::Missing { store, .. })) => failure
+                        .because(format!(
+                            "the log was sealed with vault {vault}, and there is no key store at {store}"
+                        ))
+                        .advise("check --vault, or restore the key store: without it no personal data can be read"),
+                    _ => failure,
+                }
+            })?,
+        };
+        let (vault, opened) = KeyVault::open(VaultOptions { retention, ..options }, &**log).await?;
         if opened.reapplied > 0 {
             self.say(&format!(
                 "the key store was older than the log, or an erasure was interrupted: {} erasures were applied before any key \
@@ -299,6 +401,39 @@ impl Context {
             ));
         }
         Ok(vault)
+    }
+}
+
+/// A log for whoever appends. Its vault is opened by the first event with something to seal, so that everything else is taken
+/// also while the vault is away.
+pub(crate) struct Sealing<'a> {
+    context: &'a Context,
+    log: Arc<dyn EventStore>,
+    sealed: Option<SealingStore>,
+}
+
+impl Sealing<'_> {
+    /// The store that takes these events.
+    pub(crate) async fn store_for(
+        &mut self,
+        stream: &StreamName,
+        events: &[NewEvent],
+    ) -> Result<&dyn EventStore, Failure> {
+        let to_seal = |event: &NewEvent| matches!(event.check(stream), Err(InvalidEvent::Unsealed));
+        if !events.iter().any(to_seal) {
+            return Ok(&*self.log);
+        }
+        if self.sealed.is_none() {
+            let there = self.context.vault().is_there(self.context.data()?)
+                || Ledger::read(&*self.log).await?.vault.is_some();
+            if !there {
+                // It says that there is nothing to seal it with.
+                return Ok(&*self.log);
+            }
+            let vault = self.context.open_vault(&self.log, Want::Existing).await?;
+            self.sealed = Some(SealingStore::new(Arc::clone(&self.log), vault));
+        }
+        Ok(self.sealed.as_ref().map_or(&*self.log, |sealed| sealed))
     }
 }
 
@@ -321,12 +456,13 @@ impl From<KekError> for Failure {
             KekError::Exposed { .. } => (Exit::Usage, "key-exposed"),
             other => of_kind(other.kind()),
         };
-        Self::new(
-            (exit, slug),
-            "the vault's key-encryption key cannot be used",
-            error.to_string(),
-            "check --kek",
-        )
+        let next = match &error {
+            KekError::NoEpoch { .. } | KekError::NotOurs { .. } => {
+                "check --kek and --vault: a key store put back from before a rotation is of no use any more, and so is an older key"
+            }
+            _ => "check --kek",
+        };
+        Self::new((exit, slug), "the vault's key-encryption key cannot be used", error.to_string(), next)
     }
 }
 

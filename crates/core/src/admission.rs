@@ -17,8 +17,8 @@ use crate::metadata::TRUNCATE_ALL;
 use crate::redaction::is_kept_by_store;
 use crate::{
     Append, AppendCondition, AppendError, AppendId, Delete, DeleteMode, EventId, EventType, ExpectedRevision,
-    FailedCheck, METADATA_TYPE, NewEvent, Position, Query, ReadError, Revision, SCHEMAS_STREAM,
-    STREAM_DELETED_TYPE, StreamAppended, StreamMetadata, StreamName, StreamState,
+    FailedCheck, METADATA_TYPE, NewEvent, PRIVACY_STREAM, Position, Query, ReadError, Revision,
+    SCHEMAS_STREAM, STREAM_DELETED_TYPE, StreamAppended, StreamMetadata, StreamName, StreamState,
 };
 
 /// What the rules need to know of the log.
@@ -352,7 +352,8 @@ fn duplicate(streams: &[StreamPlan<'_>], verdicts: &[Verdict]) -> Admission {
                 to = to.max(last.1);
                 (Some(first.0), Some(last.0))
             }
-            _ => (None, plan.facts.last),
+            // Not `facts.last`: of a tombstoned stream a store may or may not know it.
+            _ => (None, plan.facts.state().last_revision()),
         };
         appended.push(StreamAppended { stream: plan.stream.clone(), first, last });
     }
@@ -524,6 +525,11 @@ pub fn admit_delete(view: &impl LogView, delete: &Delete) -> Result<SystemEvent,
     if delete.stream.as_str() == SCHEMAS_STREAM {
         return Err(AppendError::Invalid {
             why: format!("'{SCHEMAS_STREAM}' holds the registered schemas: it cannot be deleted"),
+        });
+    }
+    if delete.stream.as_str() == PRIVACY_STREAM {
+        return Err(AppendError::Invalid {
+            why: format!("'{PRIVACY_STREAM}' tells who was erased: it cannot be deleted"),
         });
     }
     if is_kept_by_store(&delete.stream) {

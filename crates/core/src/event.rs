@@ -27,6 +27,8 @@ pub const CAUSATION_KEY: &str = "$causationId";
 /// The member of an object that stands for personal data before it is sealed and after it was opened (`factum-vault`). It
 /// is in memory only: no store takes a JSON event that has this text as a member or as a value.
 pub const PERSONAL_MEMBER: &str = "$personal";
+/// The stream in which a vault keeps what it did: whose it is, erasures, receipts. It is never deleted, truncated or scavenged.
+pub const PRIVACY_STREAM: &str = "$privacy";
 /// [`PERSONAL_MEMBER`] as it stands in JSON. Inside a longer text its quotes would be escaped.
 const PERSONAL_IN_JSON: &[u8] = b"\"$personal\"";
 

@@ -49,7 +49,7 @@ pub use error::{
     AppendError, ErrorKind, FailedCheck, InvalidEvent, ReadError, RedactError, SchemaViolation, with_causes,
 };
 pub use event::{
-    CAUSATION_KEY, CORRELATION_KEY, ContentType, METADATA_TYPE, NewEvent, PERSONAL_MEMBER,
+    CAUSATION_KEY, CORRELATION_KEY, ContentType, METADATA_TYPE, NewEvent, PERSONAL_MEMBER, PRIVACY_STREAM,
     STREAM_DELETED_TYPE, check_json,
 };
 pub use ids::{AppendId, EventId, StoreId};

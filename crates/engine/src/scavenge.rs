@@ -8,8 +8,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use factum_core::{
-    EventType, METADATA_TYPE, REDACTIONS_STREAM, Read, ReadError, RecordedEvent, Revision, SCHEMAS_STREAM,
-    STREAM_DELETED_TYPE, Selector, StreamFacts, StreamName, StreamState, VisibleRange,
+    EventType, METADATA_TYPE, PRIVACY_STREAM, REDACTIONS_STREAM, Read, ReadError, RecordedEvent, Revision,
+    SCHEMAS_STREAM, STREAM_DELETED_TYPE, Selector, StreamFacts, StreamName, StreamState, VisibleRange,
 };
 
 use crate::engine::{Engine, Shared};
@@ -109,8 +109,8 @@ fn removable_streams(shared: &Shared) -> Result<HashMap<String, Removable>, Read
             for event in page.events {
                 let stream = event.stream().strip_prefix("$$").unwrap_or(event.stream()).to_owned();
                 // The registered schemas are enforced for ever, whatever anybody writes into their metadata. What was
-                // redacted, and why, is told for ever.
-                let kept = stream == SCHEMAS_STREAM || stream == REDACTIONS_STREAM;
+                // redacted, and who was erased, is told for ever.
+                let kept = [SCHEMAS_STREAM, REDACTIONS_STREAM, PRIVACY_STREAM].contains(&stream.as_str());
                 if removable.contains_key(&stream) || kept {
                     continue;
                 }

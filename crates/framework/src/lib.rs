@@ -59,10 +59,10 @@ pub use process::{
 };
 pub use projection::{
     ApplyError, Changed, ChangedTags, Changes, DeclarationCheckError, DeclarationError, DeclaredEvent,
-    DeclaredProjection, Definition, DefinitionError, ExplainError, ForgettingReadModel, Handle,
+    DeclaredProjection, Definition, DefinitionError, ExplainError, ForgettingReadModels, Handle,
     MAX_CHANGED_TAGS, MAX_PARTITIONS, Model, Observer, Projection, ProjectionError, Projections, RowChange,
     RowHistory, RowQuestion, STALLED_AFTER, Status, StatusReport, TypedProjection, UnknownType, Waited,
-    explain, forgetting_read_models,
+    explain,
 };
 pub use replay::{Asked, ReplayError, Replayed, decide_at, load_at};
 pub use schema::{EventSchema, LockError, LockFault, SchemaSet, ShapeChange};

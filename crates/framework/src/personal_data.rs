@@ -221,6 +221,19 @@ impl<T> Personal<T> {
         }
     }
 
+    /// The key that sealed it: rows of a purpose with a retention keep it beside the data, since an expiry destroys some of a
+    /// subject's keys and not others. `None` for a value that has not come out of a vault.
+    pub fn key(&self) -> Option<KeyId> {
+        match &self.state {
+            State::Value { origin: Some(origin), .. } => match &**origin {
+                Origin::Opened { key, .. } => Some(*key),
+                Origin::Said(_) | Origin::Decided { .. } => None,
+            },
+            State::Erased { key: Some((key, _)), .. } => Some(*key),
+            _ => None,
+        }
+    }
+
     /// What is stored in clear beside it, where its mark says `partial`: it stays when the value is erased. `None` for a
     /// value that has not been in an event.
     pub fn partial(&self) -> Option<&Value> {

@@ -15,9 +15,9 @@ mod status;
 mod typed;
 mod worker;
 
-use factum_core::RecordedEvent;
 use factum_core::read_model::{Parameters, ReadModelError, Rows, Tables};
-use factum_vault::{KeysDestroyed, Unavailable};
+use factum_core::{ErrorKind, RecordedEvent};
+use factum_vault::{KeysDestroyed, Unavailable, VaultError};
 
 use crate::DecodeError;
 
@@ -27,7 +27,7 @@ pub use changes::{Changed, ChangedTags, Changes, MAX_CHANGED_TAGS};
 pub use declared::{DeclarationCheckError, DeclarationError, DeclaredEvent, DeclaredProjection, UnknownType};
 pub use definition::{Definition, DefinitionError, MAX_PARTITIONS};
 pub use explain::{ExplainError, RowChange, RowHistory, RowQuestion, explain};
-pub use forget::{ForgettingReadModel, forgetting_read_models};
+pub use forget::ForgettingReadModels;
 pub use handle::Handle;
 pub use observer::Observer;
 pub use projections::{ProjectionError, Projections};
@@ -73,8 +73,10 @@ pub trait Projection: Send + Sync + 'static {
     }
 
     /// Forgets a subject whose keys are destroyed, within a transaction: every value of its personal data, in every row. Called
-    /// in the place of the log where the vault says so, for a projection that declares [`PersonalData::Forgotten`](factum_core::read_model::PersonalData). Every
-    /// partition is told.
+    /// in the place of the log where the vault says so, for a projection that declares
+    /// [`PersonalData::Forgotten`](factum_core::read_model::PersonalData). Every partition is told, and whoever hears of changes
+    /// hears that everything has changed. Where nothing is implemented, such a projection stops there: rows that did not forget
+    /// are never called forgotten.
     ///
     /// # Errors
     /// As [`apply`](Self::apply).
@@ -85,7 +87,7 @@ pub trait Projection: Send + Sync + 'static {
         model: &mut Model<'_>,
     ) -> Result<(), ApplyError> {
         let _ = (erased, recorded, model);
-        Ok(())
+        Err(ApplyError::cannot_forget())
     }
 }
 
@@ -106,6 +108,17 @@ pub enum ApplyError {
     Refused(String),
 }
 
+impl From<VaultError> for ApplyError {
+    /// A vault that does not answer is waited for. A subject that was erased since the event was read is found erased when it
+    /// is read again.
+    fn from(error: VaultError) -> Self {
+        match error.kind() {
+            ErrorKind::Unavailable | ErrorKind::Deleted => Self::Unavailable(Unavailable::VaultDown),
+            _ => Self::Refused(error.to_string()),
+        }
+    }
+}
+
 impl From<Unavailable> for ApplyError {
     /// What another attempt may find is waited for; what is wrong with the value itself stops the projection there.
     fn from(reason: Unavailable) -> Self {
@@ -117,6 +130,13 @@ impl From<Unavailable> for ApplyError {
 }
 
 impl ApplyError {
+    /// The rows are declared to forget, and nothing says how.
+    fn cannot_forget() -> Self {
+        let why = "the projection is declared to forget personal data, and does not say how: implement `Projection::forget`, or \
+                   give `TypedProjection::forgets` what to do";
+        Self::Refused(why.to_owned())
+    }
+
     /// Whether it is this event that cannot be applied, and not the database that cannot work.
     pub(crate) fn is_about_the_event(&self) -> bool {
         match self {

@@ -172,14 +172,18 @@ impl ReadModels for PostgresReadModels {
         self.with(|link| versions::delete(link, name))
     }
 
-    /// Vacuums the version's tables, so that no dead row is left in them. The server's write-ahead log, its archives and its
-    /// replicas are out of reach.
+    /// Writes the version's tables and their indexes anew, so that no byte of a dead row is left in them, and their statistics,
+    /// which hold values too. Whoever reads them waits meanwhile. A plain `VACUUM` frees the bytes in a page, and leaves them there.
+    /// The server's write-ahead log, its archives and its replicas are out of reach.
     fn purge(&self, name: &ProjectionName, version: VersionNumber) -> Result<(), ReadModelError> {
         self.with(|link| {
             catalog::must_be_there(link, name, version)?;
             let schema = schema_of(name, version);
             for (table, _) in catalog::tables(link, &schema)? {
-                link.batch(Whose::Ours, &format!("VACUUM {}.{}", quote(&schema), quote(&table)))?;
+                link.batch(
+                    Whose::Ours,
+                    &format!("VACUUM (FULL, ANALYZE) {}.{}", quote(&schema), quote(&table)),
+                )?;
             }
             Ok(())
         })

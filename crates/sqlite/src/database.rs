@@ -269,12 +269,14 @@ impl ReadModels for SqliteReadModels {
         self.delete_projection(name)
     }
 
-    /// Deleted bytes are overwritten when a page is written; what is left of them is in the write-ahead log, which is carried
-    /// over and cut off here.
+    /// Deleted bytes are overwritten when a page is written, but a page that is split or merged leaves copies of the rows that
+    /// moved: so the file is written anew. Then the write-ahead log is carried over and cut off.
     fn purge(&self, name: &ProjectionName, version: VersionNumber) -> Result<(), ReadModelError> {
         let connection = self.with(&[(name, version)], || self.file_of(name, version))?;
         let database = self.directory.version(name, version).display().to_string();
-        let carried = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0));
+        let carried = connection.execute_batch("VACUUM").and_then(|()| {
+            connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0))
+        });
         match carried.map_err(|failure| error::of_database(&database, &failure))? {
             0 => Ok(()),
             _ => {

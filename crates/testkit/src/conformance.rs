@@ -174,6 +174,7 @@ macro_rules! conformance {
                 an_append_id_used_for_other_streams_is_refused
                 a_refused_append_does_not_use_up_its_id
                 an_append_that_revived_a_stream_is_answered_the_same_again
+                a_repetition_that_names_a_tombstoned_stream_tells_no_revision_of_it
             }
             schemas {
                 what_does_not_fit_is_refused_with_place_and_rule

@@ -85,20 +85,17 @@ impl ErasureRequest {
     }
 }
 
-/// A place outside the vault that may hold a subject's data in clear: a read model, an export, a cache.
+/// Places outside the vault that may hold a subject's data in clear: read models, exports, caches.
 pub trait ErasureHandler: Send + Sync {
-    /// Its name, for people and receipts.
-    fn name(&self) -> String;
-
-    /// Sees to it that nothing of what was erased is left there, and says how. `told` is the position of the event that says
-    /// so in the log. May be called again.
+    /// Sees to it that nothing of what was erased is left there, and says for each place how. `told` is the position of the
+    /// event that says so in the log. May be called again.
     ///
     /// `Err` says what is missing: then the erasure is incomplete.
     fn forget<'a>(
         &'a self,
         erased: &'a KeysDestroyed,
         told: Position,
-    ) -> Pin<Box<dyn Future<Output = Result<Reach, Reach>> + Send + 'a>>;
+    ) -> Pin<Box<dyn Future<Output = Result<Vec<Reach>, Vec<Reach>>> + Send + 'a>>;
 }
 
 /// Why an erasure is not done.
@@ -206,7 +203,7 @@ impl KeyVault {
             Some(Erasure { receipt: Some(receipt), .. }) => return Ok(receipt.clone()),
             Some(line) => (line.fence.clone(), line.destroyed, line.reason.clone(), line.actor.clone()),
             None => {
-                let event = ledger::requested(&asked, &reason, &actor);
+                let event = ledger::requested(&asked, &reason, &actor, self.roots());
                 append(store, event).await?;
                 (asked, None, reason, actor)
             }
@@ -216,7 +213,7 @@ impl KeyVault {
             KeysDestroyed { erasure, subject, purpose: fence.purpose.clone(), keys: entry.keys.clone() };
         let told = match told {
             Some(told) => told,
-            None => append(store, erased.to_event()).await?,
+            None => append(store, erased.to_event(self.roots())).await?,
         };
         let mut reached = vec![
             Reach {
@@ -244,7 +241,7 @@ impl KeyVault {
             extent: fence.extent,
             reason,
             actor,
-            requested_at: fence.at,
+            requested_at: entry.fence.at,
             completed_at: self.clock().now(),
             keys: entry.keys,
             reached,
@@ -290,8 +287,8 @@ impl KeyVault {
         let (mut reached, mut missing) = (Vec::new(), Vec::new());
         for handler in handlers {
             match handler.forget(erased, told).await {
-                Ok(reach) => reached.push(reach),
-                Err(reach) => missing.push(reach),
+                Ok(places) => reached.extend(places),
+                Err(places) => missing.extend(places),
             }
         }
         if missing.is_empty() {
@@ -325,42 +322,19 @@ impl KeyVault {
             Some(line) if line.lifted => return Ok(false),
             Some(_) => {}
         }
-        let event = ledger::new_keys_allowed(erasure, reason, actor);
+        let event = ledger::new_keys_allowed(erasure, reason, actor, self.roots());
         ledger::append(store, ExpectedRevision::Any, event).await.map_err(VaultError::Append)?;
         self.ask(move |keeper| Ok(keeper.store.lift(erasure)?)).await
     }
 
-    /// The erasures that are due because a purpose's retention is over: ask for each.
+    /// The erasures that are due because a purpose's retention is over: ask for each. Keys that have sealed for long enough get
+    /// successors, so ask for this once a day or so.
     ///
     /// # Errors
     /// Where the key store cannot be read.
     pub async fn expired(&self, actor: &str) -> Result<Vec<ErasureRequest>, VaultError> {
-        let now = self.clock().now();
-        let due: Vec<(Purpose, Timestamp)> =
-            self.retention().expiring(now).map(|(purpose, before)| (purpose.clone(), before)).collect();
-        let keys = self
-            .ask(move |keeper| {
-                let mut keys = Vec::new();
-                for (purpose, before) in due {
-                    let mut after = None;
-                    loop {
-                        let page = keeper.store.made_before(&purpose, before, after, MAX_KEY_BATCH)?;
-                        after = page.last().map(|key| key.id);
-                        let full = page.len() == MAX_KEY_BATCH;
-                        keys.extend(page);
-                        if !full {
-                            break;
-                        }
-                    }
-                }
-                Ok(keys)
-            })
-            .await?;
-        let mut newest: HashMap<_, u32> = HashMap::new();
-        for key in keys {
-            let generation = newest.entry(key.owner).or_default();
-            *generation = key.generation.max(*generation);
-        }
+        let (now, retention) = (self.clock().now(), self.retention().clone());
+        let over = self.ask(move |keeper| keeper.expired(&retention, now)).await?;
         let request = |(owner, generation): (crate::subject::KeyOwner, u32)| ErasureRequest {
             erasure: ErasureId::generate(),
             subject: owner.subject,
@@ -369,7 +343,7 @@ impl KeyVault {
             reason: "retention is over".to_owned(),
             actor: actor.to_owned(),
         };
-        Ok(newest.into_iter().map(request).collect())
+        Ok(over.into_iter().map(request).collect())
     }
 
     /// Whether all that a receipt says was destroyed is gone from the key store. Gives the keys that are not.
@@ -392,6 +366,11 @@ fn not_reached(epoch: crate::kek::KekEpoch) -> Vec<Reach> {
             how: format!(
                 "open with key-encryption key {epoch} until that is rotated away and its own copies are gone"
             ),
+        },
+        Reach {
+            kind: "read models".into(),
+            name: "in databases that were not named".into(),
+            how: "they hold what they held: name them when you erase".into(),
         },
         Reach {
             kind: "copies".into(),

@@ -284,7 +284,7 @@ impl Keeper {
     }
 
     /// `None` where somebody else was faster, and the latest has to be asked for again.
-    fn make(
+    pub(crate) fn make(
         &mut self,
         owner: &KeyOwner,
         generation: u32,

@@ -1,30 +1,35 @@
 //! What does the log say of its vault: whose it is, what was to be erased, what came of it?
 //!
-//! The stream `$privacy` outlives every key store. It names subjects by their references only.
+//! The stream `$privacy` outlives every key store. It names subjects by their references only. Each event is signed with the
+//! vault's key over its type and its data: what anybody else appends there is counted and means nothing, so that no forged
+//! request destroys a key and no stray event locks a vault.
 //!
 //! | event | data |
 //! |---|---|
-//! | `$vaultOpened` | `vault`, `tenant`, `key` (verifies receipts, hexadecimal) |
+//! | `$vaultOpened` | `vault`, `log`, `tenant`, `key` (verifies signatures, hexadecimal) |
 //! | `$erasureRequested` | `erasure`, `subject`, `purpose`, `through` (a generation, or `null` for everything), `reason`, `actor` |
 //! | `$keysDestroyed` | `erasure`, `subject`, `purpose`, `keys` |
 //! | `$subjectErased` | `receipt`, `key`, `signature` |
 //! | `$newKeysAllowed` | `erasure`, `reason`, `actor` |
 //! | `$kekRotated` | `epoch`, `keys` |
+//!
+//! All but the receipt, which is signed itself, have a member `signature` beside these (64 bytes, hexadecimal).
 
 use factum_core::{
     AppendError, EventStore, EventStoreExt, EventType, ExpectedRevision, NewEvent, Position, Read, ReadError,
-    RecordedEvent, Selector, StreamName, StreamView, Timestamp,
+    RecordedEvent, Selector, StoreId, StreamName, StreamView, Timestamp,
 };
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::error::VaultError;
 use crate::key_store::{Extent, Fence};
-use crate::receipt::SignedReceipt;
+use crate::receipt::{SignedReceipt, canonical, hex, is_signed};
+use crate::roots::Roots;
 use crate::subject::{ErasureId, KeyId, Purpose, SubjectRef};
 
-/// The stream in which the log keeps what concerns its vault.
-pub const PRIVACY_STREAM: &str = "$privacy";
+pub use factum_core::PRIVACY_STREAM;
+
 /// The first event of that stream.
 pub const VAULT_OPENED_TYPE: &str = "$vaultOpened";
 /// An erasure was asked for.
@@ -37,6 +42,9 @@ pub const SUBJECT_ERASED_TYPE: &str = "$subjectErased";
 pub const NEW_KEYS_ALLOWED_TYPE: &str = "$newKeysAllowed";
 /// Another key-encryption key took over.
 pub const KEK_ROTATED_TYPE: &str = "$kekRotated";
+
+/// Before what is signed of an event, so that no signature of something else fits.
+const SIGNED_LABEL: &str = "factum/ledger/v1\n";
 
 /// Longest reason or actor of an erasure, in bytes.
 pub const MAX_REASON_BYTES: usize = 1_024;
@@ -65,6 +73,8 @@ pub struct Ledger {
     pub vault: Option<(Uuid, String)>,
     /// Erasures, in the order in which they were asked for.
     pub erasures: Vec<Erasure>,
+    /// Events of the stream that this vault did not sign, and that mean nothing.
+    pub foreign: u64,
 }
 
 /// An event in which a vault tells what was erased, for projections that forget.
@@ -96,12 +106,12 @@ impl KeysDestroyed {
         })
     }
 
-    pub(crate) fn to_event(&self) -> NewEvent {
+    pub(crate) fn to_event(&self, roots: &Roots) -> NewEvent {
         let keys: Vec<String> = self.keys.iter().map(ToString::to_string).collect();
         let purpose = self.purpose.as_ref().map(Purpose::as_str);
         let (erasure, subject) = (self.erasure.to_string(), self.subject.to_string());
         let data = json!({ "erasure": erasure, "subject": subject, "purpose": purpose, "keys": keys });
-        event(KEYS_DESTROYED_TYPE, &data)
+        signed(KEYS_DESTROYED_TYPE, data, roots)
     }
 }
 
@@ -109,39 +119,59 @@ impl Ledger {
     /// What the log says now.
     ///
     /// # Errors
-    /// Where it cannot be read, or says what no vault says.
+    /// Where it cannot be read.
     pub async fn read(store: &(impl EventStore + ?Sized)) -> Result<Self, VaultError> {
         let mut ledger = Self::default();
         let read = Read::forwards(Selector::Stream(stream())).view(StreamView::Recorded);
-        let events = match store.read_all(read).await {
-            Ok(events) => events,
+        let mut reader = match store.read(read).await {
+            Ok(reader) => reader,
             Err(ReadError::StreamNotFound { .. }) => return Ok(ledger),
             Err(error) => return Err(VaultError::Ledger(error)),
         };
-        for event in &events {
-            ledger.apply(event).ok_or_else(|| {
-                VaultError::Ledger(ReadError::Damaged {
-                    place: format!("position {}", event.position()),
-                    what: format!("'{}' in {PRIVACY_STREAM} is not what a vault writes", event.event_type()),
-                })
-            })?;
+        let log = reader.head().snapshot.store();
+        while let Some(page) = reader.next_page().await.map_err(VaultError::Ledger)? {
+            for event in &page.events {
+                if ledger.apply(event, log).is_none() {
+                    ledger.foreign += 1;
+                }
+            }
         }
         Ok(ledger)
     }
 
-    fn apply(&mut self, event: &RecordedEvent) -> Option<()> {
+    /// `None` for what this log's vault did not write.
+    fn apply(&mut self, event: &RecordedEvent, log: StoreId) -> Option<()> {
         let data: Value = serde_json::from_slice(event.data_slice()).ok()?;
-        let id = |data: &Value| -> Option<ErasureId> { text(data, "erasure")?.parse().ok() };
-        match event.event_type() {
-            VAULT_OPENED_TYPE => {
-                let vault = text(&data, "vault")?.parse().ok()?;
-                self.vault = Some((vault, text(&data, "key")?.to_owned()));
+        let event_type = event.event_type();
+        if event_type == VAULT_OPENED_TYPE {
+            let (vault, key) = (text(&data, "vault")?.parse().ok()?, text(&data, "key")?);
+            if self.vault.is_some() || text(&data, "log")? != log.to_string() {
+                return None;
             }
+            verify(event_type, &data, key)?;
+            self.vault = Some((vault, key.to_owned()));
+            return Some(());
+        }
+        let (_, key) = self.vault.as_ref()?;
+        if event_type == SUBJECT_ERASED_TYPE {
+            let receipt = SignedReceipt::from_json(event.data_slice())?;
+            receipt.verify(key).ok()?;
+            let erasure = receipt.receipt.erasure;
+            self.find_mut(erasure)?.receipt = Some(receipt);
+            return Some(());
+        }
+        verify(event_type, &data, key)?;
+        self.apply_signed(event, &data)
+    }
+
+    fn apply_signed(&mut self, event: &RecordedEvent, data: &Value) -> Option<()> {
+        let id = || -> Option<ErasureId> { text(data, "erasure")?.parse().ok() };
+        match event.event_type() {
             ERASURE_REQUESTED_TYPE => {
                 let fence = Fence {
-                    erasure: id(&data)?,
-                    subject: text(&data, "subject")?.parse().ok()?,
-                    purpose: optional(&data, "purpose")?,
+                    erasure: id()?,
+                    subject: text(data, "subject")?.parse().ok()?,
+                    purpose: optional(data, "purpose")?,
                     extent: match &data["through"] {
                         Value::Null => Extent::Everything,
                         through => Extent::UpTo(u32::try_from(through.as_u64()?).ok()?),
@@ -149,22 +179,16 @@ impl Ledger {
                     at: event.recorded_at(),
                 };
                 if self.find(fence.erasure).is_none() {
-                    let (reason, actor) =
-                        (text(&data, "reason")?.to_owned(), text(&data, "actor")?.to_owned());
+                    let (reason, actor) = (text(data, "reason")?.to_owned(), text(data, "actor")?.to_owned());
                     let (destroyed, receipt) = (None, None);
                     self.erasures.push(Erasure { fence, reason, actor, destroyed, receipt, lifted: false });
                 }
             }
             KEYS_DESTROYED_TYPE => {
-                let erasure = self.find_mut(id(&data)?)?;
+                let erasure = self.find_mut(id()?)?;
                 erasure.destroyed = Some(erasure.destroyed.unwrap_or(event.position()));
             }
-            SUBJECT_ERASED_TYPE => {
-                let receipt = SignedReceipt::from_json(event.data_slice())?;
-                let erasure = receipt.receipt.erasure;
-                self.find_mut(erasure)?.receipt = Some(receipt);
-            }
-            NEW_KEYS_ALLOWED_TYPE => self.find_mut(id(&data)?)?.lifted = true,
+            NEW_KEYS_ALLOWED_TYPE => self.find_mut(id()?)?.lifted = true,
             // What a later version adds does not change what these mean.
             _ => {}
         }
@@ -193,7 +217,7 @@ impl Ledger {
 }
 
 /// The event that asks for an erasure.
-pub(crate) fn requested(fence: &Fence, reason: &str, actor: &str) -> NewEvent {
+pub(crate) fn requested(fence: &Fence, reason: &str, actor: &str, roots: &Roots) -> NewEvent {
     let through = match fence.extent {
         Extent::Everything => None,
         Extent::UpTo(generation) => Some(generation),
@@ -207,19 +231,41 @@ pub(crate) fn requested(fence: &Fence, reason: &str, actor: &str) -> NewEvent {
         "actor": actor,
     });
     // The same erasure asked for again is the same event.
-    event(ERASURE_REQUESTED_TYPE, &data).with_id(factum_core::EventId(fence.erasure.0))
+    signed(ERASURE_REQUESTED_TYPE, data, roots).with_id(factum_core::EventId(fence.erasure.0))
 }
 
-pub(crate) fn vault_opened(vault: Uuid, tenant: &str, key: &str) -> NewEvent {
-    event(VAULT_OPENED_TYPE, &json!({ "vault": vault.to_string(), "tenant": tenant, "key": key }))
+pub(crate) fn vault_opened(vault: Uuid, log: StoreId, tenant: &str, roots: &Roots) -> NewEvent {
+    let key = hex(roots.verifying_key().as_bytes());
+    let data = json!({ "vault": vault.to_string(), "log": log.to_string(), "tenant": tenant, "key": key });
+    signed(VAULT_OPENED_TYPE, data, roots)
 }
 
-pub(crate) fn new_keys_allowed(erasure: ErasureId, reason: &str, actor: &str) -> NewEvent {
-    event(NEW_KEYS_ALLOWED_TYPE, &json!({ "erasure": erasure.to_string(), "reason": reason, "actor": actor }))
+pub(crate) fn new_keys_allowed(erasure: ErasureId, reason: &str, actor: &str, roots: &Roots) -> NewEvent {
+    let data = json!({ "erasure": erasure.to_string(), "reason": reason, "actor": actor });
+    signed(NEW_KEYS_ALLOWED_TYPE, data, roots)
 }
 
-pub(crate) fn kek_rotated(epoch: u32, keys: u64) -> NewEvent {
-    event(KEK_ROTATED_TYPE, &json!({ "epoch": epoch, "keys": keys }))
+pub(crate) fn kek_rotated(epoch: u32, keys: u64, roots: &Roots) -> NewEvent {
+    signed(KEK_ROTATED_TYPE, json!({ "epoch": epoch, "keys": keys }), roots)
+}
+
+fn signed(event_type: &'static str, mut data: Value, roots: &Roots) -> NewEvent {
+    let signature = hex(&roots.sign(&message(event_type, &data)));
+    data["signature"] = signature.into();
+    event(event_type, &data)
+}
+
+/// What is signed: the type, and the data without its signature.
+fn message(event_type: &str, data: &Value) -> Vec<u8> {
+    let mut message = format!("{SIGNED_LABEL}{event_type}\n").into_bytes();
+    message.extend_from_slice(canonical(data).as_bytes());
+    message
+}
+
+fn verify(event_type: &str, data: &Value, key: &str) -> Option<()> {
+    let mut unsigned = data.clone();
+    let signature = unsigned.as_object_mut()?.shift_remove("signature")?;
+    is_signed(&message(event_type, &unsigned), key, signature.as_str()?).then_some(())
 }
 
 pub(crate) fn event(event_type: &'static str, data: &Value) -> NewEvent {

@@ -13,6 +13,7 @@ mod data_key;
 mod envelope;
 mod erase;
 mod error;
+mod expiry;
 mod keeper;
 mod kek;
 mod key_store;

@@ -208,46 +208,71 @@ impl<'a> Marker<'a> {
         into.extend_from_slice(b"{\"");
         into.extend_from_slice(PERSONAL_MEMBER.as_bytes());
         into.extend_from_slice(b"\":{");
-        let mut first = true;
-        let mut member = |name: u8, value: &[u8]| {
-            if !std::mem::replace(&mut first, false) {
-                into.push(b',');
-            }
-            into.extend_from_slice(&[b'"', name, b'"', b':']);
-            into.extend_from_slice(value);
-        };
+        let mut members = Members { into, first: true };
         match &self.content {
             Content::Fresh { subject, purpose, keep, value } => {
-                member(b's', &serde_json::to_vec(subject.expose()).unwrap_or_default());
+                members.json(b's', &serde_json::to_vec(subject.expose()).unwrap_or_default());
                 if let Some(purpose) = purpose {
-                    member(b'p', format!("\"{purpose}\"").as_bytes());
+                    members.text(b'p', |into| into.extend_from_slice(purpose.as_str().as_bytes()));
                 }
-                if *keep == Keep::Outside {
-                    member(b'x', b"true");
-                }
-                member(b'v', value.as_bytes());
+                members.keep(*keep);
+                members.json(b'v', value.as_bytes());
             }
             Content::Opened { key, owner, keep, value } => {
-                member(b'k', &quoted_key(*key));
-                member(b'o', format!("\"{owner}\"").as_bytes());
-                if *keep == Keep::Outside {
-                    member(b'x', b"true");
-                }
-                member(b'v', value.as_bytes());
+                members.json(b'k', &quoted_key(*key));
+                members.text(b'o', |into| owner.write_to(into));
+                members.keep(*keep);
+                members.json(b'v', value.as_bytes());
             }
             Content::Erased { key, owner, erasure } => {
-                member(b'k', &quoted_key(*key));
+                members.json(b'k', &quoted_key(*key));
                 if let Some(owner) = owner {
-                    member(b'o', format!("\"{owner}\"").as_bytes());
+                    members.text(b'o', |into| owner.write_to(into));
                 }
-                member(b'e', format!("\"{erasure}\"").as_bytes());
+                members.text(b'e', |into| into.extend_from_slice(erasure.to_string().as_bytes()));
             }
-            Content::Unavailable(reason) => member(b'u', format!("\"{}\"", reason.word()).as_bytes()),
+            Content::Unavailable(reason) => {
+                members.text(b'u', |into| into.extend_from_slice(reason.word().as_bytes()));
+            }
         }
         if let Some(partial) = self.partial {
-            member(b'c', partial.as_bytes());
+            members.json(b'c', partial.as_bytes());
         }
         into.extend_from_slice(b"}}");
+    }
+}
+
+/// The members of a marker while they are written.
+struct Members<'v> {
+    into: &'v mut Vec<u8>,
+    first: bool,
+}
+
+impl Members<'_> {
+    fn name(&mut self, name: u8) {
+        if !std::mem::replace(&mut self.first, false) {
+            self.into.push(b',');
+        }
+        self.into.extend_from_slice(&[b'"', name, b'"', b':']);
+    }
+
+    fn json(&mut self, name: u8, value: &[u8]) {
+        self.name(name);
+        self.into.extend_from_slice(value);
+    }
+
+    /// A text that needs no escapes.
+    fn text(&mut self, name: u8, write: impl FnOnce(&mut Vec<u8>)) {
+        self.name(name);
+        self.into.push(b'"');
+        write(self.into);
+        self.into.push(b'"');
+    }
+
+    fn keep(&mut self, keep: Keep) {
+        if keep == Keep::Outside {
+            self.json(b'x', b"true");
+        }
     }
 }
 

@@ -23,7 +23,7 @@ const SIGNED_LABEL: &[u8] = b"factum/receipt/v1\n";
 /// A place that an erasure has to reach, and whether it did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reach {
-    /// What it is: `key store`, `caches`, `read model`.
+    /// What it is: `keys`, `caches`, `read model`.
     pub kind: String,
     /// Which one.
     pub name: String,
@@ -84,7 +84,7 @@ pub struct SignedReceipt {
 pub enum ReceiptError {
     /// It is not a receipt.
     #[error(
-        "this is no receipt of an erasure, or one of a later version: give the JSON as `factum privacy receipts --json` prints it"
+        "this is no receipt of an erasure, or one of a later version: give the JSON as `factum privacy receipts ERASURE` prints it"
     )]
     Malformed,
     /// Another key signed it.
@@ -207,11 +207,10 @@ impl SignedReceipt {
             let (expected, found) = (trusted.trim().to_owned(), self.key.clone());
             return Err(ReceiptError::OtherKey { expected, found });
         }
-        let key = from_hex::<32>(&self.key).ok_or(ReceiptError::Malformed)?;
-        let key = VerifyingKey::from_bytes(&key).map_err(|_| ReceiptError::Malformed)?;
-        let signature = from_hex::<64>(&self.signature).ok_or(ReceiptError::Malformed)?;
-        let signature = Signature::from_bytes(&signature);
-        key.verify_strict(&message(&self.signed), &signature).map_err(|_| ReceiptError::Changed)
+        if is_signed(&message(&self.signed), &self.key, &self.signature) {
+            return Ok(());
+        }
+        Err(ReceiptError::Changed)
     }
 }
 
@@ -223,8 +222,24 @@ impl fmt::Display for Reach {
 
 fn message(signed: &Value) -> Vec<u8> {
     let mut message = SIGNED_LABEL.to_vec();
-    message.extend_from_slice(sorted(signed).to_string().as_bytes());
+    message.extend_from_slice(canonical(signed).as_bytes());
     message
+}
+
+/// Whether the owner of `key` (hexadecimal) signed this message.
+pub(crate) fn is_signed(message: &[u8], key: &str, signature: &str) -> bool {
+    let key = from_hex::<32>(key).and_then(|key| VerifyingKey::from_bytes(&key).ok());
+    match (key, from_hex::<64>(signature)) {
+        (Some(key), Some(signature)) => {
+            key.verify_strict(message, &Signature::from_bytes(&signature)).is_ok()
+        }
+        _ => false,
+    }
+}
+
+/// JSON that is the same however it was laid out: members sorted, no white space.
+pub(crate) fn canonical(value: &Value) -> String {
+    sorted(value).to_string()
 }
 
 /// The same value with the members of every object in order of their names.

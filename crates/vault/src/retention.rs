@@ -14,8 +14,10 @@ const PERIODS: u32 = 12;
 
 /// How long data is kept for each purpose. A purpose that is not named here has no end.
 ///
-/// Keys are what expires: each seals for a twelfth of the retention (a day at least), and is destroyed when the retention is
-/// over since it was last used to seal. So data lives for the retention, and for a twelfth of it longer at most.
+/// Keys are what expires. Each seals for a period, a twelfth of the retention and a day at least; then a successor takes over.
+/// A key is destroyed when the retention is over since its successor was made, whoever sealed with it until then and whether
+/// that program knew of a retention: nothing is destroyed that is newer than its retention. Where expiry is asked for once in
+/// a period, data lives for its retention and two periods longer at most.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Retention(BTreeMap<Purpose, Duration>);
 
@@ -32,10 +34,12 @@ impl Retention {
         self
     }
 
-    /// The purposes with an end, each with the moment before which its keys must have been made to be destroyed at `now`.
-    pub fn expiring(&self, now: Timestamp) -> impl Iterator<Item = (&Purpose, Timestamp)> {
-        self.0.iter().map(move |(purpose, duration)| {
-            (purpose, now.saturating_sub(duration.saturating_add(period(*duration))))
+    /// The purposes with an end at `now`.
+    pub(crate) fn terms(&self, now: Timestamp) -> impl Iterator<Item = Terms> {
+        self.0.iter().map(move |(purpose, duration)| Terms {
+            purpose: purpose.clone(),
+            superseded_if_made_before: now.saturating_sub(period(*duration)),
+            over_if_superseded_before: now.saturating_sub(*duration),
         })
     }
 
@@ -44,6 +48,15 @@ impl Retention {
         let retention = owner.purpose.as_ref().and_then(|purpose| self.0.get(purpose));
         retention.is_some_and(|duration| created.saturating_add(period(*duration)) <= now)
     }
+}
+
+/// What a retention means now.
+pub(crate) struct Terms {
+    pub(crate) purpose: Purpose,
+    /// A key that is older needs a successor.
+    pub(crate) superseded_if_made_before: Timestamp,
+    /// A key whose successor is older is to be destroyed.
+    pub(crate) over_if_superseded_before: Timestamp,
 }
 
 fn period(retention: Duration) -> Duration {
@@ -58,7 +71,7 @@ mod tests {
     const DAY: Duration = Duration::from_secs(24 * 3_600);
 
     #[test]
-    fn a_key_seals_for_a_part_of_the_retention_and_is_destroyed_after_all_of_it() {
+    fn a_key_seals_for_a_part_of_the_retention() {
         let billing = Purpose::new("billing").unwrap();
         let retention = Retention::none().keep(billing.clone(), DAY * 360);
         let owner = KeyOwner::of(SubjectRef([1; 16]));
@@ -68,6 +81,9 @@ mod tests {
         assert!(!retention.is_due(&with_purpose, ago(29), now));
         assert!(retention.is_due(&with_purpose, ago(30), now));
         assert!(!retention.is_due(&owner, ago(9_999), now));
-        assert_eq!(retention.expiring(now).collect::<Vec<_>>(), [(&billing, ago(390))]);
+        let terms: Vec<Terms> = retention.terms(now).collect();
+        assert_eq!((terms.len(), &terms[0].purpose), (1, &billing));
+        assert_eq!(terms[0].superseded_if_made_before, ago(30));
+        assert_eq!(terms[0].over_if_superseded_before, ago(360));
     }
 }

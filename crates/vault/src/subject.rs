@@ -139,6 +139,20 @@ impl KeyOwner {
     }
 }
 
+impl KeyOwner {
+    /// Writes what `Display` shows: without its machinery, since each opened value has one.
+    pub(crate) fn write_to(&self, into: &mut Vec<u8>) {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        for byte in self.subject.0 {
+            into.extend_from_slice(&[DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
+        }
+        if let Some(purpose) = &self.purpose {
+            into.push(b'#');
+            into.extend_from_slice(purpose.0.as_bytes());
+        }
+    }
+}
+
 impl fmt::Display for KeyOwner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.purpose {
@@ -253,6 +267,9 @@ mod tests {
         for owner in
             [KeyOwner::of(subject), KeyOwner::of(subject).with_purpose(Purpose::new("tax-10y").unwrap())]
         {
+            let mut written = Vec::new();
+            owner.write_to(&mut written);
+            assert_eq!(String::from_utf8(written).unwrap(), owner.to_string());
             assert_eq!(owner.to_string().parse(), Ok(owner));
         }
         assert!("abab".parse::<KeyOwner>().is_err());

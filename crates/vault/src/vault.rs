@@ -6,9 +6,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 use std::thread::JoinHandle;
 
-use factum_core::{
-    AppendError, Clock, EventStore, ExpectedRevision, Read, Selector, StoreId, SystemClock, Timestamp,
-};
+use factum_core::{Clock, EventStore, ExpectedRevision, Read, Selector, StoreId, SystemClock, Timestamp};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
@@ -155,19 +153,13 @@ impl KeyVault {
         }
         let created = expected.is_none();
         if created {
-            let key = hex(roots.verifying_key().as_bytes());
-            let event = ledger::vault_opened(identity.vault, tenant, &key);
-            match ledger::append(store, ExpectedRevision::NoStream, event).await {
-                Ok(_) => {}
-                // Somebody opened it at the same time. Whether it was the same one is seen by whoever opens it next.
-                Err(AppendError::Conflict { .. }) => {
-                    let again = Ledger::read(store).await?;
-                    if let Some((expected, _)) = again.vault.filter(|(vault, _)| *vault != found) {
-                        let store = ask(jobs, |keeper| Ok(keeper.store.description())).await?;
-                        return Err(VaultError::OtherVault { store, expected, found });
-                    }
-                }
-                Err(error) => return Err(VaultError::Append(error)),
+            let event = ledger::vault_opened(identity.vault, log, tenant, &roots);
+            ledger::append(store, ExpectedRevision::Any, event).await.map_err(VaultError::Append)?;
+            // The first one counts: somebody may have opened another one at the same time.
+            let again = Ledger::read(store).await?;
+            if let Some((expected, _)) = again.vault.filter(|(vault, _)| *vault != found) {
+                let store = ask(jobs, |keeper| Ok(keeper.store.description())).await?;
+                return Err(VaultError::OtherVault { store, expected, found });
             }
         }
         let erasures = known.erasures.clone();
@@ -313,8 +305,8 @@ impl KeyVault {
         self.ask(|keeper| Ok(keeper.kek.epochs()?)).await
     }
 
-    /// Lets another key-encryption key take over, wraps every live key anew and destroys the earlier ones: copies of the key
-    /// file and of the key store made before are useless from here on. Interrupted, it is completed by the next call.
+    /// Lets another key-encryption key take over, wraps every live key anew and destroys the earlier ones: a copy of the key
+    /// store made before is useless once no copy of the earlier keys is left. Interrupted, it is completed by the next call.
     /// `progress` is told how many keys are done.
     ///
     /// # Errors
@@ -325,7 +317,7 @@ impl KeyVault {
         progress: impl FnMut(u64) + Send + 'static,
     ) -> Result<Rotated, VaultError> {
         let rotated = self.ask(move |keeper| keeper.rotate(progress)).await?;
-        let event = ledger::kek_rotated(rotated.epoch.0, rotated.keys);
+        let event = ledger::kek_rotated(rotated.epoch.0, rotated.keys, self.roots());
         ledger::append(store, ExpectedRevision::Any, event).await.map_err(VaultError::Append)?;
         Ok(rotated)
     }

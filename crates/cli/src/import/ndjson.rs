@@ -4,7 +4,7 @@ use std::io::{BufRead, Read};
 
 use factum_core::{
     Append, AppendError, AppendId, Delete, DeleteMode, EventId, EventStore, ExpectedRevision, NewEvent,
-    REDACTIONS_STREAM, Revision, STREAM_DELETED_TYPE, StreamName, StreamWrite,
+    PRIVACY_STREAM, REDACTIONS_STREAM, Revision, STREAM_DELETED_TYPE, StreamName, StreamWrite,
 };
 use uuid::Uuid;
 
@@ -15,6 +15,8 @@ use crate::event_json::{ReadEvent, read_event};
 
 /// Where another log's record of its redactions goes: the store writes its own, and nobody else does.
 const IMPORTED_REDACTIONS: &str = "$redactions-imported";
+/// Where what another log's vault did goes: it is no business of this log's vault.
+const IMPORTED_PRIVACY: &str = "$privacy-imported";
 /// Most events without an append id that go into one append.
 const BATCH_EVENTS: usize = 1_000;
 /// Bytes after which an append of events without an append id is full.
@@ -137,6 +139,9 @@ impl<'r> Lines<'r> {
         let mut stream = stream.ok_or("it has no 'stream': an import must know where each event goes")?;
         if stream.as_str() == REDACTIONS_STREAM {
             stream = StreamName::new(IMPORTED_REDACTIONS).map_err(|e| e.to_string())?;
+        }
+        if stream.as_str() == PRIVACY_STREAM {
+            stream = StreamName::new(IMPORTED_PRIVACY).map_err(|e| e.to_string())?;
         }
         if !id_given {
             let name = [number.to_le_bytes().as_slice(), self.buffer.trim_ascii()].concat();

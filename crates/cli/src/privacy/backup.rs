@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::context::Context;
-use crate::failure::Failure;
+use crate::failure::{Exit, Failure};
 use crate::output::record;
 
 const EXAMPLES: &str = "EXAMPLES:
@@ -26,7 +26,16 @@ pub(super) struct BackupArgs {
 /// Runs the command.
 pub(super) fn run(args: &BackupArgs, context: &Context) -> Result<(), Failure> {
     let mut keys = context.vault().sqlite(context.data()?)?;
-    keys.backup_to(&args.to)?;
+    if args.to.exists() {
+        let why = format!("'{}' is there, and a backup is never written over", args.to.display());
+        return Err(Failure::new(
+            (Exit::Refused, "not-empty"),
+            "nothing was copied",
+            why,
+            "name another file",
+        ));
+    }
+    keys.backup_to(&args.to).map_err(|error| Failure::from(error).about("the key store was not copied"))?;
     context.out.one(&record([("file", args.to.display().to_string().into())]))?;
     context.out.flush()
 }

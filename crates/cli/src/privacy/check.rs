@@ -54,7 +54,12 @@ pub(super) async fn run(args: &CheckArgs, context: &Context) -> Result<(), Failu
     if let Some(vault) = &vault {
         describe(vault, context).await?;
     }
-    for line in &Ledger::read(&*log).await?.erasures {
+    let ledger = Ledger::read(&*log).await?;
+    if ledger.foreign > 0 {
+        let what = format!("{} events are not signed by this log's vault, and mean nothing", ledger.foreign);
+        findings.push(Finding { place: "stream $privacy".to_owned(), what });
+    }
+    for line in &ledger.erasures {
         if line.receipt.is_none() {
             let erasure = line.fence.erasure;
             let what =
@@ -148,7 +153,7 @@ fn collect(value: &Value, reasons: &mut Vec<String>) {
             let reason = members.get("$personal").and_then(|marker| marker["u"].as_str());
             match reason {
                 Some(reason) if !reasons.iter().any(|known| known == reason) => {
-                    reasons.push(reason.to_owned())
+                    reasons.push(reason.to_owned());
                 }
                 Some(_) => {}
                 None => members.values().for_each(|value| collect(value, reasons)),

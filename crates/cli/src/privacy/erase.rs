@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
-use factum::{ForgettingReadModel, Handle, forgetting_read_models};
+use factum::{ForgettingReadModels, Handle};
 use factum_core::read_model::{PersonalData, ReadModels, Role};
 use factum_core::{Clock, EventStore, SystemClock, Timestamp};
 use factum_vault::{
@@ -26,7 +26,8 @@ const EXAMPLES: &str = "EXAMPLES:
     factum privacy erase customer-17 --reason 'request 2026-118'
   In a script; and going on with one that was incomplete:
     factum privacy erase customer-17 --reason 'request 2026-118' --confirm customer-17
-    factum privacy erase ref:1f0c9a7be2d4566f8a3b1c2d3e4f5061 --erasure 0191e2c4-5b1f-7c3e-9d2a-0f6c1b7e4a90";
+    factum privacy erase ref:1f0c9a7be2d4566f8a3b1c2d3e4f5061 \\
+      --erasure 0191e2c4-5b1f-7c3e-9d2a-0f6c1b7e4a90";
 
 /// How long a look at whether another process has let go of its keys may wait.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
@@ -154,12 +155,13 @@ pub(super) async fn erase(
         Some(read_models) => Some(apply(opened, read_models).await?),
         None => None,
     };
+    let mut told = false;
     loop {
-        let handlers = match &read_models {
-            Some(read_models) => forgetting_read_models(&opened.log, read_models, patience)?,
-            None => Vec::new(),
-        };
-        let handlers: Vec<&dyn ErasureHandler> = handlers.iter().map(as_handler).collect();
+        let forgetting = read_models.as_ref().map(|read_models| {
+            ForgettingReadModels::new(Arc::clone(&opened.log), Arc::clone(read_models), patience)
+        });
+        let handlers: Vec<&dyn ErasureHandler> =
+            forgetting.iter().map(|forgetting| forgetting as &dyn ErasureHandler).collect();
         match opened.vault.erase(&*opened.log, request, &handlers).await {
             Ok(receipt) => {
                 drop(applying);
@@ -168,19 +170,16 @@ pub(super) async fn erase(
             Err(EraseError::Incomplete { missing, again_at: Some(again_at), .. })
                 if SystemClock.now() < until.min(again_at.saturating_add(LOOK_EVERY)) =>
             {
-                context.say(&format!(
-                    "waiting: {}",
-                    missing.iter().map(Reach::to_string).collect::<Vec<_>>().join("; ")
-                ));
+                // Each look finds the same ones, or fewer.
+                if !std::mem::replace(&mut told, true) {
+                    let missing: Vec<String> = missing.iter().map(Reach::to_string).collect();
+                    context.say(&format!("waiting: {}", missing.join("; ")));
+                }
                 wait_for(again_at, until).await;
             }
             Err(error) => return Err(failure(error, request)),
         }
     }
-}
-
-fn as_handler(read_model: &ForgettingReadModel) -> &dyn ErasureHandler {
-    read_model
 }
 
 async fn wait_for(again_at: Timestamp, until: Timestamp) {

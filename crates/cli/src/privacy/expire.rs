@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clap::Args;
-use factum_vault::{KeyVault, Purpose, Retention, VaultOptions};
+use factum_vault::{Purpose, Retention};
 
 use super::Opened;
 use super::erase::erase;
@@ -22,8 +22,8 @@ const EXAMPLES: &str = "EXAMPLES:
 
 /// Erase what was kept for a purpose for longer than it may be
 ///
-/// Keys expire: each seals for a twelfth of the time (a day at least) where the application knows the retention too. Everybody
-/// else keeps its keys: nothing is fenced, and new data is taken.
+/// Keys expire: each seals for a twelfth of the time (a day at least) where the application knows the retention too. Newer
+/// keys stay, nobody is fenced, and new data is taken.
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct ExpireArgs {
@@ -55,8 +55,7 @@ pub(super) async fn run(args: &ExpireArgs, context: &Context) -> Result<(), Fail
         std::sync::Arc::new(context.open(Access::Existing)?);
     let keep = args.keep.iter().cloned();
     let retention = keep.fold(Retention::none(), |retention, (purpose, time)| retention.keep(purpose, time));
-    let options = context.vault().options(context.data()?, Want::Existing)?;
-    let (vault, _) = KeyVault::open(VaultOptions { retention, ..options }, &*log).await?;
+    let vault = context.open_vault_keeping(&log, Want::Existing, retention).await?;
     let due = vault.expired(&args.actor).await?;
     if args.dry_run {
         context.out.one(&record([("due", due.len().into())]))?;

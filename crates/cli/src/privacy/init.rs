@@ -26,6 +26,10 @@ pub(super) struct InitArgs {}
 
 /// Runs the command.
 pub(super) async fn run(context: &Context) -> Result<(), Failure> {
+    if !context.data()?.exists() {
+        // A store is not made for a vault that cannot be.
+        drop(context.vault().options(context.data()?, Want::Create)?);
+    }
     let log: Arc<dyn EventStore> = Arc::new(context.open(Access::Create)?);
     let vault = context.open_vault(&log, Want::Create).await?;
     let (keys, kek) = vault.description().await?;

@@ -20,8 +20,8 @@ const EXAMPLES: &str = "EXAMPLES:
 
 /// Wrap every key anew and destroy the key that wrapped them before
 ///
-/// Copies of the key file and of the key store made before are useless from then on: that is what ends the life of old backups.
-/// Interrupted, it is completed by the next call; nothing becomes unreadable by that.
+/// What ends the life of old backups: a copy of the key store made before needs the old key, and once no copy of the old
+/// key file is left it is useless. Interrupted, it is completed by the next call; nothing becomes unreadable by that.
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct RotateArgs {

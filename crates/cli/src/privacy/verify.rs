@@ -43,7 +43,7 @@ pub(super) struct VerifyArgs {
 pub(super) async fn run(args: &VerifyArgs, context: &Context) -> Result<(), Failure> {
     if let Some(key) = &args.key {
         let receipt = given(&args.receipt)?;
-        receipt.verify(key).map_err(not_genuine)?;
+        receipt.verify(key).map_err(|error| not_genuine(&error))?;
         return report(context, &receipt, "genuine: signed by this key, and not changed since", 0, 0);
     }
     let log: Arc<dyn EventStore> = Arc::new(context.open(Access::Existing)?);
@@ -53,7 +53,7 @@ pub(super) async fn run(args: &VerifyArgs, context: &Context) -> Result<(), Fail
         Err(_) => given(&args.receipt)?,
     };
     let vault = context.open_vault(&log, Want::Existing).await?;
-    receipt.verify(&vault.receipt_key()).map_err(not_genuine)?;
+    receipt.verify(&vault.receipt_key()).map_err(|error| not_genuine(&error))?;
     let recorded = ledger.find(receipt.receipt.erasure).and_then(|line| line.receipt.as_ref());
     if recorded != Some(&receipt) {
         return Err(failed(
@@ -92,10 +92,10 @@ fn given(argument: &str) -> Result<SignedReceipt, Failure> {
             ));
         }
     };
-    SignedReceipt::from_json(text.as_bytes()).ok_or_else(|| not_genuine(ReceiptError::Malformed))
+    SignedReceipt::from_json(text.as_bytes()).ok_or_else(|| not_genuine(&ReceiptError::Malformed))
 }
 
-fn not_genuine(error: ReceiptError) -> Failure {
+fn not_genuine(error: &ReceiptError) -> Failure {
     failed("the receipt is not genuine", error.to_string())
 }
 

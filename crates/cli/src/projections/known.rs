@@ -103,6 +103,7 @@ impl Projection for Known {
             _ => Err(ApplyError::Refused("the event was read by another projection".to_owned())),
         }
     }
+
     fn has_personal_data(&self) -> bool {
         match self {
             Known::Declared(projection) => projection.has_personal_data(),

@@ -10,6 +10,7 @@ use tempfile::TempDir;
 /// One data directory and the binary that works on it.
 pub(crate) struct Factum {
     dir: TempDir,
+    environment: Vec<(&'static str, String)>,
 }
 
 /// What a run left.
@@ -23,7 +24,7 @@ pub(crate) struct Ran {
 impl Factum {
     /// An empty directory: there is no store yet.
     pub(crate) fn new() -> Self {
-        Self { dir: TempDir::new().unwrap() }
+        Self { dir: TempDir::new().unwrap(), environment: Vec::new() }
     }
 
     /// A store with stream `order-1`: placed, paid, shipped.
@@ -60,7 +61,19 @@ impl Factum {
     pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = bare(args);
         command.env("FACTUM_DATA", self.path("data"));
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command
+    }
+
+    /// Every later command finds this in its environment.
+    pub(crate) fn set(&mut self, name: &'static str, value: impl Into<String>) {
+        self.environment.retain(|(known, _)| *known != name);
+        self.environment.push((name, value.into()));
+    }
+
+    /// What every command finds there under this name.
+    pub(crate) fn environment(&self, name: &str) -> Option<&str> {
+        self.environment.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str())
     }
 
     /// Runs the binary.
@@ -82,7 +95,12 @@ impl Factum {
 /// The command without any store.
 pub(crate) fn bare(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_factum"));
-    command.args(args).env_remove("FACTUM_DATA").env_remove("COLUMNS");
+    command.args(args);
+    for variable in
+        ["FACTUM_DATA", "FACTUM_VAULT", "FACTUM_KEK", "FACTUM_TENANT", "FACTUM_READ_MODELS", "COLUMNS"]
+    {
+        command.env_remove(variable);
+    }
     command
 }
 

@@ -12,6 +12,7 @@ mod help;
 mod import_xes;
 mod kill;
 mod ndjson;
+mod privacy;
 mod processes;
 mod projections;
 mod read;

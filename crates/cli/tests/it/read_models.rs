@@ -374,3 +374,18 @@ fn a_value_is_explained_by_its_event_command_and_actor() {
     assert!(factum.run(&["explain", "balances", "[7"]).fails(2).contains("JSON"));
     factum.run(&["explain", "sums", "7"]).fails(5);
 }
+
+#[test]
+fn the_first_projection_of_a_database_in_postgresql_is_made_by_create() {
+    let name = "read_models::the_first_projection_of_a_database_in_postgresql_is_made_by_create";
+    let Some(database) = factum_testkit::PostgresDatabase::fresh(name) else { return };
+    let mut factum = Factum::new();
+    factum.set("FACTUM_READ_MODELS", database.url());
+    factum.deposit("account-7", &[5, 10]);
+    let file = factum.file("balances.toml", BALANCES);
+    factum.run(&["projections", "create", &file, "--dry-run"]).fails(8);
+    assert!(factum.lines(&["projections", "ls"]).is_empty());
+    factum.run(&["projections", "create", &file]).ok();
+    factum.run(&["projections", "run", "--until-caught-up"]).ok();
+    assert_eq!(factum.lines(&["sql", "select cents from balances"]), [json!({"cents": 15})]);
+}

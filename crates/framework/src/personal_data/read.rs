@@ -4,7 +4,7 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use factum_core::PERSONAL_MEMBER;
-use factum_vault::{Keep, KeyOwner, Purpose, SEALED_MEMBER, Subject, Unavailable, key_id};
+use factum_vault::{ErasureId, Keep, KeyId, KeyOwner, Purpose, SEALED_MEMBER, Subject, Unavailable, key_id};
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
 
@@ -39,17 +39,19 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for Outer<'_, T> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Personal<T>, A::Error> {
-        let personal = match map.next_key::<String>()?.as_deref() {
-            Some(PERSONAL_MEMBER) => {
+        let personal = match map.next_key::<Said<OuterName>>()?.map(|Said(name)| name) {
+            Some(OuterName::Personal) => {
                 let members: Members<T> = map.next_value()?;
                 members.personal(self.0).ok_or_else(|| A::Error::custom(MALFORMED))?
             }
             // The store was read without its vault.
-            Some(SEALED_MEMBER) => Personal {
+            Some(OuterName::Sealed) => Personal {
                 state: State::Unavailable(Unavailable::NoVault),
                 partial: map.next_value::<InClear>()?.0.map(Box::new),
             },
-            Some(_) => return Err(A::Error::custom(format_args!("{PLAIN_OBJECT}: expected {EXPECTED}"))),
+            Some(OuterName::Other) => {
+                return Err(A::Error::custom(format_args!("{PLAIN_OBJECT}: expected {EXPECTED}")));
+            }
             None => return Err(A::Error::custom(MALFORMED)),
         };
         match map.next_key::<IgnoredAny>()? {
@@ -59,24 +61,103 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for Outer<'_, T> {
     }
 }
 
+/// What a short text says, read where it stands: events have many of them, and none needs a copy.
+struct Said<T>(T);
+
+/// What can be read from a text.
+trait Sayable: Sized {
+    fn from_text(text: &str) -> Option<Self>;
+}
+
+impl<'de, T: Sayable> Deserialize<'de> for Said<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(SaidVisitor(PhantomData))
+    }
+}
+
+struct SaidVisitor<T>(PhantomData<fn() -> T>);
+
+impl<T: Sayable> Visitor<'_> for SaidVisitor<T> {
+    type Value = Said<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a text of a personal value")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Said<T>, E> {
+        T::from_text(text).map(Said).ok_or_else(|| E::custom(MALFORMED))
+    }
+}
+
+/// The name of an object's first member.
+enum OuterName {
+    Personal,
+    Sealed,
+    Other,
+}
+
+impl Sayable for OuterName {
+    fn from_text(text: &str) -> Option<Self> {
+        Some(match text {
+            PERSONAL_MEMBER => Self::Personal,
+            SEALED_MEMBER => Self::Sealed,
+            _ => Self::Other,
+        })
+    }
+}
+
+/// The name of a marker's member: one letter.
+struct MemberName(u8);
+
+impl Sayable for MemberName {
+    fn from_text(text: &str) -> Option<Self> {
+        match text.as_bytes() {
+            [letter] => Some(Self(*letter)),
+            _ => None,
+        }
+    }
+}
+
+impl Sayable for KeyId {
+    fn from_text(text: &str) -> Option<Self> {
+        key_id(text)
+    }
+}
+
+impl Sayable for KeyOwner {
+    fn from_text(text: &str) -> Option<Self> {
+        text.parse().ok()
+    }
+}
+
+impl Sayable for ErasureId {
+    fn from_text(text: &str) -> Option<Self> {
+        text.parse().ok()
+    }
+}
+
+impl Sayable for Unavailable {
+    fn from_text(text: &str) -> Option<Self> {
+        Self::from_word(text)
+    }
+}
+
 /// The members of a marker, as they come.
 struct Members<T> {
     subject: Option<String>,
     purpose: Option<String>,
     outside: bool,
-    key: Option<String>,
-    owner: Option<String>,
+    key: Option<KeyId>,
+    owner: Option<KeyOwner>,
     value: Option<T>,
-    erasure: Option<String>,
-    unavailable: Option<String>,
+    erasure: Option<ErasureId>,
+    unavailable: Option<Unavailable>,
     partial: Option<Value>,
 }
 
 impl<T> Members<T> {
     /// `None` where they do not go together.
     fn personal(self, mark: &Declared<T>) -> Option<Personal<T>> {
-        let key = |text: &str| key_id(text);
-        let owner = |text: &str| text.parse::<KeyOwner>().ok();
         let state = match self {
             Members {
                 subject: Some(s),
@@ -97,38 +178,32 @@ impl<T> Members<T> {
             }
             Members {
                 subject: None,
-                key: Some(k),
-                owner: Some(o),
+                key: Some(key),
+                owner: Some(owner),
                 value: Some(value),
                 erasure: None,
                 unavailable: None,
                 ..
             } => {
                 let keep = if self.outside { Keep::Outside } else { Keep::InEvent };
-                let origin = Origin::Opened { key: key(&k)?, owner: owner(&o)?, keep };
+                let origin = Origin::Opened { key, owner, keep };
                 State::Value { value, origin: Some(Box::new(origin)) }
             }
             Members {
                 subject: None,
-                key: Some(k),
-                owner: o,
+                key: Some(key),
+                owner,
                 value: None,
-                erasure: Some(e),
+                erasure: Some(erasure),
                 unavailable: None,
                 ..
-            } => {
-                let owner = match o {
-                    Some(o) => Some(Box::new(owner(&o)?)),
-                    None => None,
-                };
-                State::Erased {
-                    erasure: e.parse().ok()?,
-                    key: Some((key(&k)?, owner)),
-                    fallback: mark.fallback.map(|fallback| fallback()),
-                }
-            }
+            } => State::Erased {
+                erasure,
+                key: Some((key, owner.map(Box::new))),
+                fallback: mark.fallback.map(|fallback| fallback()),
+            },
             Members { subject: None, value: None, erasure: None, unavailable: Some(why), .. } => {
-                State::Unavailable(Unavailable::from_word(&why)?)
+                State::Unavailable(why)
             }
             _ => return None,
         };
@@ -163,23 +238,27 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for Inner<T> {
             unavailable: None,
             partial: None,
         };
-        while let Some(name) = map.next_key::<String>()? {
-            match name.as_str() {
-                "s" => members.subject = map.next_value()?,
-                "p" => members.purpose = map.next_value()?,
-                "x" => members.outside = map.next_value()?,
-                "k" => members.key = map.next_value()?,
-                "o" => members.owner = map.next_value()?,
+        while let Some(Said(MemberName(name))) = map.next_key()? {
+            match name {
+                b's' => members.subject = map.next_value()?,
+                b'p' => members.purpose = map.next_value()?,
+                b'x' => members.outside = map.next_value()?,
+                b'k' => members.key = Some(said(&mut map)?),
+                b'o' => members.owner = Some(said(&mut map)?),
                 // `null` is a value like any other.
-                "v" => members.value = Some(map.next_value()?),
-                "e" => members.erasure = map.next_value()?,
-                "u" => members.unavailable = map.next_value()?,
-                "c" => members.partial = Some(map.next_value()?),
+                b'v' => members.value = Some(map.next_value()?),
+                b'e' => members.erasure = Some(said(&mut map)?),
+                b'u' => members.unavailable = Some(said(&mut map)?),
+                b'c' => members.partial = Some(map.next_value()?),
                 _ => return Err(A::Error::custom(MALFORMED)),
             }
         }
         Ok(members)
     }
+}
+
+fn said<'de, T: Sayable, A: MapAccess<'de>>(map: &mut A) -> Result<T, A::Error> {
+    map.next_value().map(|Said(value)| value)
 }
 
 /// What a sealed value shows without its vault.

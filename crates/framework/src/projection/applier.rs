@@ -150,6 +150,8 @@ impl<P: Projection> Applier<P> {
                 Ok(Some(Applied::Erasure(erased))) => {
                     let mut model = Model::new(&mut *self.writer, &mut changed);
                     self.projection.forget(erased, recorded, &mut model)?;
+                    // No cache may keep what was erased because a tag was not thought of.
+                    changed.merge(ChangedTags::Everything);
                 }
                 Ok(None) => {}
                 Err(ApplyError::Unavailable(reason)) => return Err(ApplyError::Unavailable(*reason)),

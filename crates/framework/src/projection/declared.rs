@@ -193,7 +193,8 @@ impl Projection for DeclaredProjection {
         recorded: &RecordedEvent,
         model: &mut Model<'_>,
     ) -> Result<(), ApplyError> {
-        let Some(&handler) = self.of_type.get(KEYS_DESTROYED_TYPE) else { return Ok(()) };
+        let handler = self.of_type.get(KEYS_DESTROYED_TYPE);
+        let &handler = handler.ok_or_else(ApplyError::cannot_forget)?;
         self.handlers[handler].apply(&self.handlers[handler].values(recorded)?, model)
     }
 

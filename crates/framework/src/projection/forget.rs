@@ -9,42 +9,34 @@ use factum_core::read_model::{Action, PersonalData, ReadModelError, ReadModels, 
 use factum_core::{Clock, EventStore, Position, Read, ReadFrom, Selector, SystemClock, Timestamp};
 use factum_vault::{ErasureHandler, KeysDestroyed, Reach};
 
-/// A version of a read model with personal data, as an erasure has to reach it.
+/// The read models of one database, as an erasure has to reach them.
 ///
 /// Sealed rows are erased with their key. A projection that forgets has done so when its progress has passed the event which
 /// says that the keys are destroyed. Rows that are to be rebuilt must have been made after that event. A version that is only
 /// kept to go back to is discarded: nobody applies anything to it any more.
-pub struct ForgettingReadModel {
+pub struct ForgettingReadModels {
     store: Arc<dyn EventStore>,
     read_models: Arc<dyn ReadModels>,
-    version: Version,
     patience: Duration,
 }
 
-/// Every version with personal data, for [`KeyVault::erase`](factum_vault::KeyVault::erase). Each waits for `patience` until
-/// its projection has come far enough, in whichever process it runs.
-///
-/// # Errors
-/// Where the database cannot be read.
-pub fn forgetting_read_models(
-    store: &Arc<dyn EventStore>,
-    read_models: &Arc<dyn ReadModels>,
-    patience: Duration,
-) -> Result<Vec<ForgettingReadModel>, ReadModelError> {
-    let mut versions = read_models.versions()?;
-    versions.retain(|version| version.personal != PersonalData::None);
-    let forgetting = |version| ForgettingReadModel {
-        store: Arc::clone(store),
-        read_models: Arc::clone(read_models),
-        version,
-        patience,
-    };
-    Ok(versions.into_iter().map(forgetting).collect())
+/// One version with personal data.
+struct Forgetting<'a> {
+    all: &'a ForgettingReadModels,
+    version: &'a Version,
 }
 
-impl ForgettingReadModel {
+impl ForgettingReadModels {
+    /// Those of this database. Each erasure waits for at most `patience` until a projection has come far enough, in whichever
+    /// process it runs. `store` is the log.
+    pub fn new(store: Arc<dyn EventStore>, read_models: Arc<dyn ReadModels>, patience: Duration) -> Self {
+        Self { store, read_models, patience }
+    }
+}
+
+impl Forgetting<'_> {
     async fn forgotten(&self, told: Position) -> Result<String, String> {
-        let Version { name, number, role, personal, .. } = &self.version;
+        let Version { name, number, role, personal, .. } = self.version;
         match (personal, role) {
             (PersonalData::None | PersonalData::Sealed, _) => {
                 Ok("its rows are sealed with the destroyed keys".to_owned())
@@ -55,7 +47,7 @@ impl ForgettingReadModel {
             }
             (PersonalData::Forgotten, _) => {
                 self.wait_until(told.next())?;
-                self.read_models.purge(name, *number).map_err(|error| error.to_string())?;
+                self.all.read_models.purge(name, *number).map_err(|error| error.to_string())?;
                 Ok(format!("its projection forgot at position {told}"))
             }
             (PersonalData::Rebuilt, _) => {
@@ -76,9 +68,9 @@ impl ForgettingReadModel {
     }
 
     fn discard(&self, why: &str) -> Result<(), String> {
-        let Version { name, number, .. } = &self.version;
+        let Version { name, number, .. } = self.version;
         let failed = |error: ReadModelError| error.to_string();
-        match self.read_models.discard(name, *number) {
+        match self.all.read_models.discard(name, *number) {
             // Somebody else did.
             Ok(()) | Err(ReadModelError::UnknownVersion { .. }) => {}
             Err(error) => return Err(failed(error)),
@@ -86,16 +78,16 @@ impl ForgettingReadModel {
         let (name, version, at) = (name.clone(), *number, SystemClock.now());
         let (what, actor) = ("discarded".to_owned(), "factum privacy".to_owned());
         let action = Action { name, version, what, actor, reason: why.to_owned(), at };
-        self.read_models.record(&action).map_err(failed)
+        self.all.read_models.record(&action).map_err(failed)
     }
 
     fn wait_until(&self, wanted: Position) -> Result<(), String> {
-        let Version { name, number, .. } = &self.version;
+        let Version { name, number, .. } = self.version;
         let failed = |error: ReadModelError| error.to_string();
-        let mut watch = self.read_models.watch(name, *number).map_err(failed)?;
-        let mut left = self.patience;
+        let mut watch = self.all.read_models.watch(name, *number).map_err(failed)?;
+        let mut left = self.all.patience;
         loop {
-            let progress = self.read_models.progress(name, *number).map_err(failed)?;
+            let progress = self.all.read_models.progress(name, *number).map_err(failed)?;
             let applied = progress.iter().filter_map(|progress| progress.applied.next_position()).min();
             if applied.is_some_and(|applied| applied >= wanted) {
                 return Ok(());
@@ -116,7 +108,7 @@ impl ForgettingReadModel {
 
     async fn recorded_at(&self, position: Position) -> Result<Timestamp, String> {
         let read = Read::forwards(Selector::All).from(ReadFrom::Position(position)).limit(1);
-        let mut reader = self.store.read(read).await.map_err(|error| error.to_string())?;
+        let mut reader = self.all.store.read(read).await.map_err(|error| error.to_string())?;
         let page = reader.next_page().await.map_err(|error| error.to_string())?;
         let event = page.and_then(|page| page.events.into_iter().next());
         event
@@ -125,19 +117,28 @@ impl ForgettingReadModel {
     }
 }
 
-impl ErasureHandler for ForgettingReadModel {
-    fn name(&self) -> String {
-        format!("{} {}", self.version.name, self.version.number)
-    }
-
+impl ErasureHandler for ForgettingReadModels {
     fn forget<'a>(
         &'a self,
         _erased: &'a KeysDestroyed,
         told: Position,
-    ) -> Pin<Box<dyn Future<Output = Result<Reach, Reach>> + Send + 'a>> {
+    ) -> Pin<Box<dyn Future<Output = Result<Vec<Reach>, Vec<Reach>>> + Send + 'a>> {
         Box::pin(async move {
-            let reach = |how| Reach { kind: "read model".to_owned(), name: self.name(), how };
-            self.forgotten(told).await.map(reach).map_err(reach)
+            let reach = |name, how| Reach { kind: "read model".to_owned(), name, how };
+            // As they are now: one that was begun before the keys were destroyed is among them.
+            let versions = match self.read_models.versions() {
+                Ok(versions) => versions,
+                Err(error) => return Err(vec![reach(self.read_models.describe(), error.to_string())]),
+            };
+            let (mut reached, mut missing) = (Vec::new(), Vec::new());
+            for version in versions.iter().filter(|version| version.personal != PersonalData::None) {
+                let name = format!("{} {}", version.name, version.number);
+                match (Forgetting { all: self, version }).forgotten(told).await {
+                    Ok(how) => reached.push(reach(name, how)),
+                    Err(how) => missing.push(reach(name, how)),
+                }
+            }
+            if missing.is_empty() { Ok(reached) } else { Err(missing) }
         })
     }
 }

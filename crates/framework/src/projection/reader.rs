@@ -127,10 +127,14 @@ async fn read<P: Projection>(
     }
 }
 
-/// What this partition has to do with an event. Every partition is told of an erasure: each has rows of its own.
+/// What this partition has to do with an event. Where rows forget, every partition is told of an erasure: each has rows of its
+/// own.
 fn item<P: Projection>(projection: &P, partition: u16, recorded: RecordedEvent) -> Option<Item<P::Event>> {
     let definition = projection.definition();
     if recorded.event_type().starts_with('$') {
+        if !definition.forgets() {
+            return None;
+        }
         let erased = KeysDestroyed::from_event(&recorded)?;
         return Some(Item { recorded, event: Ok(Some(Applied::Erasure(erased))) });
     }

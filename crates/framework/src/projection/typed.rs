@@ -120,7 +120,7 @@ impl<E: Event + Send + 'static> Projection for TypedProjection<E> {
     ) -> Result<(), ApplyError> {
         match &self.forget {
             Some(forget) => forget(erased, model),
-            None => Ok(()),
+            None => Err(ApplyError::cannot_forget()),
         }
     }
 }

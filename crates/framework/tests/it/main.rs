@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod boundary;
+mod canary;
 mod codec;
 mod declared;
 mod derived;

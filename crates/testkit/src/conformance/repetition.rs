@@ -250,3 +250,22 @@ pub async fn an_append_that_revived_a_stream_is_answered_the_same_again(t: Case)
     // The metadata event that revived the stream is the store's, not the append's.
     assert_eq!(t.types(Read::forwards(Selector::Append(id))).await, "BC");
 }
+
+/// Found by the model test, seed 16: what is left of a deleted stream is not the same in every store.
+pub async fn a_repetition_that_names_a_tombstoned_stream_tells_no_revision_of_it(t: Case) {
+    if !t.has(Capability::MultiStreamAppend) {
+        return;
+    }
+    t.append("gone", events("AB")).await;
+    let append = Append::to(stream("s"), NoStream, events("C")).and(stream("gone"), Any, Vec::new());
+    assert_eq!(
+        by_stream(&t.submit(append.clone()).await),
+        [("s", Some(0), Some(0)), ("gone", None, Some(1))]
+    );
+    t.tombstone("gone").await;
+    let again = t.submit(append).await;
+    assert_eq!(
+        (again.deduplicated, by_stream(&again)),
+        (true, vec![("s", Some(0), Some(0)), ("gone", None, None)])
+    );
+}

@@ -70,7 +70,7 @@ fn a_receipt_is_verified_offline_and_is_in_the_log() {
     assert_eq!(ledger.find(request.erasure).unwrap().receipt.as_ref(), Some(&receipt));
     assert_eq!(block_on(store.vault().still_open(&receipt.receipt)).unwrap(), []);
     let text = String::from_utf8(house.stored()).unwrap();
-    assert!(!text.contains("ada"), "the log names the subject by its reference only");
+    assert!(!text.contains("\"ada\""), "the log names the subject by its reference only");
 }
 
 #[test]
@@ -120,25 +120,39 @@ fn one_purpose_is_erased_and_the_rest_is_kept() {
 
 #[test]
 fn what_was_kept_long_enough_expires_and_what_is_new_does_not() {
-    let house = House::new();
-    let billing = Purpose::new("billing").unwrap();
-    let day = Duration::from_secs(24 * 3_600);
-    let retention = Retention::none().keep(billing, day * 360);
-    let options = VaultOptions { retention, ..house.options(house.keys.clone()) };
-    let store = house.sealing(house.try_open(options).unwrap().0);
-    let bill = |n: u32| json!({ "iban": { "$personal": { "s": "ada", "p": "billing", "v": n } } });
-    append(&store, "b-1", &bill(1)).unwrap();
-    house.clock.advance(day * 200);
-    append(&store, "b-2", &bill(2)).unwrap();
-    assert!(block_on(store.vault().expired("clock")).unwrap().is_empty());
-    house.clock.advance(day * 200);
-    let due = block_on(store.vault().expired("clock")).unwrap();
-    assert_eq!(due.len(), 1);
-    erase(&house, &store, &due[0]).unwrap();
-    assert_eq!(outcome(&last(&store, "b-1"), "iban"), "erased");
-    assert_eq!(outcome(&last(&store, "b-2"), "iban"), "value 2");
-    append(&store, "b-3", &bill(3)).unwrap();
-    assert!(block_on(store.vault().expired("clock")).unwrap().is_empty());
+    // Whether or not the program that seals knows of the retention.
+    for known in [true, false] {
+        let house = House::new();
+        let billing = Purpose::new("billing").unwrap();
+        let day = Duration::from_secs(24 * 3_600);
+        let retention = Retention::none().keep(billing, day * 360);
+        let with_retention = || {
+            let options = VaultOptions { retention: retention.clone(), ..house.options(house.keys.clone()) };
+            house.sealing(house.try_open(options).unwrap().0)
+        };
+        let clerk = with_retention();
+        let store = if known { with_retention() } else { house.open() };
+        let bill = |n: u32| json!({ "iban": { "$personal": { "s": "ada", "p": "billing", "v": n } } });
+        let due = |days: u32| {
+            house.clock.advance(day * days);
+            block_on(clerk.vault().expired("clock")).unwrap()
+        };
+        append(&store, "b-1", &bill(1)).unwrap();
+        assert!(due(29).is_empty());
+        append(&store, "b-2", &bill(2)).unwrap();
+        // Its period is over: a successor is made, and seals from here on.
+        assert!(due(2).is_empty());
+        append(&store, "b-3", &bill(3)).unwrap();
+        assert!(due(358).is_empty(), "the second bill is not as old as that");
+        let over = due(3);
+        assert_eq!(over.len(), 1);
+        erase(&house, &clerk, &over[0]).unwrap();
+        assert_eq!(outcome(&last(&store, "b-1"), "iban"), "erased");
+        assert_eq!(outcome(&last(&store, "b-2"), "iban"), "erased");
+        assert_eq!(outcome(&last(&store, "b-3"), "iban"), "value 3");
+        append(&store, "b-4", &bill(4)).unwrap();
+        assert!(due(0).is_empty());
+    }
 }
 
 /// Whoever appends while somebody is erased either comes before, and is forgotten, or is refused.
@@ -301,18 +315,16 @@ fn an_erased_value_stays_erased_where_a_snapshot_keeps_it() {
 struct Slow(Mutex<u32>);
 
 impl ErasureHandler for Slow {
-    fn name(&self) -> String {
-        "read model customers".to_owned()
-    }
     fn forget<'a>(
         &'a self,
         _: &'a KeysDestroyed,
         told: Position,
-    ) -> Pin<Box<dyn Future<Output = Result<Reach, Reach>> + Send + 'a>> {
+    ) -> Pin<Box<dyn Future<Output = Result<Vec<Reach>, Vec<Reach>>> + Send + 'a>> {
         Box::pin(async move {
             let mut calls = self.0.lock().unwrap();
             *calls += 1;
-            let reach = |how: String| Reach { kind: "read model".into(), name: "customers".into(), how };
+            let reach =
+                |how: String| vec![Reach { kind: "read model".into(), name: "customers".into(), how }];
             if *calls < 3 { Err(reach("is behind".into())) } else { Ok(reach(format!("forgot at {told}"))) }
         })
     }

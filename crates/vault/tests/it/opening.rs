@@ -71,14 +71,50 @@ fn without_its_ledger_a_vault_gives_out_nothing() {
     assert!(matches!(error, VaultError::Ledger(_)), "{error}");
 }
 
+/// Whoever can append to the log can neither lock the vault, nor have keys destroyed, nor take the log's vault over.
 #[test]
-fn a_ledger_that_no_vault_wrote_is_refused() {
+fn what_no_vault_signed_means_nothing() {
+    let house = House::new();
+    let any = factum_core::ExpectedRevision::Any;
+    let forge = |event_type: &str, data: &str| {
+        let event =
+            factum_core::NewEvent::json(factum_core::EventType::new(event_type).unwrap(), data.to_owned());
+        block_on(house.log.append_to(stream(PRIVACY_STREAM), any, vec![event])).unwrap();
+    };
+    forge("$vaultOpened", "{}");
+    let other = House::new();
+    drop(other.open());
+    let imported = read(&*other.log, PRIVACY_STREAM)[0].data();
+    forge("$vaultOpened", std::str::from_utf8(&imported).unwrap());
+    let store = house.open();
+    append(&store, "c-1", &json!({ "name": fresh("ada", &json!("Ada")) })).unwrap();
+    let subject = store.vault().subject_ref(&crate::house::subject("ada"));
+    for signature in ["", "00", &"00".repeat(64)] {
+        let erasure = factum_vault::ErasureId::generate();
+        let request = json!({
+            "erasure": erasure.to_string(), "subject": subject.to_string(), "purpose": null, "through": null,
+            "reason": "r", "actor": "a", "signature": signature,
+        });
+        forge("$erasureRequested", &request.to_string());
+    }
+    forge("$erasureRequested", "[]");
+    drop(store);
+    let (vault, opened) = house.try_open(house.options(house.keys.clone())).unwrap();
+    assert_eq!(opened, Opened::default());
+    assert_eq!(outcome(&last(&house.sealing(vault), "c-1"), "name"), "value \"Ada\"");
+    let ledger = block_on(factum_vault::Ledger::read(&*house.log)).unwrap();
+    assert_eq!((ledger.erasures.len(), ledger.foreign), (0, 6));
+}
+
+#[test]
+fn the_stream_of_the_vault_is_not_deleted() {
     let house = House::new();
     drop(house.open());
-    let event = factum_core::NewEvent::json(factum_core::EventType::new("$erasureRequested").unwrap(), "{}");
-    let any = factum_core::ExpectedRevision::Any;
-    block_on(house.log.append_to(stream(PRIVACY_STREAM), any, vec![event])).unwrap();
-    assert!(matches!(house.try_open(house.options(house.keys.clone())), Err(VaultError::Ledger(_))));
+    for mode in [factum_core::DeleteMode::Soft, factum_core::DeleteMode::Tombstone] {
+        let expected = factum_core::ExpectedRevision::Any;
+        let delete = factum_core::Delete { stream: stream(PRIVACY_STREAM), expected, mode };
+        assert!(block_on(house.log.delete(delete)).is_err());
+    }
 }
 
 #[test]

@@ -4,12 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use factum::{CommandMetadata, Handle, Personal, ProjectionError, Revealed, Waited, forgetting_read_models};
+use factum::{CommandMetadata, ForgettingReadModels, Handle, Personal, ProjectionError, Revealed, Waited};
 use factum_core::read_model::{ReadModelError, ReadModels};
 use factum_core::{EventStore, Read, ReadError, Selector};
-use factum_vault::{
-    EraseError, ErasureHandler, ErasureRequest, InvalidName, SealingStore, SignedReceipt, Subject,
-};
+use factum_vault::{EraseError, ErasureRequest, InvalidName, SealingStore, SignedReceipt, Subject};
 
 use super::{Following, OPENING};
 use crate::{AccountId, Address, Bank, BankError, Currency, CustomerCommand, CustomerId, Money};
@@ -135,10 +133,8 @@ pub async fn forget(
     let (vault, log) = (store.vault(), store.sealed());
     let subject = vault.subject_ref(&Subject::new(customer.to_string())?);
     let request = ErasureRequest::everything(subject, "asked for on 2026-02-05", "branch");
-    let read_models = forgetting_read_models(log, read_models, AT_MOST)?;
-    let handlers: Vec<&dyn ErasureHandler> =
-        read_models.iter().map(|model| model as &dyn ErasureHandler).collect();
-    let receipt = vault.erase(&**log, &request, &handlers).await?;
+    let forgetting = ForgettingReadModels::new(Arc::clone(log), Arc::clone(read_models), AT_MOST);
+    let receipt = vault.erase(&**log, &request, &[&forgetting]).await?;
 
     let genuine = receipt.verify(&vault.receipt_key()).is_ok();
     if !genuine || !vault.still_open(&receipt.receipt).await.map_err(EraseError::from)?.is_empty() {

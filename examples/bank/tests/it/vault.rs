@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use factum::forgetting_read_models;
+use factum::ForgettingReadModels;
 use factum_core::read_model::ReadModels;
 use factum_core::{EventStore, MemoryStore, SystemClock};
 use factum_vault::{
-    ErasureHandler, ErasureRequest, KeyVault, LocalKeyFile, MemoryKeyStore, Purpose, SealingStore,
-    SignedReceipt, Subject, VaultOptions,
+    ErasureRequest, KeyVault, LocalKeyFile, MemoryKeyStore, Purpose, SealingStore, SignedReceipt, Subject,
+    VaultOptions,
 };
 
 /// How long a read model may take to forget.
@@ -41,9 +41,7 @@ impl Sealed {
         let subject = vault.subject_ref(&Subject::new(subject).unwrap());
         let mut request = ErasureRequest::everything(subject, "art. 17", "dpo");
         request.purpose = purpose.map(|purpose| Purpose::new(purpose).unwrap());
-        let models = forgetting_read_models(log, read_models, PATIENCE).unwrap();
-        let handlers: Vec<&dyn ErasureHandler> =
-            models.iter().map(|model| model as &dyn ErasureHandler).collect();
-        vault.erase(&**log, &request, &handlers).await.unwrap()
+        let forgetting = ForgettingReadModels::new(log.clone(), read_models.clone(), PATIENCE);
+        vault.erase(&**log, &request, &[&forgetting]).await.unwrap()
     }
 }

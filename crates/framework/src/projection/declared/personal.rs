@@ -2,7 +2,7 @@
 
 use factum_core::PERSONAL_MEMBER;
 use factum_core::read_model::{PersonalData, Value};
-use factum_vault::{SEALED_MEMBER, Unavailable};
+use factum_vault::{SEALED_MEMBER, Unavailable, key_id};
 use serde_json::Value as Json;
 
 use super::parameter::{of_json, refused};
@@ -10,6 +10,8 @@ use crate::projection::ApplyError;
 
 /// The step from personal data to the reference of its subject.
 const SUBJECT_STEP: &str = "$subject";
+/// The step to the id of the key that sealed it, as `$keysDestroyed` names it.
+const KEY_STEP: &str = "$key";
 
 /// The value under `steps`; `None` where there is none. Through personal data as through any other, where the rows forget.
 pub(super) fn value(
@@ -33,6 +35,10 @@ pub(super) fn value(
             if steps.as_slice().first().is_some_and(|step| step == SUBJECT_STEP) {
                 let owner = marker["o"].as_str().unwrap_or_default();
                 return Ok(Some(Value::from(owner.split('#').next().unwrap_or_default().to_owned())));
+            }
+            if steps.as_slice().first().is_some_and(|step| step == KEY_STEP) {
+                let key = marker["k"].as_str().and_then(key_id);
+                return Ok(Some(key.map(|key| key.to_string()).into()));
             }
             match marker.get("v") {
                 Some(value) => at = value,
@@ -97,12 +103,14 @@ mod tests {
 
     #[test]
     fn a_path_goes_through_personal_data_where_the_rows_forget() {
-        let opened = json!({ "$personal": { "k": "k", "o": OWNER, "v": { "city": "Delft" } } });
+        let opened =
+            json!({ "$personal": { "k": "AwMDAwMDAwMDAwMDAwMDAw", "o": OWNER, "v": { "city": "Delft" } } });
         let data =
             json!({ "address": opened, "gone": { "$personal": { "k": "k", "e": "e", "o": OWNER } }, "n": 1 });
         let known = |path| at(&data, path, PersonalData::Forgotten);
         assert_eq!(known("address.city"), Ok(Some(Value::from("Delft"))));
         assert_eq!(known("address.$subject"), Ok(Some(Value::from("07070707070707070707070707070707"))));
+        assert_eq!(known("address.$key"), Ok(Some(Value::from("03".repeat(16)))));
         assert_eq!(known("gone"), Ok(Some(Value::Null)));
         assert_eq!(known("gone.city"), Ok(Some(Value::Null)));
         assert_eq!(known("n"), Ok(Some(Value::Integer(1))));

@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use factum::{DeclaredProjection, Personal, Projection, ProjectionError, Revealed, forgetting_read_models};
+use factum::{DeclaredProjection, ForgettingReadModels, Personal, Projection, ProjectionError, Revealed};
 use factum_core::SystemClock;
 use factum_core::read_model::{PersonalData, ProjectionName};
 use factum_vault::{
-    Cell, EraseError, ErasureHandler, ErasureRequest, KeyVault, LocalKeyFile, MemoryKeyStore, OpenedCell,
-    SealingStore, SignedReceipt, Subject, VaultOptions,
+    Cell, EraseError, ErasureRequest, KeyVault, LocalKeyFile, MemoryKeyStore, OpenedCell, SealingStore,
+    SignedReceipt, Subject, VaultOptions,
 };
 
 use super::*;
@@ -54,10 +54,8 @@ impl Shop {
 
     async fn erase(&self, request: &ErasureRequest) -> Result<SignedReceipt, EraseError> {
         let patience = Duration::from_secs(20);
-        let models = forgetting_read_models(&self.log, &self.world.read_models, patience).unwrap();
-        let handlers: Vec<&dyn ErasureHandler> =
-            models.iter().map(|model| model as &dyn ErasureHandler).collect();
-        self.vault.erase(&*self.log, request, &handlers).await
+        let models = ForgettingReadModels::new(self.log.clone(), self.world.read_models.clone(), patience);
+        self.vault.erase(&*self.log, request, &[&models]).await
     }
 
     /// Whether the mark is in any byte of any file of the read models.
@@ -126,10 +124,8 @@ async fn an_erasure_is_incomplete_while_the_projection_does_not_run() {
     let request = ErasureRequest::everything(vault.subject_ref(&Subject::new("a").unwrap()), "r", "a");
     let World { store, read_models, projections, dir } = world;
     drop(projections);
-    let models = forgetting_read_models(&log, &read_models, Duration::ZERO).unwrap();
-    let handlers: Vec<&dyn ErasureHandler> =
-        models.iter().map(|model| model as &dyn ErasureHandler).collect();
-    let error = vault.erase(&*log, &request, &handlers).await.unwrap_err();
+    let models = ForgettingReadModels::new(log.clone(), read_models.clone(), Duration::ZERO);
+    let error = vault.erase(&*log, &request, &[&models]).await.unwrap_err();
     assert!(error.to_string().contains("let it run"), "{error}");
     // It comes to it when it runs again, and then the erasure is complete.
     let projections = Projections::open(Arc::clone(&store), Arc::clone(&read_models)).await.unwrap();
@@ -171,8 +167,7 @@ async fn sealed_rows_are_erased_with_their_key() {
             Revealed::Value(name) => {
                 let json = format!("{name:?}");
                 let owner = factum_vault::KeyOwner::of(subject);
-                let sealed = factum_core::block_on(vault.seal_cell(&owner, &cell, &json));
-                Some(sealed.map_err(|error| ApplyError::Refused(error.to_string()))?)
+                Some(factum_core::block_on(vault.seal_cell(&owner, &cell, &json))?)
             }
             Revealed::Erased(_) => None,
         };
@@ -281,4 +276,46 @@ async fn a_declared_projection_that_does_not_forget_stops_at_personal_data() {
     let fault = faults.unwrap().remove(0).fault.unwrap();
     assert!(fault.attempts[0].error.contains("$keysDestroyed"), "{:?}", fault.attempts);
     assert!(!shop.is_marked(), "an error does not repeat the value");
+}
+
+/// As where a projection is wrapped by another one that does not pass it on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_projection_that_only_says_that_it_forgets_keeps_the_erasure_open() {
+    let shop = Shop::new().await;
+    let silent = TypedProjection::<Customer>::new("customers", CUSTOMERS, |event, _, model| {
+        let Customer::Registered { id, name } = event;
+        let values = [("id", id.into()), ("subject", "s".into()), ("name", name.value()?.cloned().into())];
+        model.execute("insert into customers values (:id, :subject, :name)", &values)?;
+        Ok(())
+    });
+    let silent = silent.unwrap().declared(|definition| definition.personal_data(PersonalData::Forgotten));
+    let handle = shop.world.projections.start(silent).await.unwrap();
+    let token = shop.register("a", MARK).await;
+    ready(&handle, &token).await;
+    let models = ForgettingReadModels::new(shop.log.clone(), shop.world.read_models.clone(), Duration::ZERO);
+    shop.vault.erase(&*shop.log, &shop.request("a"), &[&models]).await.unwrap_err();
+    until(&handle, |all| matches!(all[0].status, factum::Status::Faulted)).await;
+    assert_eq!(names(&handle), [Some(MARK.to_owned())]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_projection_of_the_whole_log_without_personal_data_passes_an_erasure_by() {
+    let shop = Shop::new().await;
+    let counts = TypedProjection::<Till>::new(
+        "counts",
+        "create table counts (n bigint primary key)",
+        |_, _, model| {
+            model.execute("insert into counts select count(*) from counts", &[])?;
+            Ok(())
+        },
+    );
+    let counts = counts.unwrap().declared(|_| {
+        let all = factum_core::Selector::All;
+        factum::Definition::new("counts", all, "create table counts (n bigint primary key)").unwrap()
+    });
+    let handle = shop.world.projections.start(counts).await.unwrap();
+    shop.register("a", MARK).await;
+    shop.erase(&shop.request("a")).await.unwrap();
+    let token = shop.world.pay("7", 1).await;
+    ready(&handle, &token).await;
 }
