@@ -3,9 +3,10 @@
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::{Args, Subcommand};
-use factum_core::Category;
+use factum_core::{Category, EventStore};
 
 use crate::context::Context;
 use crate::failure::Failure;
@@ -96,7 +97,11 @@ async fn xes(args: XesArgs, context: &Context) -> Result<(), Failure> {
             "`factum privacy init` makes one",
         ));
     }
-    let store = context.with_vault(context.open(Access::Create)?).await?;
+    let engine = context.open(Access::Create)?;
+    let store: Arc<dyn EventStore> = match args.personal.is_empty() {
+        true => Arc::new(engine),
+        false => context.with_vault(engine).await?,
+    };
     let sort_dir = args.temp_dir.unwrap_or_else(std::env::temp_dir);
     let (trace_date, personal) = (args.trace_date, args.personal);
     let options = XesImport { trace_date, personal, ..XesImport::new(args.category.as_str(), sort_dir) };

@@ -180,6 +180,27 @@ impl VaultArgs {
         Ok(VaultOptions { tenant, ..VaultOptions::new(key_store, kek) })
     }
 
+    /// The options of the vault of this log, which is in `data`. A lost vault is not replaced by a new one.
+    pub(crate) async fn options_for(
+        &self,
+        data: &Path,
+        log: &dyn EventStore,
+        want: Want,
+    ) -> Result<VaultOptions, Failure> {
+        let Some((vault, _)) = Ledger::read(log).await?.vault else {
+            return self.options(data, want);
+        };
+        // What it was sealed with may be away; something new in its place could read none of it.
+        self.options(data, Want::Existing).map_err(|failure| match self.place(data).open() {
+            Err(KeyStoreError::Missing { store, .. }) => failure
+                .because(format!(
+                    "the log was sealed with vault {vault}, and there is no key store at {store}"
+                ))
+                .advise("check --vault, or restore the key store: without it no personal data can be read"),
+            _ => failure,
+        })
+    }
+
     /// The log of the store in `data`, with its vault in front of it.
     ///
     /// # Errors
@@ -206,7 +227,8 @@ impl VaultArgs {
         log: Arc<dyn EventStore>,
         want: Want,
     ) -> Result<SealingStore, VaultNotOpened> {
-        let (vault, _) = KeyVault::open(self.options(data, want)?, &*log).await.map_err(Failure::from)?;
+        let options = self.options_for(data, &*log, want).await?;
+        let (vault, _) = KeyVault::open(options, &*log).await.map_err(Failure::from)?;
         Ok(SealingStore::new(log, vault))
     }
 
@@ -377,21 +399,7 @@ impl Context {
         want: Want,
         retention: Retention,
     ) -> Result<KeyVault, Failure> {
-        let sealed_by = Ledger::read(&**log).await?.vault.map(|(vault, _)| vault);
-        let options = match sealed_by {
-            None => self.vault().options(self.data()?, want)?,
-            // What it was sealed with may be away; something new in its place could read none of it.
-            Some(vault) => self.vault().options(self.data()?, Want::Existing).map_err(|failure| {
-                match self.data().map(|data| self.vault().place(data).open()) {
-                    Ok(Err(KeyStoreError::Missing { store, .. })) => failure
-                        .because(format!(
-                            "the log was sealed with vault {vault}, and there is no key store at {store}"
-                        ))
-                        .advise("check --vault, or restore the key store: without it no personal data can be read"),
-                    _ => failure,
-                }
-            })?,
-        };
+        let options = self.vault().options_for(self.data()?, &**log, want).await?;
         let (vault, opened) = KeyVault::open(VaultOptions { retention, ..options }, &**log).await?;
         if opened.reapplied > 0 {
             self.say(&format!(

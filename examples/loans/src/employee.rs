@@ -3,12 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use factum::{Event, Personal, Projections, Revealed, forgetting_read_models};
+use factum::{Event, ForgettingReadModels, Personal, Projections, Revealed};
 use factum_core::read_model::ReadModels;
 use factum_core::{ErrorKind, EventStore, Page, Read, ReadError, StreamName};
-use factum_vault::{
-    ErasureHandler, ErasureRequest, KeyVault, Ledger, Reach, SealingStore, Subject, VaultError,
-};
+use factum_vault::{ErasureRequest, KeyVault, Ledger, Reach, SealingStore, Subject, VaultError};
 use loans::{CATEGORY, ERASED, Lifecycle, LoanEvent, workload};
 use serde::Serialize;
 
@@ -81,11 +79,8 @@ pub(crate) async fn forget(
     let projections = projections.map_err(|error| Failure::new(error.kind(), &error))?;
     let workload = workload().map_err(|error| Failure::new(ErrorKind::SchemaViolation, &error))?;
     let handle = projections.start(workload).await.map_err(|error| Failure::new(error.kind(), &error))?;
-    let models = forgetting_read_models(&log, &read_models, PATIENCE);
-    let models = models.map_err(|error| Failure::new(error.kind(), &error))?;
-    let handlers: Vec<&dyn ErasureHandler> =
-        models.iter().map(|model| model as &dyn ErasureHandler).collect();
-    let receipt = vault.erase(&*log, &request, &handlers).await;
+    let forgetting = ForgettingReadModels::new(Arc::clone(&log), read_models, PATIENCE);
+    let receipt = vault.erase(&*log, &request, &[&forgetting]).await;
     let receipt = receipt.map_err(|error| Failure::new(error.kind(), &error))?.receipt;
     drop(handle);
     let places = |reached: &[Reach]| reached.iter().map(Reach::to_string).collect();
