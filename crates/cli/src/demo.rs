@@ -103,7 +103,7 @@ async fn must_be_empty(log: &dyn EventStore, data: &Path) -> Result<(), Failure>
 }
 
 async fn open_vault(log: &Arc<dyn EventStore>, data: &Path, vault: &VaultArgs) -> Result<KeyVault, Failure> {
-    match KeyVault::open(vault.options(data, Want::Create)?, &**log).await {
+    match KeyVault::open(vault.options_for(data, &**log, Want::Create).await?, &**log).await {
         Ok((vault, _)) => Ok(vault),
         Err(error @ VaultError::OtherLog { .. }) => {
             let next = "remove the vault if it is left over from an earlier demo, or name another with --vault and --kek";

@@ -3,9 +3,10 @@
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::{Args, Subcommand};
-use factum_core::Category;
+use factum_core::{Category, EventStore};
 
 use crate::context::Context;
 use crate::failure::Failure;
@@ -23,7 +24,8 @@ const EXAMPLES: &str = "EXAMPLES:
 
 const XES_EXAMPLES: &str = "EXAMPLES:
   factum import xes loans.xes.gz --category loan --data DIR
-  factum import xes orders.xes --category order --trace-date ORDERED_AT --data DIR";
+  factum import xes orders.xes --category order --trace-date ORDERED_AT --data DIR
+  factum privacy init --data DIR && factum import xes loans.xes.gz --category loan --personal org:resource --data DIR";
 
 const NDJSON_EXAMPLES: &str = "EXAMPLES:
   factum import ndjson backup.ndjson.gz --data DIR
@@ -59,6 +61,9 @@ struct XesArgs {
     /// Trace attribute that says when a trace began
     #[arg(long, value_name = "KEY", default_value = "REG_DATE")]
     trace_date: String,
+    /// Attribute that names a person: its values are sealed, each for the subject that it names; several times for several
+    #[arg(long, value_name = "KEY")]
+    personal: Vec<String>,
     /// Where temporary files go if the log does not fit in memory [default: the system's]
     #[arg(long, value_name = "DIR")]
     temp_dir: Option<PathBuf>,
@@ -85,12 +90,23 @@ pub(crate) async fn run(args: ImportArgs, context: &Context) -> Result<(), Failu
 
 async fn xes(args: XesArgs, context: &Context) -> Result<(), Failure> {
     let (input, bytes) = open(&args.file)?;
-    let store = context.open(Access::Create)?;
+    if !args.personal.is_empty() && !context.vault().is_there(context.data()?) {
+        return Err(Failure::usage(
+            "there is nothing that could seal personal data",
+            "this store has no vault",
+            "`factum privacy init` makes one",
+        ));
+    }
+    let engine = context.open(Access::Create)?;
+    let store: Arc<dyn EventStore> = match args.personal.is_empty() {
+        true => Arc::new(engine),
+        false => context.with_vault(engine).await?,
+    };
     let sort_dir = args.temp_dir.unwrap_or_else(std::env::temp_dir);
-    let options =
-        XesImport { trace_date: args.trace_date, ..XesImport::new(args.category.as_str(), sort_dir) };
+    let (trace_date, personal) = (args.trace_date, args.personal);
+    let options = XesImport { trace_date, personal, ..XesImport::new(args.category.as_str(), sort_dir) };
     let mut shown = Shown::new(context, bytes);
-    let summary = import_xes(&store, input, &options, &mut |progress| shown.update(progress)).await;
+    let summary = import_xes(&*store, input, &options, &mut |progress| shown.update(progress)).await;
     drop(shown);
     report(context, summary.map_err(|e| failure(&args.file, &e))?)
 }

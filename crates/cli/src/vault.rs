@@ -32,7 +32,7 @@ const TRUSTED: &str = "FACTUM_KEK_CA_FILE";
 
 /// Where the vault is.
 #[derive(Args, Clone, Debug, Default)]
-pub(crate) struct VaultArgs {
+pub struct VaultArgs {
     /// Keys of personal data: a directory, or postgres://... [default: DIR.vault beside the store, if it is there]
     #[arg(long, value_name = "DIR|URL", env = "FACTUM_VAULT", hide_env_values = true, global = true, help_heading = GLOBAL)]
     vault: Option<String>,
@@ -49,6 +49,29 @@ pub(crate) struct VaultArgs {
         hide = true
     )]
     tenant: Option<String>,
+}
+
+/// Why the vault that a command line names did not open.
+#[derive(Debug, thiserror::Error)]
+#[error("{text}")]
+pub struct VaultNotOpened {
+    text: String,
+    exit: Exit,
+}
+
+impl VaultNotOpened {
+    /// How `factum` ends where this happens.
+    pub fn exit_code(&self) -> u8 {
+        self.exit as u8
+    }
+}
+
+impl From<Failure> for VaultNotOpened {
+    fn from(failure: Failure) -> Self {
+        let text = failure.to_string();
+        let text = text.strip_prefix("error: ").unwrap_or(&text);
+        Self { text: text.trim_end().to_owned(), exit: failure.exit }
+    }
 }
 
 /// Whether a vault may be made.
@@ -112,7 +135,7 @@ impl FromStr for KekPlace {
 
 impl VaultArgs {
     /// Whether a vault was named, or is where it would be.
-    fn is_there(&self, data: &Path) -> bool {
+    pub(crate) fn is_there(&self, data: &Path) -> bool {
         self.vault.is_some() || beside(data, ".vault").join(KEY_STORE_FILE).exists()
     }
 
@@ -155,6 +178,58 @@ impl VaultArgs {
         };
         let tenant = self.tenant.clone().unwrap_or_else(|| DEFAULT_TENANT.to_owned());
         Ok(VaultOptions { tenant, ..VaultOptions::new(key_store, kek) })
+    }
+
+    /// The options of the vault of this log, which is in `data`. A lost vault is not replaced by a new one.
+    pub(crate) async fn options_for(
+        &self,
+        data: &Path,
+        log: &dyn EventStore,
+        want: Want,
+    ) -> Result<VaultOptions, Failure> {
+        let Some((vault, _)) = Ledger::read(log).await?.vault else {
+            return self.options(data, want);
+        };
+        // What it was sealed with may be away; something new in its place could read none of it.
+        self.options(data, Want::Existing).map_err(|failure| match self.place(data).open() {
+            Err(KeyStoreError::Missing { store, .. }) => failure
+                .because(format!(
+                    "the log was sealed with vault {vault}, and there is no key store at {store}"
+                ))
+                .advise("check --vault, or restore the key store: without it no personal data can be read"),
+            _ => failure,
+        })
+    }
+
+    /// The log of the store in `data`, with its vault in front of it.
+    ///
+    /// # Errors
+    /// Where there is none, or it cannot be used.
+    pub async fn open(&self, data: &Path, log: Arc<dyn EventStore>) -> Result<SealingStore, VaultNotOpened> {
+        self.in_front(data, log, Want::Existing).await
+    }
+
+    /// The same, and makes the vault where there is none.
+    ///
+    /// # Errors
+    /// Where it cannot be used.
+    pub async fn open_or_create(
+        &self,
+        data: &Path,
+        log: Arc<dyn EventStore>,
+    ) -> Result<SealingStore, VaultNotOpened> {
+        self.in_front(data, log, Want::Create).await
+    }
+
+    async fn in_front(
+        &self,
+        data: &Path,
+        log: Arc<dyn EventStore>,
+        want: Want,
+    ) -> Result<SealingStore, VaultNotOpened> {
+        let options = self.options_for(data, &*log, want).await?;
+        let (vault, _) = KeyVault::open(options, &*log).await.map_err(Failure::from)?;
+        Ok(SealingStore::new(log, vault))
     }
 
     /// The SQLite key store in its directory, for a backup of it.
@@ -324,21 +399,7 @@ impl Context {
         want: Want,
         retention: Retention,
     ) -> Result<KeyVault, Failure> {
-        let sealed_by = Ledger::read(&**log).await?.vault.map(|(vault, _)| vault);
-        let options = match sealed_by {
-            None => self.vault().options(self.data()?, want)?,
-            // What it was sealed with may be away; something new in its place could read none of it.
-            Some(vault) => self.vault().options(self.data()?, Want::Existing).map_err(|failure| {
-                match self.data().map(|data| self.vault().place(data).open()) {
-                    Ok(Err(KeyStoreError::Missing { store, .. })) => failure
-                        .because(format!(
-                            "the log was sealed with vault {vault}, and there is no key store at {store}"
-                        ))
-                        .advise("check --vault, or restore the key store: without it no personal data can be read"),
-                    _ => failure,
-                }
-            })?,
-        };
+        let options = self.vault().options_for(self.data()?, &**log, want).await?;
         let (vault, opened) = KeyVault::open(VaultOptions { retention, ..options }, &**log).await?;
         if opened.reapplied > 0 {
             self.say(&format!(

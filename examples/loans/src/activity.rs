@@ -1,15 +1,19 @@
 //! What the log says of one activity, and of an application's registration.
 
+use factum::{Personal, PersonalFields};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+/// The attribute that names the employee: the only thing in the log about a person who can be told apart.
+pub const RESOURCE: &str = "org:resource";
+
 /// One activity: the data of every event but the first of an application.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq, PersonalFields)]
 pub struct Activity {
-    /// The employee who did it, where the log says so.
+    /// The number of the employee who did it, where the log says so: sealed, as data of the subject of that number.
+    #[personal(own_subject)]
     #[serde(rename = "org:resource", default, skip_serializing_if = "Option::is_none")]
-    pub resource: Option<String>,
+    pub resource: Option<Personal<String>>,
     /// Which part of the activity this is. States of the application and of offers are always complete.
     #[serde(rename = "lifecycle:transition")]
     pub transition: Lifecycle,

@@ -1,6 +1,6 @@
 //! What may be asked of an application, and what is answered.
 
-use factum::{Context, Decider};
+use factum::{Context, Decider, Personal};
 
 use crate::rules::{has_part, may_schedule, may_start, offer_allows, status_allows, status_may_follow};
 use crate::{
@@ -23,7 +23,7 @@ pub enum LoanCommand {
         /// Which part of it.
         transition: Lifecycle,
         /// Who does it, if it is not the system.
-        resource: Option<String>,
+        resource: Option<Personal<String>>,
         /// When: RFC 3339.
         at: String,
     },

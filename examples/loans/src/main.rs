@@ -1,6 +1,7 @@
 //! Imports the real loan log into a store on disk, and shows what it comes to at any moment and in read models.
 
 mod bench;
+mod employee;
 
 use std::fs::File;
 use std::io::{IsTerminal, Write};
@@ -11,19 +12,21 @@ use std::time::{Duration, Instant};
 
 use clap::{Parser, Subcommand, ValueEnum};
 use factum::{DefinitionError, ProjectionError, Projections, Waited, load_at};
-use factum_cli::{ImportPhase, ImportProgress, XesImport, import_xes};
+use factum_cli::{ImportPhase, ImportProgress, VaultArgs, VaultNotOpened, XesImport, import_xes};
 use factum_core::read_model::{ReadModelError, ReadModels, Value};
 use factum_core::{AsOf, ErrorKind, EventStore, Read, Selector, StreamName, Timestamp};
 use factum_engine::{Create, Engine, Options};
 use factum_postgres::PostgresReadModels;
 use factum_sqlite::SqliteReadModels;
-use loans::{CATEGORY, LoanDecider, audit, decision_times, funnel, summarize, workload};
+use loans::{CATEGORY, LoanDecider, RESOURCE, audit, decision_times, funnel, summarize, workload};
 use serde::Serialize;
 
 /// A real loan book, event-sourced
 #[derive(Parser)]
 #[command(name = "loans", after_help = EXAMPLES)]
 struct Args {
+    #[command(flatten)]
+    vault: VaultArgs,
     #[command(subcommand)]
     verb: Verb,
 }
@@ -36,11 +39,16 @@ EXAMPLES:
   loans audit --data ./loan-book
   loans rows funnel --data ./loan-book
   loans rows workload --data ./loan-book --read-models postgres://me:secret@localhost/loans
-  loans bench --data ./loan-book --times 20";
+  loans activities 173688 --data ./loan-book
+  loans forget 112 --reason 'request 2026-118' --confirm 112 --data ./loan-book
+  loans bench --data ./loan-book --times 20
+
+Who did something is personal: it is sealed with a key per employee. The keys are in a vault beside the store; only
+`import`, `activities`, `rows workload` and `forget` open it. See also `factum privacy`, which works on the same store.";
 
 #[derive(Subcommand)]
 enum Verb {
-    /// Import the log; run again, it adds nothing
+    /// Import the log, each employee sealed; run again, it adds nothing
     Import {
         /// The event log: XES, gzip or plain
         file: PathBuf,
@@ -80,6 +88,31 @@ enum Verb {
         #[arg(long, value_name = "DIR|URL")]
         read_models: Option<String>,
     },
+    /// Print what was done about one application, and by whom: one JSON object each
+    Activities {
+        /// The application's number, such as 173688
+        number: String,
+        /// Directory of the store
+        #[arg(long, value_name = "DIR")]
+        data: PathBuf,
+    },
+    /// Forget an employee: destroy the keys, let the read model `workload` forget, print the receipt
+    Forget {
+        /// The employee's number, such as 112
+        employee: String,
+        /// Why: a code or a reference. Everybody can read it for ever: no personal data
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+        /// The number once more: this cannot be undone
+        #[arg(long, value_name = "EMPLOYEE")]
+        confirm: String,
+        /// Directory of the store
+        #[arg(long, value_name = "DIR")]
+        data: PathBuf,
+        /// Where the read models are: a directory (SQLite), or postgres://... [default: read-models in the store's directory]
+        #[arg(long, value_name = "DIR|URL")]
+        read_models: Option<String>,
+    },
     /// Decide every event again and print what the rules say: one JSON object
     Audit {
         /// Directory of the store
@@ -97,11 +130,6 @@ enum Verb {
     },
 }
 
-/// A failure of a measurement: whatever it is, it is the run that failed.
-fn failed_run(error: &dyn std::fmt::Display) -> Failure {
-    Failure { kind: ErrorKind::Unavailable, what: error.to_string() }
-}
-
 /// The read models of the loan book.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum ReadModelName {
@@ -116,16 +144,34 @@ enum ReadModelName {
 /// How long `rows` waits until the read model holds the whole log.
 const PATIENCE: Duration = Duration::from_secs(3_600);
 
-/// What went wrong, in words, and of which kind.
+/// What went wrong, in words, and how the program ends. The exit codes are those of `factum`.
 struct Failure {
-    kind: ErrorKind,
+    exit: u8,
     what: String,
 }
 
 impl Failure {
     fn new(kind: ErrorKind, what: &impl ToString) -> Self {
-        Self { kind, what: what.to_string() }
+        let exit = match kind {
+            ErrorKind::Invalid => 2,
+            ErrorKind::NotFound | ErrorKind::Deleted => 5,
+            ErrorKind::Conflict => 6,
+            ErrorKind::Unavailable => 7,
+            _ => 1,
+        };
+        Self { exit, what: what.to_string() }
     }
+}
+
+impl From<VaultNotOpened> for Failure {
+    fn from(error: VaultNotOpened) -> Self {
+        Self { exit: error.exit_code(), what: error.to_string() }
+    }
+}
+
+/// A failure of a measurement: whatever it is, it is the run that failed.
+fn failed_run(error: &dyn std::fmt::Display) -> Failure {
+    Failure::new(ErrorKind::Unavailable, &error.to_string())
 }
 
 fn main() -> ExitCode {
@@ -134,27 +180,20 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return report(&Failure::new(ErrorKind::Unavailable, &error)),
     };
-    match runtime.block_on(run(args.verb)) {
+    match runtime.block_on(run(args.verb, &args.vault)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => report(&failure),
     }
 }
 
-/// The exit codes are those of `factum`.
 fn report(failure: &Failure) -> ExitCode {
     eprintln!("loans: {}", failure.what);
-    ExitCode::from(match failure.kind {
-        ErrorKind::Invalid => 2,
-        ErrorKind::NotFound | ErrorKind::Deleted => 5,
-        ErrorKind::Conflict => 6,
-        ErrorKind::Unavailable => 7,
-        _ => 1,
-    })
+    ExitCode::from(failure.exit)
 }
 
-async fn run(verb: Verb) -> Result<(), Failure> {
+async fn run(verb: Verb, vault: &VaultArgs) -> Result<(), Failure> {
     match verb {
-        Verb::Import { file, data } => import(&file, &data).await,
+        Verb::Import { file, data } => import(&file, &data, vault).await,
         Verb::Summary { data, at } => {
             let at = at.map(moment).transpose()?;
             let summary = summarize(&open(&data, Create::Never)?, at).await;
@@ -162,7 +201,26 @@ async fn run(verb: Verb) -> Result<(), Failure> {
         }
         Verb::Rows { name, data, read_models } => {
             let place = read_models.unwrap_or_else(|| data.join("read-models").display().to_string());
-            rows(name, Arc::new(open(&data, Create::Never)?), &place).await
+            let log: Arc<dyn EventStore> = Arc::new(open(&data, Create::Never)?);
+            // The other two ask nobody's name: they read the log as it is, sealed.
+            let store = match name {
+                ReadModelName::Workload => Arc::new(vault.open(&data, log).await?),
+                ReadModelName::Funnel | ReadModelName::DecisionTimes => log,
+            };
+            rows(name, store, &place).await
+        }
+        Verb::Activities { number, data } => {
+            let store = vault.open(&data, Arc::new(open(&data, Create::Never)?)).await?;
+            employee::activities(&store, &number).await
+        }
+        Verb::Forget { employee, reason, confirm, data, read_models } => {
+            if confirm != employee {
+                let what = "--confirm does not repeat the employee's number: nothing was done";
+                return Err(Failure::new(ErrorKind::Invalid, &what));
+            }
+            let store = vault.open(&data, Arc::new(open(&data, Create::Never)?)).await?;
+            let place = read_models.unwrap_or_else(|| data.join("read-models").display().to_string());
+            employee::forget(store, &employee, &reason, open_read_models(&place)?).await
         }
         Verb::Show { number, data, at } => show(&number, &data, at).await,
         Verb::Bench { data, times } => {
@@ -178,11 +236,7 @@ async fn run(verb: Verb) -> Result<(), Failure> {
 
 /// Applies the read model to what it has not seen yet, and prints it.
 async fn rows(name: ReadModelName, store: Arc<dyn EventStore>, place: &str) -> Result<(), Failure> {
-    let failed = |error: ReadModelError| Failure::new(error.kind(), &error);
-    let read_models: Arc<dyn ReadModels> = match place.starts_with("postgres") && place.contains("://") {
-        true => Arc::new(PostgresReadModels::open(place).map_err(failed)?),
-        false => Arc::new(SqliteReadModels::open(place).map_err(failed)?),
-    };
+    let read_models = open_read_models(place)?;
     let declared = |error: DefinitionError| Failure::new(ErrorKind::SchemaViolation, &error);
     let read = store.read(Read::forwards(Selector::All).limit(1)).await;
     let end = read.map_err(|error| Failure::new(error.kind(), &error))?.head().snapshot.clone();
@@ -210,6 +264,14 @@ async fn rows(name: ReadModelName, store: Arc<dyn EventStore>, place: &str) -> R
     Ok(())
 }
 
+fn open_read_models(place: &str) -> Result<Arc<dyn ReadModels>, Failure> {
+    let failed = |error: ReadModelError| Failure::new(error.kind(), &error);
+    Ok(match place.starts_with("postgres") && place.contains("://") {
+        true => Arc::new(PostgresReadModels::open(place).map_err(failed)?),
+        false => Arc::new(SqliteReadModels::open(place).map_err(failed)?),
+    })
+}
+
 fn json(cell: &Value<'_>) -> serde_json::Value {
     match cell {
         Value::Null => serde_json::Value::Null,
@@ -235,15 +297,17 @@ fn print(value: &impl Serialize) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn import(file: &Path, data: &Path) -> Result<(), Failure> {
+async fn import(file: &Path, data: &Path, vault: &VaultArgs) -> Result<(), Failure> {
     let failed =
         |error| Failure::new(ErrorKind::NotFound, &format!("cannot read {}: {error}", file.display()));
     let input = File::open(file).map_err(failed)?;
     let size = input.metadata().map_err(failed)?.len();
-    let store = open(data, Create::IfMissing)?;
+    let log: Arc<dyn EventStore> = Arc::new(open(data, Create::IfMissing)?);
+    let store = vault.open_or_create(data, log).await?;
+    let options = XesImport { personal: vec![RESOURCE.to_owned()], ..XesImport::new(CATEGORY, data) };
     let started = Instant::now();
     let mut shown = started;
-    let summary = import_xes(&store, input, &XesImport::new(CATEGORY, data), &mut |progress| {
+    let summary = import_xes(&store, input, &options, &mut |progress| {
         if std::io::stderr().is_terminal() && shown.elapsed().as_millis() > 200 {
             shown = Instant::now();
             show_progress(progress, size);

@@ -5,12 +5,19 @@ mod funnel;
 mod workload;
 
 use factum_core::{RecordedEvent, Timestamp};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 pub use decision_times::{DecisionEvent, decision_times};
 pub use funnel::{FunnelEvent, funnel};
-pub use workload::workload;
+pub use workload::{ERASED, NOBODY, workload};
 
 use crate::CATEGORY;
+
+/// An activity for those who do not ask who did it: that it happened is in its type and its time. They need no vault, and have
+/// nothing to forget.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Noted {}
 
 const TICKS_PER_DAY: i64 = 24 * 3_600 * 10_000_000;
 

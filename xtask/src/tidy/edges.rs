@@ -18,7 +18,18 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("factum-postgres", &["factum-core", "factum-vault"]),
     ("factum-sqlite", &["factum-core", "factum-vault"]),
     ("bank", &["factum", "factum-core", "factum-engine", "factum-vault"]),
-    ("loans", &["factum", "factum-cli", "factum-core", "factum-engine", "factum-postgres", "factum-sqlite"]),
+    (
+        "loans",
+        &[
+            "factum",
+            "factum-cli",
+            "factum-core",
+            "factum-engine",
+            "factum-postgres",
+            "factum-sqlite",
+            "factum-vault",
+        ],
+    ),
     ("orders", &["factum", "factum-core", "factum-engine", "factum-postgres", "factum-sqlite"]),
     (
         "factum-cli",

@@ -32,7 +32,11 @@ pub(super) async fn append_or_skip(
     match store.append(append.clone()).await {
         Ok(appended) if !appended.deduplicated => Ok(Outcome { new: count, known: 0 }),
         Ok(appended) if is_whole(&appended, count) => Ok(Outcome { new: 0, known: count }),
-        Ok(_) | Err(AppendError::Conflict { .. } | AppendError::StreamDeleted { .. }) => {
+        // What is of a subject that was erased since is not sealed again; where it is there already, it need not be.
+        Ok(_)
+        | Err(
+            AppendError::Conflict { .. } | AppendError::StreamDeleted { .. } | AppendError::NotSealed { .. },
+        ) => {
             let (rest, known) = missing(store, append).await?;
             let new = rest.event_count() as u64;
             if new > 0 {

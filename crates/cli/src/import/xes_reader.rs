@@ -3,6 +3,7 @@
 use std::io;
 
 use factum_core::Timestamp;
+use factum_vault::{Content, Keep, MAX_SUBJECT_BYTES, Marker, Subject};
 use quick_xml::events::{BytesStart, Event};
 use quick_xml::{Reader, XmlVersion};
 
@@ -12,8 +13,8 @@ use super::{ImportError, Place};
 
 /// Deepest nesting of attributes.
 const MAX_DEPTH: usize = 32;
-const NAME: &str = "concept:name";
-const TIME: &str = "time:timestamp";
+pub(super) const NAME: &str = "concept:name";
+pub(super) const TIME: &str = "time:timestamp";
 
 /// A trace's start, or one of its events.
 #[derive(Debug)]
@@ -64,12 +65,14 @@ pub(super) struct XesReader<'r> {
     buffer: Vec<u8>,
     version: XmlVersion,
     trace_date: String,
+    personal: Vec<String>,
     trace: Option<String>,
 }
 
 impl<'r> XesReader<'r> {
-    /// `trace_date` is the key of the trace attribute that says when a trace began.
-    pub(super) fn new(input: Input<'r>, trace_date: &str) -> Self {
+    /// `trace_date` is the key of the trace attribute that says when a trace began, `personal` those of attributes that name a
+    /// person.
+    pub(super) fn new(input: Input<'r>, trace_date: &str, personal: &[String]) -> Self {
         let mut xml = Reader::from_reader(input);
         xml.config_mut().check_end_names = true;
         Self {
@@ -77,6 +80,7 @@ impl<'r> XesReader<'r> {
             buffer: Vec::new(),
             version: XmlVersion::Implicit1_0,
             trace_date: trace_date.to_owned(),
+            personal: personal.to_owned(),
             trace: None,
         }
     }
@@ -143,6 +147,7 @@ impl<'r> XesReader<'r> {
                     )));
                 }
                 let attribute = self.attribute(head, open, 0)?;
+                let attribute = self.marked(attribute)?;
                 attributes.add(attribute).map_err(|what| self.fault(what))?;
             } else if open {
                 self.skip()?;
@@ -205,6 +210,7 @@ impl<'r> XesReader<'r> {
             };
             if head.tag.is_attribute() {
                 let attribute = self.attribute(head, open, 0)?;
+                let attribute = self.marked(attribute)?;
                 attributes.add(attribute).map_err(|what| self.fault(what))?;
             } else if open {
                 self.skip()?;
@@ -261,6 +267,25 @@ impl<'r> XesReader<'r> {
             json => with_children(json.as_deref(), &children),
         };
         Ok(Attribute { key, value: value.unwrap_or_default(), json })
+    }
+
+    /// The attribute as the vault wants it, where it names a person.
+    fn marked(&self, attribute: Attribute) -> Result<Attribute, ImportError> {
+        if !self.personal.contains(&attribute.key) {
+            return Ok(attribute);
+        }
+        let subject = Subject::new(attribute.value.as_str()).map_err(|_| {
+            let key = clip(&attribute.key);
+            self.fault(format!(
+                "attribute '{key}' names nobody: a subject is one value of 1 to {MAX_SUBJECT_BYTES} bytes without '#'"
+            ))
+        })?;
+        let value = attribute.json.as_str();
+        let content = Content::Fresh { subject, purpose: None, keep: Keep::InEvent, value };
+        let mut json = Vec::new();
+        Marker { content, partial: None }.write(&mut json);
+        let json = String::from_utf8(json).map_err(|_| self.fault("the value is no text"))?;
+        Ok(Attribute { json, ..attribute })
     }
 
     fn children(&mut self, children: &mut Attributes, list: bool, depth: usize) -> Result<(), ImportError> {

@@ -11,6 +11,8 @@ use factum_core::{
     RecordedEvent, Selector, StreamName, Subscribe, Subscription,
 };
 
+use crate::factum::Factum;
+
 const ORDERS: &str = include_str!("../fixtures/orders.xes");
 
 fn run<T>(future: impl Future<Output = T>) -> T {
@@ -298,4 +300,67 @@ fn a_category_must_be_one() {
             run(import_xes(&MemoryStore::new(), ORDERS.as_bytes(), &options, &mut |_| {})).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Invalid, "{bad}");
     }
+}
+
+/// Whether a file below `path` holds this text.
+fn holds(path: &std::path::Path, text: &str) -> bool {
+    if path.is_dir() {
+        return std::fs::read_dir(path).unwrap().any(|entry| holds(&entry.unwrap().path(), text));
+    }
+    std::fs::read(path).unwrap().windows(text.len()).any(|window| window == text.as_bytes())
+}
+
+#[test]
+fn attributes_that_name_a_person_are_sealed_and_an_erasure_stays_one() {
+    const EMPLOYEE: &str = "Xanthippe-7f3a";
+    let factum = Factum::new();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("orders.xes");
+    std::fs::write(&path, ORDERS.replace("\"112\"", &format!("\"{EMPLOYEE}\""))).unwrap();
+    let import = |personal: &[&str]| {
+        let mut args = vec!["import", "xes", path.to_str().unwrap(), "--category", "order", "-o", "ndjson"];
+        args.extend(personal.iter().flat_map(|key| ["--personal", *key]));
+        factum.run(&args)
+    };
+    assert!(import(&["org:resource"]).fails(2).contains("factum privacy init"));
+    factum.run(&["privacy", "init"]).ok();
+    assert!(import(&["concept:name"]).fails(2).contains("cannot be personal"));
+    assert!(import(&["REG_DATE"]).fails(2).contains("cannot be personal"));
+    assert!(import(&["lines"]).fails(2).contains("names nobody"));
+    assert_eq!(factum.lines(&["read", "--all"]).len(), 1, "the vault's own event, and nothing else");
+
+    let came_to = |ran: crate::factum::Ran| {
+        let summary: serde_json::Value = serde_json::from_str(&ran.ok()).unwrap();
+        (summary["new"].as_u64().unwrap(), summary["known"].as_u64().unwrap())
+    };
+    let all = ["org:resource", "items"];
+    assert_eq!(came_to(import(&all)), (8, 0));
+    assert_eq!(came_to(import(&all)), (0, 8));
+    assert!(!holds(&factum.path(""), EMPLOYEE));
+    let ordered = &factum.lines(&["read", "order-later", "--from", "1", "-n", "1"])[0]["data"];
+    assert!(ordered["items"]["$pii"].is_object() && ordered["price"] == 1.1, "{ordered}");
+
+    factum.run(&["privacy", "erase", EMPLOYEE, "--reason", "r", "--confirm", EMPLOYEE]).ok();
+    assert_eq!(came_to(import(&all)), (0, 8));
+    // What is new of somebody who was forgotten is refused.
+    let more = std::fs::read_to_string(&path).unwrap().replace("value=\"later\"", "value=\"another\"");
+    std::fs::write(&path, more).unwrap();
+    let refused = import(&all);
+    assert_ne!(refused.code, 0);
+    assert!(
+        refused.stderr.contains("was erased") && !refused.stderr.contains(EMPLOYEE),
+        "{}",
+        refused.stderr
+    );
+    assert!(!holds(&factum.path(""), EMPLOYEE));
+}
+
+#[test]
+fn a_store_that_does_not_seal_takes_no_personal_attribute() {
+    let store = MemoryStore::new();
+    let personal = vec!["org:resource".to_owned()];
+    let options = XesImport { personal, ..XesImport::new("order", std::env::temp_dir()) };
+    let error = run(import_xes(&store, ORDERS.as_bytes(), &options, &mut |_| {})).unwrap_err();
+    assert!(matches!(error, ImportError::Append { .. }) && !error.to_string().contains("112"), "{error}");
+    assert!(events(&store).is_empty());
 }

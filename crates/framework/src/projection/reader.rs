@@ -93,6 +93,7 @@ async fn read<P: Projection>(
     let definition = projection.definition();
     let system_events = if definition.forgets() { SystemEvents::Include } else { SystemEvents::Exclude };
     let filter = EventFilter { system_events, ..EventFilter::default() };
+    let mut told = from.clone();
     let subscribe =
         Subscribe::to(definition.subscribed()).from(SubscribeFrom::Checkpoint(from)).filter(filter);
     let mut subscription = store.subscribe(subscribe).await?;
@@ -108,8 +109,18 @@ async fn read<P: Projection>(
                 Message::Batch(Batch { items: items.collect(), next: checkpoint })
             }
             SubscriptionMessage::Checkpoint(next) => Message::Batch(Batch { items: Vec::new(), next }),
-            SubscriptionMessage::CaughtUp(_) => Message::CaughtUp,
+            SubscriptionMessage::CaughtUp(next) => {
+                // The end may lie behind a stretch of which no message told, since none of it was for this projection.
+                let stretch = Message::Batch(Batch { items: Vec::new(), next: next.clone() });
+                if next != told && sender.send(stretch).is_err() {
+                    return Ok(());
+                }
+                Message::CaughtUp
+            }
         };
+        if let Message::Batch(batch) = &message {
+            told = batch.next.clone();
+        }
         if sender.send(message).is_err() {
             return Ok(());
         }

@@ -3,30 +3,29 @@
 use factum::{ApplyError, DefinitionError, Event, Model, TypedProjection};
 use factum_core::RecordedEvent;
 
-use super::number;
-use crate::Activity;
+use super::{Noted, number};
 
 /// A submission, or a decision about it.
 #[derive(Clone, Debug, PartialEq, Eq, Event)]
 pub enum DecisionEvent {
     /// The customer has sent it.
     #[event(name = "A_SUBMITTED")]
-    Submitted(Activity),
+    Submitted(Noted),
     /// The loan is granted: the first of three.
     #[event(name = "A_APPROVED")]
-    Approved(Activity),
+    Approved(Noted),
     /// The loan is granted: the first of three.
     #[event(name = "A_REGISTERED")]
-    Booked(Activity),
+    Booked(Noted),
     /// The loan is granted: the first of three.
     #[event(name = "A_ACTIVATED")]
-    Activated(Activity),
+    Activated(Noted),
     /// The bank says no.
     #[event(name = "A_DECLINED")]
-    Declined(Activity),
+    Declined(Noted),
     /// The customer does not go on.
     #[event(name = "A_CANCELLED")]
-    Cancelled(Activity),
+    Cancelled(Noted),
 }
 
 /// Times are in Unix milliseconds, the log's own precision; `took_ms` is what lies between them.

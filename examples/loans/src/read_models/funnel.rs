@@ -3,39 +3,38 @@
 use factum::{ApplyError, DefinitionError, Event, Model, TypedProjection};
 use factum_core::RecordedEvent;
 
-use super::{number, week};
-use crate::Activity;
+use super::{Noted, number, week};
 
 /// What the funnel is about: the states of applications, and nothing else of the log.
 #[derive(Clone, Debug, PartialEq, Eq, Event)]
 pub enum FunnelEvent {
     /// The customer has sent it.
     #[event(name = "A_SUBMITTED")]
-    Submitted(Activity),
+    Submitted(Noted),
     /// It may be accepted once it is complete.
     #[event(name = "A_PREACCEPTED")]
-    Preaccepted(Activity),
+    Preaccepted(Noted),
     /// It is complete and accepted for an offer.
     #[event(name = "A_ACCEPTED")]
-    Accepted(Activity),
+    Accepted(Noted),
     /// Offers go out.
     #[event(name = "A_FINALIZED")]
-    Finalized(Activity),
+    Finalized(Noted),
     /// The loan is granted: the first of three.
     #[event(name = "A_APPROVED")]
-    Approved(Activity),
+    Approved(Noted),
     /// The loan is granted: the first of three.
     #[event(name = "A_REGISTERED")]
-    Booked(Activity),
+    Booked(Noted),
     /// The loan is granted: the first of three.
     #[event(name = "A_ACTIVATED")]
-    Activated(Activity),
+    Activated(Noted),
     /// The bank says no.
     #[event(name = "A_DECLINED")]
-    Declined(Activity),
+    Declined(Noted),
     /// The customer does not go on.
     #[event(name = "A_CANCELLED")]
-    Cancelled(Activity),
+    Cancelled(Noted),
 }
 
 /// A row per week: of the applications that were submitted in it, how many came to which state by now.

@@ -75,3 +75,65 @@ fn a_bad_log_or_directory_is_named() {
     prints(&["import", other.to_str().unwrap()], &store);
     fails(&["summary"], &store, 1, "'A_UNHEARD_OF' of stream 'loan-2'");
 }
+
+/// Whether a file below `path` holds this text.
+fn holds(path: &Path, text: &str) -> bool {
+    if path.is_dir() {
+        return std::fs::read_dir(path).unwrap().any(|entry| holds(&entry.unwrap().path(), text));
+    }
+    std::fs::read(path).unwrap().windows(text.len()).any(|window| window == text.as_bytes())
+}
+
+#[test]
+fn an_employee_is_sealed_and_forgotten_and_the_numbers_stay() {
+    const EMPLOYEE: &str = "Xanthippe-7f3a";
+    let folder = tempfile::tempdir().unwrap();
+    let data = &folder.path().join("book");
+    let three = std::fs::read_to_string(THREE).unwrap().replace("\"112\"", &format!("\"{EMPLOYEE}\""));
+    let log = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(log.path(), three).unwrap();
+    let import = ["import", log.path().to_str().unwrap()];
+    prints(&import, data);
+    assert!(!holds(folder.path(), EMPLOYEE), "in clear, in no event, name, tag or key file");
+    let summary = prints(&["summary"], data);
+    let done = prints(&["activities", "2"], data);
+    assert!(done.lines().next().unwrap().ends_with(&format!(r#""employee":"{EMPLOYEE}"}}"#)), "{done}");
+    assert!(done.lines().nth(1).unwrap().ends_with(r#""employee":null}"#), "{done}");
+    let workload = prints(&["rows", "workload"], data);
+    assert!(workload.contains(EMPLOYEE) && holds(&data.join("read-models"), EMPLOYEE));
+
+    fails(&["forget", "113", "--reason", "r", "--confirm", "113"], data, 5, "no event names that employee");
+    fails(&["forget", EMPLOYEE, "--reason", "r", "--confirm", "113"], data, 2, "--confirm");
+    let forget = ["forget", EMPLOYEE, "--reason", "request 7", "--confirm", EMPLOYEE];
+    let receipt = prints(&forget, data);
+    assert!(
+        receipt.contains(r#""keys_destroyed":1"#) && receipt.contains("read model workload"),
+        "{receipt}"
+    );
+    assert_eq!(prints(&forget, data), receipt, "asked for again, it is the same erasure");
+    assert!(!holds(folder.path(), EMPLOYEE), "no byte of store, read models and keys");
+
+    assert_eq!(prints(&["summary"], data), summary);
+    assert_eq!(prints(&["rows", "workload"], data), workload.replace(EMPLOYEE, "erased"));
+    let done = prints(&["activities", "2"], data);
+    assert!(done.lines().next().unwrap().contains(r#""employee":"erased","erasure":""#), "{done}");
+    // The file still names them. What is there already is not sealed again.
+    prints(&import, data);
+    assert!(!holds(folder.path(), EMPLOYEE));
+}
+
+#[test]
+fn without_its_vault_a_loan_book_has_numbers_and_no_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = &folder.path().join("book");
+    prints(&["import", THREE], data);
+    let funnel = prints(&["rows", "funnel"], data);
+    std::fs::remove_dir_all(folder.path().join("book.vault")).unwrap();
+    for verb in [&["summary"][..], &["show", "1"], &["audit"], &["rows", "decision-times"]] {
+        prints(verb, data);
+    }
+    assert_eq!(prints(&["rows", "funnel"], data), funnel);
+    for verb in [&["activities", "2"][..], &["rows", "workload"]] {
+        fails(verb, data, 5, "there is no key store");
+    }
+}

@@ -7,3 +7,4 @@ mod direct;
 mod read_models;
 mod real_log;
 mod rules;
+mod vault;

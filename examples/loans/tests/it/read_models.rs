@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use factum::{Handle, Projections, Waited};
-use factum_cli::{XesImport, import_xes};
+use factum_cli::import_xes;
 use factum_core::read_model::ReadModels;
 use factum_core::{Checkpoint, EventStore, Read, Selector};
 use factum_engine::{Engine, Options};
@@ -17,6 +17,7 @@ use loans::{decision_times, funnel, workload};
 
 use crate::direct::{Book, Rows};
 use crate::real_log::log;
+use crate::vault::{options, sealing};
 
 const THREE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/three.xes");
 
@@ -35,15 +36,17 @@ async fn rows_of(handle: &Handle, token: &Checkpoint) -> Rows {
     let statement = format!("select * from {} order by 1, 2", handle.name());
     let (rows, progress) = handle.query(&statement, &[]).unwrap();
     assert!(progress.applied.next_position() >= token.next_position());
-    rows.rows.iter().map(|row| row.iter().map(ToString::to_string).collect()).collect()
+    // What the vault calls an employee is in no file.
+    let told = rows.columns.iter().filter(|column| *column != "subject").count();
+    rows.rows.iter().map(|row| row.iter().take(told).map(ToString::to_string).collect()).collect()
 }
 
 /// Imports the log, projects it, and compares every row of all three read models.
 async fn compare(log: &Path, read_models: Arc<dyn ReadModels>) -> [usize; 3] {
     let data = tempfile::tempdir().unwrap();
-    let store: Arc<dyn EventStore> = Arc::new(Engine::open(data.path(), Options::default()).unwrap());
-    let import = XesImport::new(loans::CATEGORY, std::env::temp_dir());
-    import_xes(&*store, File::open(log).unwrap(), &import, &mut |_| {}).await.unwrap();
+    let engine: Arc<dyn EventStore> = Arc::new(Engine::open(data.path(), Options::default()).unwrap());
+    let store: Arc<dyn EventStore> = Arc::new(sealing(engine, data.path()).await);
+    import_xes(&*store, File::open(log).unwrap(), &options(), &mut |_| {}).await.unwrap();
     let book = Book::read(log);
     let token = end(&store).await;
     let projections = Projections::open(store, read_models).await.unwrap();

@@ -4,6 +4,7 @@ use super::*;
 
 use factum::{ProjectionError, Status};
 use factum_core::read_model::{Partition, ReadModelError, VersionNumber};
+use factum_engine::{Engine, Options};
 
 #[tokio::test]
 async fn history_then_live_and_after_a_restart_each_event_once() {
@@ -35,6 +36,25 @@ async fn it_advances_over_events_that_do_not_concern_it() {
     let world = world.restart().await;
     let kept = world.read_models.progress(handle.name(), VersionNumber(1)).unwrap();
     assert_eq!(kept[0].applied, token);
+}
+
+/// Regression: started again where nothing of its own is left, it read to the end and did not say so.
+#[tokio::test]
+async fn it_advances_over_what_came_while_it_did_not_run() {
+    for on_disk in [false, true] {
+        let log = TempDir::new().unwrap();
+        let store: Arc<dyn EventStore> = match on_disk {
+            true => Arc::new(Engine::open(log.path(), Options::default()).unwrap()),
+            false => Arc::new(MemoryStore::new()),
+        };
+        let world = World::over(store).await;
+        let handle = world.projections.start(balances()).await.unwrap();
+        ready(&handle, &world.pay("a", 1).await).await;
+        let world = world.restart().await;
+        let token = world.rain(3).await;
+        let handle = world.projections.start(balances()).await.unwrap();
+        ready(&handle, &token).await;
+    }
 }
 
 #[tokio::test]
