@@ -163,6 +163,10 @@ impl KeyStore for SqliteKeyStore {
         self.change(|connection| keys::create(connection, key, succeeds))
     }
 
+    fn create_many(&mut self, keys: &[StoredKey]) -> Result<Vec<Created>, KeyStoreError> {
+        self.change(|connection| keys.iter().map(|key| keys::create(connection, key, None)).collect())
+    }
+
     fn find(&mut self, ids: &[KeyId]) -> Result<Vec<Found>, KeyStoreError> {
         self.read(|connection| keys::find(connection, ids))
     }

@@ -275,6 +275,73 @@ impl Keeper {
         Err(VaultError::Contended { owner: owner.clone(), attempts: MAX_ATTEMPTS })
     }
 
+    /// Makes the keys of those owners who have none yet, many at a time: an import has thousands of new subjects. Whatever
+    /// stands in an owner's way is found by [`key_for`](Self::key_for).
+    pub(crate) fn prepare(&mut self, owners: &[KeyOwner]) -> Result<(), VaultError> {
+        self.refresh()?;
+        let now = self.clock.now();
+        let mut new = Vec::new();
+        for owner in owners.iter().filter(|owner| self.cache.latest(owner, now).is_none()) {
+            if let Latest::None { generation } = self.store.latest(owner)? {
+                new.push((owner, generation));
+            }
+        }
+        for new in new.chunks(MAX_WRAP_BATCH) {
+            self.make_many(new)?;
+        }
+        Ok(())
+    }
+
+    fn make_many(&mut self, new: &[(&KeyOwner, u32)]) -> Result<(), VaultError> {
+        let mut secrets = Vec::with_capacity(new.len());
+        for _ in new {
+            secrets.push((KeyId(*random::<16>()?), random::<DATA_KEY_BYTES>()?));
+        }
+        let labels: Vec<Vec<u8>> =
+            secrets.iter().zip(new).map(|((id, _), (owner, _))| self.label(*id, owner)).collect();
+        let to_wrap: Vec<ToWrap<'_>> = secrets
+            .iter()
+            .zip(&labels)
+            .map(|((_, secret), label)| ToWrap { secret: &**secret, label })
+            .collect();
+        let epoch = self.newest_epoch()?;
+        let wrapped = self.kek.wrap(epoch, &to_wrap)?;
+        if wrapped.len() != new.len() {
+            return Err(no_answer(&*self.kek));
+        }
+        let created = self.clock.now();
+        let stored: Vec<StoredKey> = new
+            .iter()
+            .zip(&secrets)
+            .zip(wrapped)
+            .map(|(((owner, generation), (id, _)), wrapped)| StoredKey {
+                id: *id,
+                owner: (*owner).clone(),
+                generation: *generation,
+                wrapped,
+                epoch,
+                created,
+            })
+            .collect();
+        let answers = self.store.create_many(&stored)?;
+        let kept: Vec<(StoredKey, Secret)> = stored
+            .into_iter()
+            .zip(&secrets)
+            .zip(answers)
+            .filter(|(_, answer)| *answer == Created::New)
+            .map(|((stored, (_, secret)), _)| (stored, Zeroizing::new(secret.to_vec())))
+            .collect();
+        // As where one is made: a rotation may have gone by.
+        let newest = self.newest_epoch()?;
+        if newest != epoch {
+            self.wrap_anew(&kept, newest)?;
+        }
+        for (stored, secret) in &kept {
+            self.cache.keep_latest(&data_key(stored, secret), created);
+        }
+        Ok(())
+    }
+
     fn use_latest(&mut self, stored: &StoredKey, now: Timestamp) -> Result<DataKey, VaultError> {
         let secrets = self.secrets_of_all(std::slice::from_ref(stored))?;
         let secret = secrets.first().ok_or_else(|| no_answer(&*self.kek))?;

@@ -260,6 +260,15 @@ pub trait KeyStore: Send {
     /// Where it could not be kept.
     fn create(&mut self, key: &StoredKey, succeeds: Option<KeyId>) -> Result<Created, KeyStoreError>;
 
+    /// Keeps the first or next keys of several owners without a live key, each as [`create`](Self::create) would. A store for
+    /// which a transaction is dear does it in one.
+    ///
+    /// # Errors
+    /// Where they could not be kept.
+    fn create_many(&mut self, keys: &[StoredKey]) -> Result<Vec<Created>, KeyStoreError> {
+        keys.iter().map(|key| self.create(key, None)).collect()
+    }
+
     /// What there is under each of these ids, in order. At most [`MAX_KEY_BATCH`].
     ///
     /// # Errors

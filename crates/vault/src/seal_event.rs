@@ -30,9 +30,7 @@ impl KeyVault {
     /// `SubjectErased`, `Invalid` where a value could not be opened before or is not well-formed, or what the vault says. The
     /// event is then unchanged.
     pub async fn seal_event(&self, stream: &StreamName, event: &mut NewEvent) -> Result<(), VaultError> {
-        if event.content_type != ContentType::Json
-            || memmem::find(&event.data, PERSONAL_MEMBER.as_bytes()).is_none()
-        {
+        if !holds_personal_data(event) {
             return Ok(());
         }
         let stored = event.data.clone();
@@ -66,6 +64,25 @@ impl KeyVault {
         }
         event.data = data.into();
         Ok(())
+    }
+
+    /// Makes the keys that sealing these events will ask for, many at a time. What cannot be made or read is found when the
+    /// event is sealed.
+    pub(crate) async fn prepare(&self, events: impl Iterator<Item = &NewEvent>) {
+        let mut owners: Vec<KeyOwner> = Vec::new();
+        for event in events.filter(|event| holds_personal_data(event)) {
+            for found in find(&event.data, PERSONAL_MEMBER).unwrap_or_default() {
+                if let Ok((ToSeal::Value { owner, .. }, _)) = self.to_seal(&event.data[found.value]) {
+                    owners.push(owner);
+                }
+            }
+        }
+        owners.sort_unstable();
+        owners.dedup();
+        if owners.len() > 1 {
+            // An outage is told by whoever asks for a key.
+            let _ = self.ask(move |keeper| keeper.prepare(&owners)).await;
+        }
     }
 
     fn to_seal<'a>(&self, marker: &'a [u8]) -> Result<(ToSeal<'a>, Option<&'a str>), VaultError> {
@@ -121,6 +138,10 @@ impl KeyVault {
         data.extend_from_slice(&event.data[done..]);
         Ok((data, outside))
     }
+}
+
+fn holds_personal_data(event: &NewEvent) -> bool {
+    event.content_type == ContentType::Json && memmem::find(&event.data, PERSONAL_MEMBER.as_bytes()).is_some()
 }
 
 fn add_tag(tags: &mut Vec<Tag>, tag: Tag) {

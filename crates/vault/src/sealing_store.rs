@@ -37,6 +37,9 @@ impl SealingStore {
     }
 
     async fn seal(&self, append: &mut Append) -> Result<(), AppendError> {
+        if append.event_count() > 1 {
+            self.vault.prepare(append.writes.iter().flat_map(|write| &write.events)).await;
+        }
         for write in &mut append.writes {
             for (index, event) in write.events.iter_mut().enumerate() {
                 self.vault.seal_event(&write.stream, event).await.map_err(|error| {

@@ -255,19 +255,21 @@ fn rotation(scratch: &Path, report: &mut Report) -> BenchResult<()> {
         let labels: Vec<Vec<u8>> = ids.iter().map(label).collect();
         let secrets: Vec<ToWrap<'_>> =
             labels.iter().map(|label| ToWrap { secret: &[7; DATA_KEY_BYTES], label }).collect();
-        for (id, wrapped) in ids.iter().zip(kek.wrap(identity.epoch, &secrets)?) {
-            let created = factum_core::Timestamp(0);
-            let stored = StoredKey {
+        let created = factum_core::Timestamp(0);
+        let stored: Vec<StoredKey> = ids
+            .iter()
+            .zip(kek.wrap(identity.epoch, &secrets)?)
+            .map(|(id, wrapped)| StoredKey {
                 id: *id,
                 owner: owner(id),
                 generation: 1,
                 wrapped,
                 epoch: identity.epoch,
                 created,
-            };
-            if keys.create(&stored, None)? != Created::New {
-                return Err("a key that is new was there".into());
-            }
+            })
+            .collect();
+        if keys.create_many(&stored)?.iter().any(|answer| *answer != Created::New) {
+            return Err("a key that is new was there".into());
         }
     }
     let options = VaultOptions::new(Box::new(keys), Box::new(kek));

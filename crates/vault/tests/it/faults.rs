@@ -93,6 +93,7 @@ faulty! {
     rewrap_roots(from: KekEpoch, to: KekEpoch, roots: &Wrapped) -> bool;
     latest(owner: &KeyOwner) -> Latest;
     create(key: &StoredKey, succeeds: Option<KeyId>) -> Created;
+    create_many(keys: &[StoredKey]) -> Vec<Created>;
     find(ids: &[KeyId]) -> Vec<Found>;
     keys_of(subject: SubjectRef) -> Vec<KeySummary>;
     made_before(purpose: &Purpose, before: Timestamp, after: Option<KeyId>, limit: usize) -> Vec<KeySummary>;

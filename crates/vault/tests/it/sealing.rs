@@ -317,3 +317,24 @@ fn a_cell_opens_in_its_row_and_column_only() {
     let malformed = block_on(vault.open_cell(&cell, "Ada")).unwrap_err();
     assert_eq!(malformed.reason, Unavailable::Malformed);
 }
+
+#[test]
+fn many_new_subjects_in_one_append_get_a_key_each_and_one_that_was_erased_gets_none() {
+    let house = House::new();
+    let store = house.open();
+    let events = |from: usize| -> Vec<factum_core::NewEvent> {
+        (from..from + 450).map(|n| event(&json!({ "name": fresh(&format!("s{n}"), &json!(n)) }))).collect()
+    };
+    let any = factum_core::ExpectedRevision::Any;
+    block_on(store.append_to(stream("c-1"), any, events(0))).unwrap();
+    for (n, event) in read(&store, "c-1").iter().enumerate() {
+        let data: Value = serde_json::from_slice(event.data_slice()).unwrap();
+        assert_eq!(outcome(&data, "name"), format!("value {n}"));
+    }
+    assert_eq!(block_on(store.vault().holdings()).unwrap().live, 450);
+    let subject = store.vault().subject_ref(&subject("s460"));
+    let request = factum_vault::ErasureRequest::everything(subject, "r", "a");
+    block_on(store.vault().erase(&*house.log, &request, &[])).unwrap();
+    let error = block_on(store.append_to(stream("c-2"), any, events(440))).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Deleted);
+}
