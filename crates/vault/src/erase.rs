@@ -365,6 +365,11 @@ fn not_reached(epoch: crate::kek::KekEpoch) -> Vec<Reach> {
             ),
         },
         Reach {
+            kind: "copies".into(),
+            name: "that databases and disks make: write-ahead logs, archives, replicas, snapshots".into(),
+            how: "hold what rows in clear held until they are written over or removed".into(),
+        },
+        Reach {
             kind: "read models".into(),
             name: "in databases that were not named".into(),
             how: "they hold what they held: name them when you erase".into(),
