@@ -29,7 +29,7 @@ pub(super) fn purpose_text(purpose: Option<&Purpose>) -> &str {
     purpose.map_or("", Purpose::as_str)
 }
 
-/// Ids as one parameter, hexadecimal and with commas in between: what `id IN` [`IDS`] reads.
+/// Ids as one parameter, hexadecimal and with commas in between: what a list of ids in a statement reads.
 pub(super) fn listed<'a>(ids: impl IntoIterator<Item = &'a [u8; 16]>) -> Value<'static> {
     let hex: Vec<String> = ids.into_iter().map(|id| hex(id)).collect();
     Value::Text(Cow::Owned(hex.join(",")))
