@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 
 use factum_core::{ContentType, RecordedEvent};
-use memchr::memmem;
 use uuid::Uuid;
 
 use crate::cache::Known;
@@ -85,12 +84,11 @@ fn envelopes<'a, 'b>(pending: &'b [Pending<'a>]) -> impl Iterator<Item = &'b Env
 }
 
 fn pending(index: usize, event: &RecordedEvent) -> Option<Pending<'_>> {
-    if event.content_type() != ContentType::Json
-        || memmem::find(event.data_slice(), SEALED_MEMBER.as_bytes()).is_none()
-    {
+    if event.content_type() != ContentType::Json {
         return None;
     }
-    // What cannot be looked through is given as it is: typed code refuses it with a place.
+    // Text without the member's name is not parsed. What cannot be looked through is given as it is: typed code refuses it
+    // with a place.
     let found = find(event.data_slice(), SEALED_MEMBER).ok()?;
     let envelope = |found: Found| {
         let envelope = Envelope::parse(&event.data_slice()[found.value.clone()]).ok();
