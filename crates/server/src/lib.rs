@@ -1,1 +1,25 @@
-//! server
+//! A server that KurrentDB's own clients can talk to, over any [`EventStore`](factum_core::EventStore).
+//!
+//! [`Server`] takes a store and [`ServerOptions`], listens on one port for gRPC over HTTP/2 and for plain HTTP, and runs
+//! until it is told to stop. Each gRPC service has a file in `grpc/`; what several of them share (names of streams that
+//! stand for an index, filters, links, errors) lies beside them.
+//!
+//! **Invariant:** no store is named here. What a client is told of an event comes from the store, and what it is told of
+//! an error from `status.rs`.
+
+mod access;
+mod call;
+mod connection;
+mod filter;
+mod grpc;
+mod http;
+mod links;
+mod options;
+mod server;
+mod shared;
+mod source;
+mod status;
+mod stopping;
+
+pub use options::{Endpoint, LimitError, Limits, ServerOptions};
+pub use server::{RunningServer, ServeError, Server};

@@ -1,0 +1,34 @@
+//! What is known about a call before its message is looked at.
+
+use std::net::SocketAddr;
+
+use tonic::Request;
+
+use crate::access::Caller;
+
+/// Longest connection name that is kept, in characters.
+const CONNECTION_NAME_CHARS: usize = 256;
+
+/// What is known about a call before its message is looked at.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Call {
+    /// Who is calling.
+    pub(crate) caller: Caller,
+    /// The host and port that the client dialled.
+    pub(crate) authority: Option<String>,
+    /// Where the connection comes from.
+    pub(crate) peer: Option<SocketAddr>,
+    /// What the client calls its connection.
+    pub(crate) connection_name: String,
+}
+
+impl Call {
+    /// What came with a gRPC request.
+    pub(crate) fn of<T>(request: &Request<T>) -> Self {
+        let mut call: Call = request.extensions().get::<Call>().cloned().unwrap_or_default();
+        if let Some(name) = request.metadata().get("connection-name").and_then(|name| name.to_str().ok()) {
+            call.connection_name = name.chars().take(CONNECTION_NAME_CHARS).collect();
+        }
+        call
+    }
+}

@@ -1,0 +1,50 @@
+//! The gRPC services, one file each.
+
+mod append;
+mod batch_append;
+mod delete;
+mod features;
+mod gossip;
+mod read;
+mod read_options;
+mod streams;
+mod streams_v2;
+mod subscribe;
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use factum_protocol::wire::v1;
+use factum_protocol::wire::v2;
+use futures_util::Stream;
+use tonic::Status;
+use tonic::codec::CompressionEncoding;
+use tonic::service::Routes;
+
+pub(crate) use features::PROTOCOL_VERSION;
+
+use crate::shared::Shared;
+
+/// The answers of a call that has many.
+pub(crate) type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+
+/// Largest message that a client may send beyond the events in it, in bytes.
+const MESSAGE_OVERHEAD_BYTES: usize = 1024 * 1024;
+
+/// Every service.
+pub(crate) fn routes(shared: &Arc<Shared>) -> Routes {
+    let largest = shared.options.limits.append_bytes + MESSAGE_OVERHEAD_BYTES;
+    let streams = v1::streams::streams_server::StreamsServer::new(streams::Streams::new(shared.clone()))
+        .max_decoding_message_size(largest)
+        .accept_compressed(CompressionEncoding::Gzip);
+    let streams_v2 =
+        v2::streams_service_server::StreamsServiceServer::new(streams_v2::StreamsV2::new(shared.clone()))
+            .max_decoding_message_size(largest)
+            .accept_compressed(CompressionEncoding::Gzip);
+    Routes::new(streams)
+        .add_service(streams_v2)
+        .add_service(v1::server_features::server_features_server::ServerFeaturesServer::new(
+            features::Features,
+        ))
+        .add_service(v1::gossip::gossip_server::GossipServer::new(gossip::Gossip::new(shared.clone())))
+}

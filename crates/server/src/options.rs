@@ -1,0 +1,104 @@
+//! What may be chosen about a server.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use factum_core::limits::{MAX_APPEND_BYTES, MAX_EVENT_BYTES};
+use factum_core::{Clock, SystemClock};
+
+/// A host and port as clients dial them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// Name or address.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+}
+
+/// What a server allows. Every limit holds before memory is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Largest append, in bytes of events; at most what a store takes.
+    pub append_bytes: usize,
+    /// Largest event, in bytes of data, metadata and twice its type.
+    pub event_bytes: usize,
+    /// Most connections at once; further ones are closed at once.
+    pub connections: usize,
+    /// Most calls at once on one connection.
+    pub calls_per_connection: u32,
+    /// Longest time from the first to the last chunk of one append of a batch.
+    pub append_timeout: Duration,
+    /// Longest time for a connection to say its first words (TLS and the head of the request).
+    pub handshake_timeout: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            append_bytes: MAX_APPEND_BYTES,
+            event_bytes: MAX_EVENT_BYTES,
+            connections: 10_000,
+            calls_per_connection: 2_000,
+            append_timeout: Duration::from_secs(10),
+            handshake_timeout: Duration::from_secs(10),
+        }
+    }
+}
+
+/// A limit that cannot be.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LimitError {
+    /// It is more than a store takes.
+    #[error("{what} of {asked} bytes is more than a store takes: at most {most}")]
+    TooLarge {
+        /// Which limit.
+        what: &'static str,
+        /// What was asked for, in bytes.
+        asked: usize,
+        /// What is possible, in bytes.
+        most: usize,
+    },
+}
+
+impl Limits {
+    /// Checks them against what a store takes.
+    ///
+    /// # Errors
+    /// `LimitError` with the limit that is too large.
+    pub fn check(&self) -> Result<(), LimitError> {
+        let within = |what, asked, most| {
+            if asked > most { Err(LimitError::TooLarge { what, asked, most }) } else { Ok(()) }
+        };
+        within("a largest append", self.append_bytes, MAX_APPEND_BYTES)?;
+        within("a largest event", self.event_bytes, MAX_EVENT_BYTES)
+    }
+}
+
+/// What may be chosen about a server.
+#[derive(Clone)]
+pub struct ServerOptions {
+    /// What gossip tells clients to dial; `None`: what each of them dialled.
+    pub advertise: Option<Endpoint>,
+    /// What is allowed.
+    pub limits: Limits,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl Default for ServerOptions {
+    fn default() -> Self {
+        Self { advertise: None, limits: Limits::default(), clock: Arc::new(SystemClock) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_beyond_the_stores_is_refused() {
+        assert_eq!(Limits::default().check(), Ok(()));
+        let limits = Limits { event_bytes: MAX_EVENT_BYTES + 1, ..Limits::default() };
+        assert!(matches!(limits.check(), Err(LimitError::TooLarge { what: "a largest event", .. })));
+    }
+}

@@ -1,0 +1,46 @@
+//! What every call shares: the store, the options, who may do what, and whether the server is about to stop.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use crate::stopping::Stopping;
+use factum_core::EventStore;
+use uuid::Uuid;
+
+use crate::access::Access;
+use crate::call::Call;
+use crate::options::{Endpoint, ServerOptions};
+
+/// One per server, behind an `Arc`.
+pub(crate) struct Shared {
+    /// The log.
+    pub(crate) store: Arc<dyn EventStore>,
+    /// What was chosen.
+    pub(crate) options: ServerOptions,
+    /// Who may do what.
+    pub(crate) access: Access,
+    /// Where it listens.
+    pub(crate) address: SocketAddr,
+    /// This run of the server, for gossip.
+    pub(crate) instance: Uuid,
+    /// Becomes true when the server is to stop: whatever has no end of its own ends then.
+    pub(crate) stopping: Stopping,
+}
+
+impl Shared {
+    /// What a client is told to dial: what was chosen, or what it dialled.
+    pub(crate) fn endpoint(&self, call: &Call) -> Endpoint {
+        if let Some(endpoint) = &self.options.advertise {
+            return endpoint.clone();
+        }
+        let dialled =
+            call.authority.as_ref().and_then(|authority| authority.parse::<http::uri::Authority>().ok());
+        match dialled {
+            Some(authority) => Endpoint {
+                host: authority.host().to_owned(),
+                port: authority.port_u16().unwrap_or(self.address.port()),
+            },
+            None => Endpoint { host: self.address.ip().to_string(), port: self.address.port() },
+        }
+    }
+}
