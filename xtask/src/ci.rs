@@ -9,10 +9,11 @@ type Check = fn() -> Result<(), String>;
 
 /// Runs every step and stops at the first that fails.
 pub(crate) fn run(_arguments: &[String]) -> Result<(), String> {
-    let steps: [(&str, Check); 5] = [
+    let steps: [(&str, Check); 6] = [
         ("fmt", || Step::cargo(&["fmt", "--all", "--check"]).run()),
         ("tidy", || tidy::run(&[])),
         ("clippy", || Step::cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]).run()),
+        ("codegen", || Step::cargo(&["run", "--quiet", "--package", "codegen", "--", "--check"]).run()),
         ("docs", || {
             // Dependencies are checked, not documented; the warnings that count are ours.
             Step::cargo(&["doc", "--workspace", "--no-deps", "--document-private-items"])

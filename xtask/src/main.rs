@@ -26,6 +26,11 @@ const TASKS: &[Task] = &[
     },
     Task { name: "ci", about: "fmt, clippy, tidy, docs and test: what CI runs", run: ci::run },
     Task {
+        name: "codegen",
+        about: "write the Rust of crates/protocol/proto; --check: see that what is committed is that",
+        run: codegen,
+    },
+    Task {
         name: "services",
         about: "start what tests need (PostgreSQL, OpenBao, SoftHSM) and keep it until Ctrl-C, to run single tests",
         run: services::run,
@@ -67,6 +72,13 @@ fn listing() -> String {
         text.push_str(&format!("  cargo xtask {:<8} {}\n", task.name, task.about));
     }
     text
+}
+
+/// The generator is a package of its own, so that the other tasks do not wait for it to be built.
+fn codegen(arguments: &[String]) -> Result<(), String> {
+    let mut cargo = vec!["run", "--quiet", "--package", "codegen", "--"];
+    cargo.extend(arguments.iter().map(String::as_str));
+    step::Step::cargo(&cargo).run()
 }
 
 /// The repository's root. Read when the task runs, so that a copied build directory does not point elsewhere.

@@ -74,14 +74,17 @@ fn metadata() -> Result<serde_json::Value, String> {
     serde_json::from_slice(&output).map_err(|error| format!("cargo metadata is not JSON: {error}"))
 }
 
-/// Every `.rs` and `.md` file below `dir`, by its path from the root. Build output and hidden folders are left out.
+/// Every `.rs` and `.md` file below `dir`, by its path from the root. Build output, generated code and hidden folders are left
+/// out.
 fn collect(root: &Path, dir: &Path, files: &mut Vec<(String, String)>) -> Result<(), String> {
     let unreadable = |error| format!("cannot read {}: {error}", dir.display());
     for entry in fs::read_dir(dir).map_err(unreadable)? {
         let path = entry.map_err(unreadable)?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         if path.is_dir() {
-            if !name.starts_with('.') && !matches!(name.as_str(), "target" | "tmp" | "node_modules") {
+            if !name.starts_with('.')
+                && !matches!(name.as_str(), "target" | "tmp" | "node_modules" | "generated")
+            {
                 collect(root, &path, files)?;
             }
         } else if name.ends_with(".rs") || name.ends_with(".md") {

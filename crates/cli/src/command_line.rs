@@ -14,7 +14,7 @@ use crate::failure::{EXIT_CODES, Exit, Failure};
 use crate::output::Out;
 use crate::{
     append, backup, bench, completions, demo, event, explain, export_verb, import_verb, privacy, processes,
-    projections, read, schema, sql, state, storage, streams, tail, version,
+    projections, read, schema, serve, sql, state, storage, streams, tail, version,
 };
 
 /// Event sourcing on the command line
@@ -56,6 +56,7 @@ enum Verb {
     Export(export_verb::ExportArgs),
     Storage(storage::StorageArgs),
     Backup(backup::BackupArgs),
+    Serve(serve::ServeArgs),
     Demo(demo::DemoArgs),
     Bench(bench::BenchArgs),
     Completions(completions::CompletionsArgs),
@@ -83,14 +84,18 @@ pub fn run(args: impl IntoIterator<Item = impl Into<OsString>>) -> ExitCode {
 
 fn run_line(line: CommandLine) -> Result<(), Failure> {
     let context = Context::new(line.global)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build()
-        .map_err(|e| Failure::io("the runtime did not start", &e))?;
+    let serves = matches!(line.verb, Verb::Serve(_));
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    if !serves {
+        runtime.worker_threads(1);
+    }
+    let runtime = runtime.enable_all().build().map_err(|e| Failure::io("the runtime did not start", &e))?;
     runtime.block_on(async {
         let interrupted = Arc::new(Notify::new());
-        tokio::spawn(end_on_interrupt(Arc::clone(&interrupted), context.out.clone()));
+        // A server has calls to end, and does so itself.
+        if !serves {
+            tokio::spawn(end_on_interrupt(Arc::clone(&interrupted), context.out.clone()));
+        }
         tokio::select! {
             done = run_verb(line.verb, &context) => done,
             // What the command holds is let go of: its store, its temporary files.
@@ -120,6 +125,7 @@ async fn run_verb(verb: Verb, context: &Context) -> Result<(), Failure> {
         Verb::Export(args) => export_verb::run(args, context).await,
         Verb::Storage(args) => storage::run(args, context),
         Verb::Backup(args) => backup::run(args, context),
+        Verb::Serve(args) => serve::run(args, context).await,
         Verb::Demo(args) => demo::run(&args, context).await,
         Verb::Bench(args) => tokio::task::block_in_place(|| bench::run(&args, context)),
         Verb::Completions(args) => completions::run(&args, context),

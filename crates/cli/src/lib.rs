@@ -28,6 +28,7 @@ mod read;
 mod read_models;
 mod schema;
 mod selector;
+mod serve;
 mod sql;
 mod state;
 mod storage;

@@ -25,7 +25,7 @@ pub(crate) const CREATED: &str = "created";
 pub(crate) const TAGS: &str = "factum-tags";
 /// Key of the schema's version, where it is not 1.
 pub(crate) const SCHEMA_VERSION: &str = "factum-schema-version";
-/// Key of the time at which it happened, in nanoseconds since 1970.
+/// Key of the time at which it happened, in ticks of 100 ns since 1970.
 pub(crate) const OCCURRED_AT: &str = "factum-occurred-at";
 
 /// The content type of JSON. Anything else is bytes.
@@ -33,17 +33,14 @@ pub(crate) const JSON: &str = "application/json";
 /// The content type of bytes.
 pub(crate) const OCTETS: &str = "application/octet-stream";
 
-/// Nanoseconds in one tick.
-const NANOS_PER_TICK: i64 = 100;
-
 /// A time as clients read it: ticks of 100 ns since 1970.
 pub fn ticks(at: Timestamp) -> i64 {
-    at.0.div_euclid(NANOS_PER_TICK)
+    at.0
 }
 
-/// The time of that many ticks; what does not fit becomes the nearest time that does.
+/// The time of that many ticks.
 pub fn timestamp_of_ticks(ticks: i64) -> Timestamp {
-    Timestamp(ticks.saturating_mul(NANOS_PER_TICK))
+    Timestamp(ticks)
 }
 
 /// How a reader wants its events.
@@ -151,7 +148,7 @@ impl Proposed {
             .remove(OCCURRED_AT)
             .map(|text| text.parse().map(Timestamp))
             .transpose()
-            .map_err(|_| wrong(OCCURRED_AT, "it is no number of nanoseconds".to_owned()))?;
+            .map_err(|_| wrong(OCCURRED_AT, "it is no number of ticks".to_owned()))?;
         Ok(Self(NewEvent {
             id,
             event_type,
@@ -264,7 +261,7 @@ mod tests {
             revision: Revision(2),
             id: new.id,
             append_id: None,
-            recorded_at: Timestamp(1_700_000_000_000_000_700),
+            recorded_at: Timestamp(17_000_000_000_000_007),
             occurred_at: new.occurred_at,
             schema_version: new.schema_version,
             content_type: new.content_type,

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use factum_core::{Append, AppendError, Appended, EventId, StreamName, StreamState};
+use factum_core::{Append, AppendError, Appended, EventId, StreamName, StreamState, Timestamp};
 use factum_protocol::wire::v1::AllStreamPosition;
 use factum_protocol::wire::v1::streams::batch_append_req::{Options, options};
 use factum_protocol::wire::v1::streams::batch_append_resp::{
@@ -20,7 +20,6 @@ use factum_protocol::{
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 use tokio::sync::mpsc;
-use tokio::time::Instant;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming};
 
@@ -40,6 +39,10 @@ const MAX_WAITING_APPENDS: usize = 4;
 const QUEUED_ANSWERS: usize = 256;
 /// A deadline beyond it is no length of time but a time since 1970: one client sends it so.
 const LONGEST_RELATIVE_SECONDS: i64 = 1_000_000_000;
+/// Ticks of a timestamp in a second.
+const TICKS_PER_SECOND: i64 = 10_000_000;
+/// Nanoseconds in a tick.
+const NANOS_PER_TICK: i64 = 100;
 
 /// Begins to take chunks, and gives the answers.
 pub(super) fn answers(
@@ -64,7 +67,7 @@ struct Open {
     incoming: Incoming,
     refused: Option<BatchFailure>,
     bytes: usize,
-    deadline: Instant,
+    deadline: Timestamp,
 }
 
 struct Batch {
@@ -87,7 +90,7 @@ impl Batch {
             let next_deadline = self.open.values().map(|open| open.deadline).min();
             let expiry = async {
                 match next_deadline {
-                    Some(at) => tokio::time::sleep_until(at).await,
+                    Some(at) => tokio::time::sleep(self.left_until(at)).await,
                     None => std::future::pending().await,
                 }
             };
@@ -178,8 +181,9 @@ impl Batch {
     }
 
     /// Until when the last chunk must have come; a deadline that has passed already refuses the append.
-    fn deadline(&self, options: &Options) -> (Instant, Option<BatchFailure>) {
+    fn deadline(&self, options: &Options) -> (Timestamp, Option<BatchFailure>) {
         let Limits { append_timeout, .. } = self.shared.options.limits;
+        let now = self.shared.options.clock.now();
         let left = match &options.deadline_option {
             None => Some(append_timeout),
             Some(options::DeadlineOption::Deadline21100(at)) => self.until(at.seconds, at.nanos),
@@ -194,25 +198,26 @@ impl Batch {
             }
         };
         match left {
-            Some(left) if !left.is_zero() => (Instant::now() + left.min(append_timeout), None),
-            _ => (Instant::now() + append_timeout, Some(BatchFailure::Timeout)),
+            Some(left) if !left.is_zero() => (now.saturating_add(left.min(append_timeout)), None),
+            _ => (now.saturating_add(append_timeout), Some(BatchFailure::Timeout)),
         }
     }
 
     /// How long it is until a time since 1970; `None` where that is past.
     fn until(&self, seconds: i64, nanos: i32) -> Option<Duration> {
-        let now = i128::from(self.shared.options.clock.now().0);
-        let at = i128::from(seconds) * 1_000_000_000 + i128::from(nanos);
-        u64::try_from(at - now)
-            .ok()
-            .map(Duration::from_nanos)
-            .filter(|left| !left.is_zero())
-            .or_else(|| (at > now).then_some(Duration::MAX))
+        let at = seconds.saturating_mul(TICKS_PER_SECOND).saturating_add(i64::from(nanos) / NANOS_PER_TICK);
+        Some(self.left_until(Timestamp(at))).filter(|left| !left.is_zero())
+    }
+
+    /// How long it is until `at`.
+    fn left_until(&self, at: Timestamp) -> Duration {
+        let left = at.0.saturating_sub(self.shared.options.clock.now().0);
+        Duration::from_nanos(u64::try_from(left.saturating_mul(NANOS_PER_TICK)).unwrap_or(0))
     }
 
     /// The answers to appends whose time is up.
     fn expired(&mut self) -> Vec<BatchAppendResp> {
-        let now = Instant::now();
+        let now = self.shared.options.clock.now();
         let expired = self.open.extract_if(|_, open| open.deadline <= now).collect::<Vec<_>>();
         let answers = expired.into_iter().map(|(id, open)| {
             self.waiting_bytes = self.waiting_bytes.saturating_sub(open.bytes);

@@ -26,8 +26,10 @@ use crate::shared::Shared;
 use crate::source::Source;
 use crate::status;
 
-/// Nanoseconds in a second.
-const NANOS: i64 = 1_000_000_000;
+/// Ticks of 100 ns in a second.
+const TICKS: i64 = 10_000_000;
+/// Nanoseconds in a tick.
+const TICK_NANOS: i64 = 100;
 
 /// Begins the subscription, and gives its answers.
 pub(super) async fn answers(
@@ -165,7 +167,7 @@ fn last_before(checkpoint: &Place) -> Option<Position> {
 
 fn timestamp(at: Timestamp) -> prost_types::Timestamp {
     prost_types::Timestamp {
-        seconds: at.0.div_euclid(NANOS),
-        nanos: i32::try_from(at.0.rem_euclid(NANOS)).unwrap_or_default(),
+        seconds: at.0.div_euclid(TICKS),
+        nanos: i32::try_from(at.0.rem_euclid(TICKS) * TICK_NANOS).unwrap_or_default(),
     }
 }
