@@ -7,11 +7,9 @@ use std::time::Duration;
 
 use axum::Router;
 use factum_core::EventStore;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
@@ -123,7 +121,7 @@ async fn accept(listener: TcpListener, router: Router, shared: Arc<Shared>, mut 
         };
         // Over the limit: the socket is closed at once, and those that are served stay served.
         let Ok(place) = places.clone().try_acquire_owned() else { continue };
-        serve(socket, peer, router.clone(), &shared, &graceful, place);
+        serve(socket, peer, router.clone(), &shared, graceful.watcher(), place);
     }
     // Calls that do not end in time end with their connections.
     let _ = tokio::time::timeout(DRAIN, graceful.shutdown()).await;
@@ -134,18 +132,14 @@ fn serve(
     peer: SocketAddr,
     router: Router,
     shared: &Arc<Shared>,
-    graceful: &GracefulShutdown,
-    place: tokio::sync::OwnedSemaphorePermit,
+    graceful: Watcher,
+    place: OwnedSemaphorePermit,
 ) {
     // Answers are small and wanted at once. A socket that refuses this is served all the same.
     let _ = socket.set_nodelay(true);
-    let builder = connection::builder(&shared.options.limits);
-    let service = service_fn(move |request| connection::answer(&router, peer, request));
-    let connection = builder.serve_connection_with_upgrades(TokioIo::new(socket), service).into_owned();
-    let watched = graceful.watch(connection);
+    let shared = shared.clone();
     tokio::spawn(async move {
-        // A connection that breaks is the client's business: its calls have their own answers.
-        let _ = watched.await;
+        connection::serve(socket, peer, router, &shared.options.limits, graceful).await;
         drop(place);
     });
 }
