@@ -14,6 +14,7 @@ mod envelope;
 mod erase;
 mod error;
 mod expiry;
+mod find;
 mod keeper;
 mod kek;
 mod key_store;
@@ -28,18 +29,17 @@ mod rotation;
 mod seal;
 mod seal_event;
 mod sealing_store;
+mod share;
 mod subject;
 mod vault;
 
 pub use cache::{KEY_TTL, LEASE, MAX_CACHED_KEYS, REFRESH_EVERY};
 pub use cell::{Cell, CellError, OpenedCell};
 pub use data_key::{DATA_KEY_BYTES, DataKey, RandomError};
-pub use envelope::{
-    Body, Envelope, Found as FoundObject, MAX_DEPTH, MAX_ENVELOPES, MalformedEnvelope, NotSearched,
-    SEALED_MEMBER, find as find_objects,
-};
+pub use envelope::{Body, Envelope, MalformedEnvelope, SEALED_MEMBER};
 pub use erase::{EraseError, ErasureHandler, ErasureRequest, Preview, Reached, SUBJECT_TAG, subject_tag};
 pub use error::VaultError;
+pub use find::{Found as FoundObject, MAX_DEPTH, MAX_ENVELOPES, NotSearched, find as find_objects};
 pub use kek::{
     EpochInfo, KekEpoch, KekError, KekProvider, LocalKeyFile, MAX_WRAP_BATCH, OpenBaoTransit, Pkcs11Options,
     Pkcs11Token, ToUnwrap, ToWrap, TransitOptions, Wrapped,

@@ -108,7 +108,8 @@ pub fn seal(key: &DataKey, place: &Place<'_>, json: &[u8]) -> Result<Sealed, Not
     bytes.extend_from_slice(json);
     // White space after a JSON value means nothing: the length hides, and nothing has to be cut off again.
     bytes.resize(COMMITMENT_BYTES + padded, b' ');
-    let aad = associated_data(key, place);
+    let mut aad = Vec::new();
+    associated_data(key, place, &mut aad);
     let buffer = (&mut bytes[COMMITMENT_BYTES..]).into();
     // The cipher refuses only what is far above the limit of a value.
     let tag = cipher(&derived)
@@ -128,6 +129,22 @@ pub fn open(
     salt: &[u8; SALT_BYTES],
     bytes: &[u8],
 ) -> Result<Zeroizing<Vec<u8>>, SealError> {
+    // With room for all of it: a text that moves leaves a copy behind.
+    let mut text = Zeroizing::new(Vec::with_capacity(bytes.len()));
+    open_onto(key, place, salt, bytes, &mut Vec::new(), &mut text)?;
+    Ok(text)
+}
+
+/// Puts what [`open`] gives behind what is in `text`; where it is an error, nothing. `room` is for what it needs on the way,
+/// none of which is secret.
+pub(crate) fn open_onto(
+    key: &DataKey,
+    place: &Place<'_>,
+    salt: &[u8; SALT_BYTES],
+    bytes: &[u8],
+    room: &mut Vec<u8>,
+    text: &mut Vec<u8>,
+) -> Result<(), SealError> {
     let (commitment, rest) = bytes.split_at_checked(COMMITMENT_BYTES).ok_or(SealError::CutOff)?;
     let length = rest.len().checked_sub(TAG_BYTES).ok_or(SealError::CutOff)?;
     let (sealed, tag) = rest.split_at(length);
@@ -136,12 +153,15 @@ pub fn open(
         return Err(SealError::OtherKey);
     }
     let tag = <Tag>::try_from(tag).map_err(|_| SealError::CutOff)?;
-    let mut text = Zeroizing::new(sealed.to_vec());
-    let aad = associated_data(key, place);
-    cipher(&derived)
-        .decrypt_inout_detached(&NONCE.into(), &aad, text.as_mut_slice().into(), &tag)
-        .map_err(|_| SealError::Tampered)?;
-    Ok(text)
+    associated_data(key, place, room);
+    let start = text.len();
+    text.extend_from_slice(sealed);
+    cipher(&derived).decrypt_inout_detached(&NONCE.into(), room, (&mut text[start..]).into(), &tag).map_err(
+        |_| {
+            text.truncate(start);
+            SealError::Tampered
+        },
+    )
 }
 
 fn cipher(derived: &[u8; 32 + COMMITMENT_BYTES]) -> Aes256Gcm {
@@ -150,8 +170,8 @@ fn cipher(derived: &[u8; 32 + COMMITMENT_BYTES]) -> Aes256Gcm {
     Aes256Gcm::new((&*key).into())
 }
 
-/// What the seal is bound to: each part with its length before it, so that no two places read the same.
-fn associated_data(key: &DataKey, place: &Place<'_>) -> Vec<u8> {
+/// Makes `data` what the seal is bound to: each part with its length before it, so that no two places read the same.
+fn associated_data(key: &DataKey, place: &Place<'_>, data: &mut Vec<u8>) {
     let owner = key.owner();
     let purpose = owner.purpose.as_ref().map_or("", |purpose| purpose.as_str());
     let parts: [&[u8]; 10] = [
@@ -166,12 +186,12 @@ fn associated_data(key: &DataKey, place: &Place<'_>) -> Vec<u8> {
         place.pointer.as_bytes(),
         place.partial,
     ];
-    let mut data = Vec::with_capacity(parts.iter().map(|part| part.len() + 8).sum());
+    data.clear();
+    data.reserve(parts.iter().map(|part| part.len() + 8).sum());
     for part in parts {
         data.extend_from_slice(&(part.len() as u64).to_le_bytes());
         data.extend_from_slice(part);
     }
-    data
 }
 
 /// The size that a value of `length` bytes is padded to: 16, 32, 64 .. 4,096, then multiples of that.

@@ -1,6 +1,5 @@
 //! How is a vault opened, and what does it give to whom?
 
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
@@ -18,6 +17,7 @@ use crate::keeper::{Job, Keeper, KeyState};
 use crate::kek::{EpochInfo, KekProvider};
 use crate::key_store::{Holdings, Identity, KeyStore, KeySummary, OutsideValue};
 use crate::ledger::{self, Ledger};
+use crate::marker::Unavailable;
 use crate::receipt::hex;
 use crate::retention::Retention;
 use crate::roots::{BlindIndex, Roots};
@@ -227,14 +227,13 @@ impl KeyVault {
         self.0.roots.blind_index(field, value)
     }
 
-    /// What is known under these ids.
-    pub(crate) async fn keys(&self, ids: &[KeyId]) -> Result<HashMap<KeyId, KeyState>, VaultError> {
+    /// What is known under these ids, in order.
+    pub(crate) async fn keys(&self, ids: &[KeyId]) -> Result<Vec<KeyState>, VaultError> {
         let now = self.0.clock.now();
         if self.0.cache.freshness(now) == Freshness::Fresh {
             let found = self.0.cache.find(ids, now);
             if found.iter().all(Option::is_some) {
-                let known = ids.iter().zip(found).filter_map(|(id, known)| Some((*id, Ok(known?))));
-                return Ok(known.collect());
+                return Ok(found.into_iter().flatten().map(Ok).collect());
             }
         }
         let wanted = ids.to_vec();
@@ -246,10 +245,12 @@ impl KeyVault {
                 if found.iter().all(Option::is_none) {
                     return Err(error);
                 }
-                let down = Err(crate::marker::Unavailable::VaultDown);
-                Ok(ids.iter().zip(found).map(|(id, known)| (*id, known.map_or(down.clone(), Ok))).collect())
+                Ok(found.into_iter().map(|known| known.ok_or(Unavailable::VaultDown)).collect())
             }
-            answer => answer,
+            Ok(states) => {
+                let state = |id| states.get(id).cloned().unwrap_or(Err(Unavailable::VaultDown));
+                Ok(ids.iter().map(state).collect())
+            }
         }
     }
 
