@@ -71,6 +71,13 @@ pub fn find(json: &[u8], member: &str) -> Result<Vec<Found>, NotSearched> {
     Ok(list.into_iter().map(found).collect())
 }
 
+/// Whether the name of a sealed value's member is in it at all.
+pub(crate) fn has_sealed_name(json: &[u8]) -> bool {
+    // It is made once: each event of a log is looked through.
+    static SEALED: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(SEALED_MEMBER));
+    SEALED.find(json).is_some()
+}
+
 /// One object that was found.
 pub(crate) struct Spot<'a> {
     /// The whole object.
@@ -93,12 +100,7 @@ pub(crate) struct Spots<'a> {
 impl<'a> Spots<'a> {
     /// Adds the sealed values of one event's data, as [`find`] gives them. Adds none where that is an error.
     pub(crate) fn add_sealed(&mut self, json: &'a [u8]) -> Result<(), NotSearched> {
-        // It is made once: each event of a log may be looked through.
-        static SEALED: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(SEALED_MEMBER));
-        match SEALED.find(json) {
-            Some(_) => self.search(json, SEALED_MEMBER.as_bytes()),
-            None => Ok(()),
-        }
+        if has_sealed_name(json) { self.search(json, SEALED_MEMBER.as_bytes()) } else { Ok(()) }
     }
 
     fn search(&mut self, json: &'a [u8], member: &[u8]) -> Result<(), NotSearched> {

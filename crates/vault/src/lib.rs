@@ -21,6 +21,7 @@ mod key_store;
 mod ledger;
 mod marker;
 mod open_event;
+mod opening;
 mod own_rate;
 mod receipt;
 mod retention;
@@ -29,7 +30,6 @@ mod rotation;
 mod seal;
 mod seal_event;
 mod sealing_store;
-mod share;
 mod subject;
 mod vault;
 

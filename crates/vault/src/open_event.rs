@@ -7,42 +7,49 @@ use bytes::Bytes;
 use factum_core::{ContentType, RecordedEvent};
 use uuid::Uuid;
 
-use crate::cache::Known;
+use crate::cache::{Forgotten, Known};
 use crate::envelope::{Written, WrittenBody};
-use crate::find::{Spot, Spots};
+use crate::find::{Spot, Spots, has_sealed_name};
 use crate::keeper::KeyState;
 use crate::marker::{Content, Keep, Marker, Unavailable, write_opened};
-use crate::seal::{Place, SALT_BYTES, SealError, open_onto};
-use crate::share;
+use crate::seal::{AssociatedData, Place, SALT_BYTES, SealError, open_onto};
 use crate::subject::KeyId;
 use crate::vault::KeyVault;
 
-/// The fewest events with sealed values that are worth a thread: opening as many takes several times as long as starting one.
-const MIN_EVENTS_PER_THREAD: usize = 64;
+/// The same events, opened.
+pub(crate) struct Opened {
+    pub(crate) events: Vec<RecordedEvent>,
+    /// Whether each sealed value is what it is until an erasure: none was unavailable.
+    pub(crate) settled: Settled,
+}
+
+/// Until when values may be given out that were opened earlier.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Settled {
+    /// As long as no key was forgotten since.
+    Until(Forgotten),
+    /// Not at all: some were not to be had.
+    Never,
+}
 
 impl KeyVault {
-    /// The same events with every sealed value opened: in its place is a marker, for typed code to read. An event without
-    /// sealed values is given as it is, and costs a look at its bytes.
-    ///
-    /// Many events are opened on several threads, and all of them before this returns.
-    ///
-    /// Never fails: a value that cannot be opened says so itself, and the others are there.
-    pub async fn open_events(&self, mut events: Vec<RecordedEvent>) -> Vec<RecordedEvent> {
-        let opened = {
-            let page = SealedPage::of(&events);
-            if page.events.is_empty() {
-                return events;
-            }
+    /// Opens every sealed value of a few events, on this thread.
+    pub(crate) async fn open_here(&self, events: &[RecordedEvent]) -> Opened {
+        // Before any key is looked up: what is forgotten after that counts.
+        let forgotten = self.forgotten();
+        let mut opened = events.to_vec();
+        let page = SealedPage::of(events);
+        let mut room = Room::default();
+        if !page.events.is_empty() {
             let keys = self.states_of(&page).await;
             let outside = self.outside_of(&page, &keys).await;
             let vault = Opening { tenant: self.tenant(), page: &page, keys: &keys, outside: &outside };
-            let parts = share::among_threads(&page.events, MIN_EVENTS_PER_THREAD, |part| vault.open(part));
-            parts.into_iter().flatten().collect::<Vec<_>>()
-        };
-        for (index, event) in opened {
-            events[index] = event;
+            for (index, event) in vault.open(&mut room) {
+                opened[index] = event;
+            }
         }
-        events
+        let settled = if room.unavailable { Settled::Never } else { Settled::Until(forgotten) };
+        Opened { events: opened, settled }
     }
 
     /// What is known of each of a page's keys, in its order.
@@ -78,7 +85,12 @@ impl KeyVault {
 
 type Outside = Option<HashMap<Uuid, Vec<u8>>>;
 
-/// What the events of one page hold, before their keys are known.
+/// Whether it is worth a closer look: it has the name of the member in it.
+pub(crate) fn may_hold_sealed(event: &RecordedEvent) -> bool {
+    event.content_type() == ContentType::Json && has_sealed_name(event.data_slice())
+}
+
+/// What some events hold, before their keys are known.
 struct SealedPage<'a> {
     /// Those that hold anything.
     events: Vec<SealedEvent<'a>>,
@@ -159,22 +171,33 @@ struct Opening<'a> {
 #[derive(Default)]
 struct Room {
     sealed: Vec<u8>,
-    associated: Vec<u8>,
+    bound_to: AssociatedData,
+    /// For which of the page's keys `bound_to` is, in the event at hand.
+    bound_for: Option<usize>,
+    /// Whether any value was not to be had.
+    unavailable: bool,
+}
+
+impl Room {
+    fn write_unavailable(&mut self, why: Unavailable, partial: Option<&str>, into: &mut Vec<u8>) {
+        self.unavailable = true;
+        Marker { content: Content::Unavailable(why), partial }.write(into);
+    }
 }
 
 impl Opening<'_> {
-    /// The events of a part of the page, opened, with their places in the page. They share a buffer.
-    fn open(&self, part: &[SealedEvent<'_>]) -> Vec<(usize, RecordedEvent)> {
-        let mut room = Room::default();
+    /// The events that hold anything, opened, with their places among all. They share a buffer.
+    fn open(&self, room: &mut Room) -> Vec<(usize, RecordedEvent)> {
+        let events = &self.page.events;
         // A marker is shorter than the envelope in whose place it comes, but for values that are kept outside.
-        let length = part.iter().map(|sealed| sealed.event.body().len()).sum();
-        let (mut bodies, mut ends) = (Vec::with_capacity(length), Vec::with_capacity(part.len()));
-        for sealed in part {
-            self.write_body(sealed, &mut room, &mut bodies);
+        let length = events.iter().map(|sealed| sealed.event.body().len()).sum();
+        let (mut bodies, mut ends) = (Vec::with_capacity(length), Vec::with_capacity(events.len()));
+        for sealed in events {
+            self.write_body(sealed, room, &mut bodies);
             ends.push(bodies.len());
         }
         let (bodies, mut start) = (Bytes::from(bodies), 0);
-        let opened = part.iter().zip(ends).map(|(sealed, end)| {
+        let opened = events.iter().zip(ends).map(|(sealed, end)| {
             let body = bodies.slice(std::mem::replace(&mut start, end)..end);
             // Only the data is another one, which is the last part.
             let event = RecordedEvent::from_encoded(*sealed.event.header(), body, sealed.event.layout());
@@ -194,6 +217,7 @@ impl Opening<'_> {
             pointer: "",
             partial: b"",
         };
+        room.bound_for = None;
         let data_at = body.len() - event.data_slice().len();
         let mut done = 0;
         let values = &self.page.values[spots.clone()];
@@ -202,21 +226,21 @@ impl Opening<'_> {
             bodies.extend_from_slice(&body[done..data_at + object.start]);
             done = data_at + object.end;
             let Some(SealedValue { key, written }) = value else {
-                write_unavailable(Unavailable::Malformed, None, bodies);
+                room.write_unavailable(Unavailable::Malformed, None, bodies);
                 continue;
             };
             if let WrittenBody::Here { sealed, .. } = written.body
                 && Written::decode(sealed, &mut room.sealed).is_err()
             {
-                write_unavailable(Unavailable::Malformed, None, bodies);
+                room.write_unavailable(Unavailable::Malformed, None, bodies);
                 continue;
             }
             place.pointer = &self.page.spots.pointers[pointer.clone()];
             place.partial = written.partial.unwrap_or_default().as_bytes();
             let start = bodies.len();
-            if let Err(why) = self.write_value(written, &place, &self.keys[*key], room, bodies) {
+            if let Err(why) = self.write_value(*key, written, &place, room, bodies) {
                 bodies.truncate(start);
-                write_unavailable(why, written.partial, bodies);
+                room.write_unavailable(why, written.partial, bodies);
             }
         }
         bodies.extend_from_slice(&body[done..]);
@@ -225,13 +249,13 @@ impl Opening<'_> {
     /// Writes the marker of one value, whose sealed bytes are in `room` if they are here; where it is not to be had, part of one.
     fn write_value(
         &self,
+        number: usize,
         written: &Written<'_>,
         place: &Place<'_>,
-        key: &KeyState,
         room: &mut Room,
         into: &mut Vec<u8>,
     ) -> Result<(), Unavailable> {
-        let key = match key {
+        let key = match &self.keys[number] {
             Err(why) => return Err(*why),
             Ok(Known::Erased { owner, erasure }) => {
                 let content = Content::Erased { key: written.key, owner: owner.clone(), erasure: *erasure };
@@ -249,9 +273,13 @@ impl Opening<'_> {
             // It was erased when it was written, and its key is live again: that cannot be.
             (WrittenBody::Erased, _) => return Err(Unavailable::Malformed),
         };
+        if room.bound_for.replace(number) != Some(number) {
+            room.bound_to.event(key, place);
+        }
+        room.bound_to.value(place);
         write_opened(key.marker_head(), keep, written.partial, into, |into| {
             let start = into.len();
-            open_onto(key, place, salt, sealed, &mut room.associated, into).map_err(|error| match error {
+            open_onto(key, &room.bound_to, salt, sealed, into).map_err(|error| match error {
                 SealError::OtherKey => Unavailable::WrongKey,
                 SealError::Tampered | SealError::CutOff => Unavailable::Tampered,
             })?;
@@ -262,8 +290,4 @@ impl Opening<'_> {
             Ok(())
         })
     }
-}
-
-fn write_unavailable(why: Unavailable, partial: Option<&str>, into: &mut Vec<u8>) {
-    Marker { content: Content::Unavailable(why), partial }.write(into);
 }

@@ -1,15 +1,15 @@
 //! How is a vault opened, and what does it give to whom?
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 
 use factum_core::{Clock, EventStore, ExpectedRevision, Read, Selector, StoreId, SystemClock, Timestamp};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
-use crate::cache::{Cache, Freshness};
+use crate::cache::{Cache, Forgotten, Freshness};
 use crate::data_key::DataKey;
 use crate::erase::reconcile;
 use crate::error::VaultError;
@@ -18,6 +18,8 @@ use crate::kek::{EpochInfo, KekProvider};
 use crate::key_store::{Holdings, Identity, KeyStore, KeySummary, OutsideValue};
 use crate::ledger::{self, Ledger};
 use crate::marker::Unavailable;
+use crate::open_event::Settled;
+use crate::opening::Openers;
 use crate::receipt::hex;
 use crate::retention::Retention;
 use crate::roots::{BlindIndex, Roots};
@@ -75,6 +77,16 @@ struct Inner {
     log: StoreId,
     tenant: String,
     retention: Retention,
+    openers: Openers,
+}
+
+/// A vault, for those who do not keep it open.
+pub(crate) struct WeakVault(Weak<Inner>);
+
+impl WeakVault {
+    pub(crate) fn upgrade(&self) -> Option<KeyVault> {
+        self.0.upgrade().map(KeyVault)
+    }
 }
 
 impl Drop for Inner {
@@ -120,7 +132,9 @@ impl KeyVault {
             Ok((identity, roots, opened)) => {
                 let vault = identity.vault;
                 let (jobs, thread) = (Some(jobs), Some(thread));
-                let inner = Inner { jobs, thread, cache, clock, roots, vault, log, tenant, retention };
+                let openers = Openers::new();
+                let inner =
+                    Inner { jobs, thread, cache, clock, roots, vault, log, tenant, retention, openers };
                 Ok((Self(Arc::new(inner)), opened))
             }
             Err(error) => {
@@ -225,6 +239,25 @@ impl KeyVault {
     /// personal data: never put it into the log, a tag or a stream name.
     pub fn blind_index(&self, field: &str, value: &str) -> BlindIndex {
         self.0.roots.blind_index(field, value)
+    }
+
+    pub(crate) fn openers(&self) -> &Openers {
+        &self.0.openers
+    }
+
+    pub(crate) fn downgrade(&self) -> WeakVault {
+        WeakVault(Arc::downgrade(&self.0))
+    }
+
+    /// How often keys were forgotten.
+    pub(crate) fn forgotten(&self) -> Forgotten {
+        self.0.cache.forgotten()
+    }
+
+    /// Whether values that were opened earlier would be opened now, and without asking anybody.
+    pub(crate) fn still_opens(&self, settled: Settled) -> bool {
+        settled == Settled::Until(self.forgotten())
+            && self.0.cache.freshness(self.0.clock.now()) == Freshness::Fresh
     }
 
     /// What is known under these ids, in order.
