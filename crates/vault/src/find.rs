@@ -340,4 +340,81 @@ mod tests {
         let many = format!("[{}1]", r#"{"$pii":1},"#.repeat(MAX_ENVELOPES + 1));
         assert_eq!(pointers(&many), Err(NotSearched::TooMany));
     }
+
+    /// A text like one of `good` with some changes.
+    fn changed(random: &mut impl FnMut(usize) -> usize, good: &[u8]) -> Vec<u8> {
+        let mut text = good.to_vec();
+        for _ in 0..random(4) {
+            let at = random(text.len() + 1);
+            let words: [&[u8]; 10] =
+                [b"\"", b"\\", b"{", b"}", b",\"p\":1", b" ", b":", b"\xff", b"A", b"$pii"];
+            match random(4) {
+                0 if at < text.len() => text[at] = u8::try_from(random(256)).unwrap(),
+                1 => text.truncate(at),
+                2 => drop(text.drain(at..at + random((text.len() - at).min(9) + 1))),
+                _ => drop(text.splice(at..at, words[random(words.len())].iter().copied())),
+            }
+        }
+        text
+    }
+
+    #[test]
+    fn the_short_way_past_an_envelope_leads_where_the_long_one_does() {
+        use crate::envelope::{Body, Envelope};
+        use crate::seal::{SALT_BYTES, Sealed};
+        use crate::subject::KeyId;
+
+        let mut good = Vec::new();
+        let body = Body::Here(Sealed { salt: [5; SALT_BYTES], bytes: vec![7; 49] });
+        good.extend_from_slice(b"{\"a\":[");
+        Envelope { key: KeyId([3; 16]), body: body.clone(), partial: None }.write(&mut good);
+        good.extend_from_slice(b",{\"b~\":");
+        Envelope { key: KeyId([4; 16]), body, partial: None }.write(&mut good);
+        good.extend_from_slice(b"}]}");
+        let mut state = 7_u64;
+        let mut random = |limit: usize| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            usize::try_from((state >> 33) % limit as u64).unwrap()
+        };
+        let (mut short, mut long, mut refused) = (0, 0, 0);
+        for _ in 0..100_000 {
+            let text = changed(&mut random, &good);
+            // The other name, by chance.
+            if memmem::find(&text, b"$pij").is_some() {
+                continue;
+            }
+            let mut spots = Spots::default();
+            let searched = spots.search(&text, SEALED_MEMBER.as_bytes());
+            // Under another name of the same length there is only the long way.
+            let mut renamed = text.clone();
+            for at in memmem::find_iter(&text, SEALED_MEMBER) {
+                renamed[at..at + 4].copy_from_slice(b"$pij");
+            }
+            let mut same = Spots::default();
+            assert_eq!(searched, same.search(&renamed, b"$pij"), "{}", String::from_utf8_lossy(&text));
+            assert_eq!(spots.list.len(), same.list.len());
+            refused += usize::from(searched.is_err());
+            for (spot, found) in spots.list.iter().zip(&same.list) {
+                assert_eq!((&spot.object, &spot.value), (&found.object, &found.value));
+                let pointer = same.pointers[found.pointer.clone()].replace("$pij", SEALED_MEMBER);
+                assert_eq!(spots.pointers[spot.pointer.clone()], pointer);
+                let parsed = Written::parse(&text[spot.value.clone()]);
+                match &spot.written {
+                    // What is in the place of the sealed bytes may be no text: then it is no base64 either.
+                    Some(written) if parsed.is_err() => {
+                        let crate::envelope::WrittenBody::Here { sealed, .. } = written.body else {
+                            panic!("the short way is for values that are here")
+                        };
+                        assert!(Written::decode(sealed, &mut Vec::new()).is_err());
+                    }
+                    Some(written) => {
+                        short += 1;
+                        assert_eq!(parsed.as_ref(), Ok(written));
+                    }
+                    None => long += usize::from(parsed.is_ok()),
+                }
+            }
+        }
+        assert!(short > 10_000 && long > 100 && refused > 1_000, "{short} {long} {refused}");
+    }
 }

@@ -64,15 +64,17 @@ impl OpeningEvents {
         if !this.events.iter().any(may_hold_sealed) {
             return this;
         }
-        for number in 0..this.events.len().div_ceil(PART_EVENTS) {
+        for _ in 0..this.events.len().div_ceil(PART_EVENTS) {
             let (sender, receiver) = channel();
             let part = Part { claim: Arc::new(Mutex::new(Some(sender))), opened: Some(receiver) };
             this.parts.push(part);
-            // One part is opened as fast by who needs it.
-            if this.events.len() > PART_EVENTS {
-                let (events, claim) = (Arc::clone(&this.events), Arc::clone(&this.parts[number].claim));
-                vault.openers().take(Task { vault: vault.downgrade(), events, number, claim });
-            }
+        }
+        // One part is opened as fast by who needs it.
+        if this.parts.len() > 1 {
+            vault.openers().take(this.parts.iter().enumerate().map(|(number, part)| {
+                let (events, claim) = (Arc::clone(&this.events), Arc::clone(&part.claim));
+                Task { vault: vault.downgrade(), events, number, claim }
+            }));
         }
         this
     }
@@ -177,17 +179,17 @@ impl Openers {
         Self { queue: Arc::default(), started: OnceLock::new() }
     }
 
-    /// Puts a part into the queue, if there is room and anybody to take it out.
-    fn take(&self, task: Task) {
+    /// Puts parts into the queue, as far as there is room and anybody to take them out.
+    fn take(&self, tasks: impl Iterator<Item = Task>) {
         if *self.started.get_or_init(|| self.start()) == 0 {
             return;
         }
         let mut waiting = lock(&self.queue.waiting);
-        if waiting.tasks.len() < MAX_QUEUED {
-            waiting.tasks.push_back(task);
-            drop(waiting);
-            self.queue.more.notify_one();
-        }
+        let room = MAX_QUEUED.saturating_sub(waiting.tasks.len());
+        waiting.tasks.extend(tasks.take(room));
+        drop(waiting);
+        // All are woken for several parts, not one for each: waking costs as much as opening an event.
+        self.queue.more.notify_all();
     }
 
     /// How many could be started: one processor is whoever needs the events.
