@@ -13,6 +13,7 @@ use serde_json::json;
 use crate::call::Call;
 use crate::grpc::PROTOCOL_VERSION;
 use crate::metrics;
+use crate::observe::is_grpc;
 use crate::shared::Shared;
 
 /// The routes.
@@ -43,6 +44,14 @@ async fn live(State(shared): State<Arc<Shared>>, Query(query): Query<HashMap<Str
 async fn figures(State(shared): State<Arc<Shared>>) -> Response {
     let content_type = [(axum::http::header::CONTENT_TYPE, metrics::CONTENT_TYPE)];
     (content_type, metrics::text(&metrics::collect(&shared))).into_response()
+}
+
+/// What no service and no route answers: clients of gRPC want that in their own way.
+pub(crate) async fn unknown(headers: axum::http::HeaderMap) -> Response {
+    if is_grpc(&headers) {
+        return tonic::Status::unimplemented("").into_http();
+    }
+    StatusCode::NOT_FOUND.into_response()
 }
 
 async fn ping() -> Response {

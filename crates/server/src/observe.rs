@@ -60,7 +60,8 @@ pub(crate) async fn observe(State(shared): State<Arc<Shared>>, request: Request,
     watch.answer(next.run(request).await)
 }
 
-fn is_grpc(headers: &HeaderMap) -> bool {
+/// Whether it is a call of gRPC's.
+pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
     headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"))
 }
 

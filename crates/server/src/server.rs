@@ -8,15 +8,14 @@ use std::time::Duration;
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use factum_core::EventStore;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 use crate::access::Access;
+use crate::limited::Limited;
 use crate::maintenance::Maintenance;
 use crate::metrics::{Counted, Gauge, Metrics, Present};
 use crate::observe::observe;
@@ -91,6 +90,7 @@ impl Server {
         let spans = self.options.telemetry.is_some().then_some(spans);
         let shared = Arc::new(Shared {
             store: Arc::new(Counted::new(self.store, metrics.clone())),
+            limited: Limited::default(),
             started: self.options.clock.now(),
             ops: Ops::new(self.maintenance, metrics, spans, stop.clone()),
             options: self.options,
@@ -99,7 +99,8 @@ impl Server {
             instance: Uuid::new_v4(),
             stopping: stopping.clone(),
         });
-        let router = grpc::routes(&shared).into_axum_router().merge(http::routes(&shared));
+        let router =
+            grpc::routes(&shared).into_axum_router().merge(http::routes(&shared)).fallback(http::unknown);
         let router = router.layer(from_fn_with_state(shared.clone(), observe));
         if let Some(telemetry) = shared.options.telemetry.clone() {
             tokio::spawn(otlp::export(shared.clone(), telemetry, gathered));
@@ -172,7 +173,7 @@ async fn accept(listener: TcpListener, router: Router, shared: Arc<Shared>, mut 
             tracing::warn!(%peer, "a connection was refused: there are too many");
             continue;
         };
-        serve(socket, peer, router.clone(), &shared, &graceful, place);
+        serve(socket, peer, router.clone(), &shared, graceful.watcher(), place);
     }
     // Calls that do not end in time end with their connections.
     tracing::info!("the server stops");
@@ -185,19 +186,15 @@ fn serve(
     peer: SocketAddr,
     router: Router,
     shared: &Arc<Shared>,
-    graceful: &GracefulShutdown,
-    place: tokio::sync::OwnedSemaphorePermit,
+    graceful: Watcher,
+    place: OwnedSemaphorePermit,
 ) {
     // Answers are small and wanted at once. A socket that refuses this is served all the same.
     let _ = socket.set_nodelay(true);
-    let builder = connection::builder(&shared.options.limits);
-    let service = service_fn(move |request| connection::answer(&router, peer, request));
-    let connection = builder.serve_connection_with_upgrades(TokioIo::new(socket), service).into_owned();
-    let watched = graceful.watch(connection);
+    let shared = shared.clone();
     let present = Present::new(Connections(shared.ops.metrics.clone()));
     tokio::spawn(async move {
-        // A connection that breaks is the client's business: its calls have their own answers.
-        let _ = watched.await;
+        connection::serve(socket, peer, router, &shared.options.limits, graceful).await;
         drop((place, present));
     });
 }

@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use crate::access::Access;
 use crate::call::Call;
+use crate::limited::Limited;
 use crate::ops::Ops;
 use crate::options::{Endpoint, ServerOptions};
 
@@ -26,6 +27,8 @@ pub(crate) struct Shared {
     pub(crate) instance: Uuid,
     /// When it started.
     pub(crate) started: Timestamp,
+    /// Streams of which some events may be hidden.
+    pub(crate) limited: Limited,
     /// What running it needs.
     pub(crate) ops: Ops,
     /// Becomes true when the server is to stop: whatever has no end of its own ends then.

@@ -1,0 +1,11 @@
+//! The server through its port: every test has a server of its own.
+
+mod first_events;
+mod hostile;
+mod house;
+mod indexes;
+mod metrics;
+mod operations;
+mod projections;
+mod streams;
+mod telemetry;
