@@ -5,6 +5,9 @@ mod batch_append;
 mod delete;
 mod features;
 mod gossip;
+mod monitoring;
+mod operations;
+mod projections;
 mod read;
 mod read_answer;
 mod read_options;
@@ -50,4 +53,13 @@ pub(crate) fn routes(shared: &Arc<Shared>) -> Routes {
             features::Features,
         ))
         .add_service(v1::gossip::gossip_server::GossipServer::new(gossip::Gossip::new(shared.clone())))
+        .add_service(v1::operations::operations_server::OperationsServer::new(operations::Operations::new(
+            shared.clone(),
+        )))
+        .add_service(v1::monitoring::monitoring_server::MonitoringServer::new(monitoring::Monitoring::new(
+            shared.clone(),
+        )))
+        .add_service(v1::projections::projections_server::ProjectionsServer::new(
+            projections::Projections::new(shared.clone()),
+        ))
 }

@@ -49,6 +49,7 @@ pub(super) async fn answers(
         Err(error) => return Err(status::of_read(&error)),
     };
     check_place(&reading, reader.head())?;
+    reading.links.prepare(&shared, &reading.source).await.map_err(|error| status::of_read(&error))?;
     let first = reader.next_page().await.map_err(|error| status::of_read(&error))?;
     if first.as_ref().is_none_or(|page| page.events.is_empty())
         && is_missing_index(&shared, &reading.source).await?

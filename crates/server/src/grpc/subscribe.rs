@@ -94,6 +94,7 @@ impl Following {
     }
 
     async fn events(&mut self, events: Vec<RecordedEvent>) -> Result<Vec<Answer>, ReadError> {
+        self.reading.links.prepare(&self.shared, &self.reading.source).await?;
         let mut answers = Vec::with_capacity(events.len());
         for event in events {
             let position = event.position();

@@ -8,7 +8,7 @@ use factum_protocol::wire::v1::streams as wire;
 use factum_protocol::wire::v1::streams::read_req::{Options, options};
 use factum_protocol::wire::v1::streams::streams_client::StreamsClient;
 use factum_protocol::{Expectation, Proposed, stream_to_wire};
-use factum_server::{Limits, RunningServer, Server, ServerOptions};
+use factum_server::{FirstEvents, Limits, RunningServer, Server, ServerOptions};
 use futures_util::stream;
 use tonic::Status;
 use tonic::transport::{Channel, Endpoint};
@@ -24,10 +24,17 @@ impl House {
     }
 
     pub(crate) async fn with(limits: Limits) -> Self {
+        // A log that holds what a test puts there, and nothing else.
+        Self::of(ServerOptions { limits, first_events: FirstEvents::None, ..ServerOptions::default() }).await
+    }
+
+    pub(crate) async fn of(options: ServerOptions) -> Self {
         let store: Arc<dyn EventStore> = Arc::new(MemoryStore::new());
-        let options = ServerOptions { limits, ..ServerOptions::default() };
-        let server =
-            Server::new(store.clone(), options).listen("127.0.0.1:0").await.expect("a free port on loopback");
+        Self::over(store.clone(), Server::new(store, options)).await
+    }
+
+    pub(crate) async fn over(store: Arc<dyn EventStore>, server: Server) -> Self {
+        let server = server.listen("127.0.0.1:0").await.expect("a free port on loopback");
         Self { store, server }
     }
 
