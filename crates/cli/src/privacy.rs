@@ -7,6 +7,7 @@ mod erase;
 mod expire;
 mod export;
 mod init;
+pub(crate) mod ledger;
 mod lint;
 mod receipts;
 mod rotate;
@@ -57,6 +58,8 @@ enum Verb {
     Rotate(rotate::RotateArgs),
     Check(check::CheckArgs),
     Backup(backup::BackupArgs),
+    Ledger(ledger::LedgerArgs),
+    ApplyLedger(ledger::ApplyLedgerArgs),
 }
 
 /// Runs the command.
@@ -73,6 +76,8 @@ pub(crate) async fn run(args: PrivacyArgs, context: &Context) -> Result<(), Fail
         Verb::Rotate(args) => rotate::run(&args, context).await,
         Verb::Check(args) => check::run(&args, context).await,
         Verb::Backup(args) => backup::run(&args, context),
+        Verb::Ledger(_) => ledger::write(context).await,
+        Verb::ApplyLedger(args) => ledger::apply(&args, context).await,
     }
 }
 

@@ -489,6 +489,13 @@ impl From<VaultError> for Failure {
                 )
             }
             VaultError::Append(error) => error.into(),
+            error @ (VaultError::LogRestored { .. } | VaultError::LogBehind { .. }) => Self::new(
+                (Exit::Refused, "log-restored"),
+                "the vault does not open: the log was restored",
+                error.to_string(),
+                "factum privacy apply-ledger FILE, with the newest copy that `factum privacy ledger` wrote; or, if nothing was \
+                 erased since the backup, factum privacy apply-ledger --accept-resurrection --reason TEXT",
+            ),
             error => {
                 let (exit, slug) = of_kind(error.kind());
                 Self::new((exit, slug), "the vault refused", error.to_string(), "")

@@ -13,8 +13,8 @@ use std::collections::{BTreeMap, HashMap};
 use crate::cache::LEASE;
 use crate::error::VaultError;
 use crate::keeper::Keeper;
-use crate::key_store::{Extent, Fence, KeySummary, LedgerEntry, MAX_KEY_BATCH, Watermark};
-use crate::ledger::{self, Erasure, KeysDestroyed, Ledger, MAX_REASON_BYTES};
+use crate::key_store::{Extent, Fence, KeySummary, LedgerEntry};
+use crate::ledger::{self, Erasure, KeysDestroyed, Ledger};
 use crate::receipt::{Reach, Receipt, SignedReceipt};
 use crate::subject::{ErasureId, KeyId, Purpose, SubjectRef};
 use crate::vault::KeyVault;
@@ -33,7 +33,7 @@ pub struct ErasureRequest {
     pub purpose: Option<Purpose>,
     /// Which keys.
     pub extent: Extent,
-    /// Why: a code or a reference, at most [`MAX_REASON_BYTES`]. It stays in the log for ever.
+    /// Why: a code or a reference, at most [`MAX_REASON_BYTES`](crate::MAX_REASON_BYTES). It stays in the log for ever.
     pub reason: String,
     /// Who asks for it, likewise.
     pub actor: String,
@@ -67,19 +67,7 @@ impl ErasureRequest {
     }
 
     fn check(&self) -> Result<(), VaultError> {
-        for (what, text) in [("reason", &self.reason), ("actor", &self.actor)] {
-            if text.trim().is_empty() {
-                return Err(VaultError::Invalid { why: format!("an erasure needs its {what}: say one") });
-            }
-            if text.len() > MAX_REASON_BYTES {
-                let why = format!(
-                    "the {what} of an erasure has at most {MAX_REASON_BYTES} bytes, this one has {}",
-                    text.len()
-                );
-                return Err(VaultError::Invalid { why });
-            }
-        }
-        Ok(())
+        ledger::check_account(&self.reason, &self.actor)
     }
 }
 
@@ -306,6 +294,7 @@ impl KeyVault {
         reason: &str,
         actor: &str,
     ) -> Result<bool, VaultError> {
+        ledger::check_account(reason, actor)?;
         let known = Ledger::read(store).await?;
         match known.find(erasure) {
             None => {
@@ -394,14 +383,8 @@ pub(crate) fn reconcile(keeper: &mut Keeper, erasures: &[Erasure]) -> Result<u64
     if erasures.is_empty() {
         return Ok(0);
     }
-    let mut there: HashMap<ErasureId, LedgerEntry> = HashMap::new();
-    let mut after = Watermark::default();
-    loop {
-        let page = keeper.store.ledger(after, MAX_KEY_BATCH)?;
-        let Some(last) = page.last() else { break };
-        after = last.number;
-        there.extend(page.into_iter().map(|entry| (entry.fence.erasure, entry)));
-    }
+    let there: HashMap<ErasureId, LedgerEntry> =
+        keeper.ledger()?.into_iter().map(|entry| (entry.fence.erasure, entry)).collect();
     let mut reapplied = 0;
     for line in erasures {
         let erasure = line.fence.erasure;

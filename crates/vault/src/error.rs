@@ -1,6 +1,6 @@
 //! Why did the vault not do it? Never with a key, a subject or a value in the text.
 
-use factum_core::{AppendError, ErrorKind, ReadError, StoreId};
+use factum_core::{AppendError, ErrorKind, ReadError, StoreId, Timestamp};
 
 use crate::data_key::RandomError;
 use crate::kek::KekError;
@@ -69,6 +69,32 @@ pub enum VaultError {
         /// The vault that the log names.
         expected: uuid::Uuid,
     },
+    /// The log was put back from a backup, and nobody has said whether it knows all that was erased since.
+    #[error(
+        "this log was restored from a backup (it is in epoch {epoch}) and knows {erasures} erasures: what was erased after the \
+         backup would be back; apply the newest copy of its ledger, or accept it as it is"
+    )]
+    LogRestored {
+        /// The log's epoch.
+        epoch: u32,
+        /// Erasures that it knows.
+        erasures: usize,
+    },
+    /// The key store knows erasures that the log does not: an older copy of the log was put back.
+    #[error(
+        "{store} knows {missing} erasures that the log does not, the newest is {newest} of {at}: the log was restored from \
+         before them, and what they erased would be back; apply a newer copy of its ledger, or accept it as it is"
+    )]
+    LogBehind {
+        /// The key store.
+        store: String,
+        /// How many.
+        missing: usize,
+        /// The newest of them.
+        newest: ErasureId,
+        /// When it was asked for.
+        at: Timestamp,
+    },
     /// What the key store holds cannot be used.
     #[error("{store} is damaged: {what}; restore it from its own backup")]
     Damaged {
@@ -130,6 +156,7 @@ impl VaultError {
             | VaultError::KeyStoreMissing { .. }
             | VaultError::Name(_)
             | VaultError::Invalid { .. } => ErrorKind::Invalid,
+            VaultError::LogRestored { .. } | VaultError::LogBehind { .. } => ErrorKind::Conflict,
             VaultError::Damaged { .. } => ErrorKind::Damaged,
             VaultError::SubjectErased { .. } => ErrorKind::Deleted,
             VaultError::NotSealed(NotSealed::TooLong { .. }) => ErrorKind::TooLarge,

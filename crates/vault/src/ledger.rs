@@ -6,18 +6,19 @@
 //!
 //! | event | data |
 //! |---|---|
-//! | `$vaultOpened` | `vault`, `log`, `tenant`, `key` (verifies signatures, hexadecimal) |
+//! | `$vaultOpened` | `vault`, `log`, `epoch`, `tenant`, `key` (verifies signatures, hexadecimal) |
 //! | `$erasureRequested` | `erasure`, `subject`, `purpose`, `through` (a generation, or `null` for everything), `reason`, `actor` |
 //! | `$keysDestroyed` | `erasure`, `subject`, `purpose`, `keys` |
 //! | `$subjectErased` | `receipt`, `key`, `signature` |
 //! | `$newKeysAllowed` | `erasure`, `reason`, `actor` |
 //! | `$kekRotated` | `epoch`, `keys` |
+//! | `$logRestored` | `epoch`, `how`, `missing`, `reason`, `actor` |
 //!
 //! All but the receipt, which is signed itself, have a member `signature` beside these (64 bytes, hexadecimal).
 
 use factum_core::{
     AppendError, EventStore, EventStoreExt, EventType, ExpectedRevision, NewEvent, Position, Read, ReadError,
-    RecordedEvent, Selector, StoreId, StreamName, StreamView, Timestamp,
+    RecordedEvent, Revision, Selector, StoreId, StreamName, StreamView, Timestamp,
 };
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -42,6 +43,8 @@ pub const SUBJECT_ERASED_TYPE: &str = "$subjectErased";
 pub const NEW_KEYS_ALLOWED_TYPE: &str = "$newKeysAllowed";
 /// Another key-encryption key took over.
 pub const KEK_ROTATED_TYPE: &str = "$kekRotated";
+/// A log that was put back from a backup may be served: its ledger was completed, or somebody takes it as it is.
+pub const LOG_RESTORED_TYPE: &str = "$logRestored";
 
 /// Before what is signed of an event, so that no signature of something else fits.
 const SIGNED_LABEL: &str = "factum/ledger/v1\n";
@@ -75,6 +78,12 @@ pub struct Ledger {
     pub erasures: Vec<Erasure>,
     /// Events of the stream that this vault did not sign, and that mean nothing.
     pub foreign: u64,
+    /// Erasures that the key store knows and this log will never know: somebody took it as it is.
+    pub accepted: Vec<ErasureId>,
+    /// The newest epoch of the log in which it was compared with what is known elsewhere.
+    pub(crate) settled: Option<u32>,
+    /// The last event of the stream, whoever wrote it.
+    pub(crate) end: Option<Revision>,
 }
 
 /// An event in which a vault tells what was erased, for projections that forget.
@@ -122,21 +131,21 @@ impl Ledger {
     /// Where it cannot be read.
     pub async fn read(store: &(impl EventStore + ?Sized)) -> Result<Self, VaultError> {
         let mut ledger = Self::default();
-        let read = Read::forwards(Selector::Stream(stream())).view(StreamView::Recorded);
-        let mut reader = match store.read(read).await {
-            Ok(reader) => reader,
-            Err(ReadError::StreamNotFound { .. }) => return Ok(ledger),
-            Err(error) => return Err(VaultError::Ledger(error)),
-        };
-        let log = reader.head().snapshot.store();
-        while let Some(page) = reader.next_page().await.map_err(VaultError::Ledger)? {
-            for event in &page.events {
-                if ledger.apply(event, log).is_none() {
-                    ledger.foreign += 1;
-                }
-            }
-        }
+        walk(store, |event, log| {
+            ledger.take(event, log);
+        })
+        .await?;
         Ok(ledger)
+    }
+
+    /// Whether this log's vault wrote the event.
+    pub(crate) fn take(&mut self, event: &RecordedEvent, log: StoreId) -> bool {
+        self.end = Some(event.revision());
+        let ours = self.apply(event, log).is_some();
+        if !ours {
+            self.foreign += 1;
+        }
+        ours
     }
 
     /// `None` for what this log's vault did not write.
@@ -150,6 +159,7 @@ impl Ledger {
             }
             verify(event_type, &data, key)?;
             self.vault = Some((vault, key.to_owned()));
+            self.settled = epoch(&data);
             return Some(());
         }
         let (_, key) = self.vault.as_ref()?;
@@ -176,7 +186,8 @@ impl Ledger {
                         Value::Null => Extent::Everything,
                         through => Extent::UpTo(u32::try_from(through.as_u64()?).ok()?),
                     },
-                    at: event.recorded_at(),
+                    // One that was carried over from another copy of the log happened when it was asked for there.
+                    at: event.happened_at(),
                 };
                 if self.find(fence.erasure).is_none() {
                     let (reason, actor) = (text(data, "reason")?.to_owned(), text(data, "actor")?.to_owned());
@@ -189,6 +200,12 @@ impl Ledger {
                 erasure.destroyed = Some(erasure.destroyed.unwrap_or(event.position()));
             }
             NEW_KEYS_ALLOWED_TYPE => self.find_mut(id()?)?.lifted = true,
+            LOG_RESTORED_TYPE => {
+                let missing =
+                    data["missing"].as_array()?.iter().map(|id| id.as_str()?.parse::<ErasureId>().ok());
+                self.accepted.extend(missing.collect::<Option<Vec<_>>>()?);
+                self.settled = self.settled.max(epoch(data));
+            }
             // What a later version adds does not change what these mean.
             _ => {}
         }
@@ -234,9 +251,37 @@ pub(crate) fn requested(fence: &Fence, reason: &str, actor: &str, roots: &Roots)
     signed(ERASURE_REQUESTED_TYPE, data, roots).with_id(factum_core::EventId(fence.erasure.0))
 }
 
-pub(crate) fn vault_opened(vault: Uuid, log: StoreId, tenant: &str, roots: &Roots) -> NewEvent {
+/// Each event of the stream, in order, with the log's identity.
+pub(crate) async fn walk(
+    store: &(impl EventStore + ?Sized),
+    mut each: impl FnMut(&RecordedEvent, StoreId),
+) -> Result<(), VaultError> {
+    let read = Read::forwards(Selector::Stream(stream())).view(StreamView::Recorded);
+    let mut reader = match store.read(read).await {
+        Ok(reader) => reader,
+        Err(ReadError::StreamNotFound { .. }) => return Ok(()),
+        Err(error) => return Err(VaultError::Ledger(error)),
+    };
+    let log = reader.head().snapshot.store();
+    while let Some(page) = reader.next_page().await.map_err(VaultError::Ledger)? {
+        page.events.iter().for_each(|event| each(event, log));
+    }
+    Ok(())
+}
+
+fn epoch(data: &Value) -> Option<u32> {
+    u32::try_from(data["epoch"].as_u64()?).ok()
+}
+
+pub(crate) fn vault_opened(
+    vault: Uuid,
+    (log, epoch): (StoreId, u32),
+    tenant: &str,
+    roots: &Roots,
+) -> NewEvent {
     let key = hex(roots.verifying_key().as_bytes());
-    let data = json!({ "vault": vault.to_string(), "log": log.to_string(), "tenant": tenant, "key": key });
+    let (vault, log) = (vault.to_string(), log.to_string());
+    let data = json!({ "vault": vault, "log": log, "epoch": epoch, "tenant": tenant, "key": key });
     signed(VAULT_OPENED_TYPE, data, roots)
 }
 
@@ -247,6 +292,27 @@ pub(crate) fn new_keys_allowed(erasure: ErasureId, reason: &str, actor: &str, ro
 
 pub(crate) fn kek_rotated(epoch: u32, keys: u64, roots: &Roots) -> NewEvent {
     signed(KEK_ROTATED_TYPE, json!({ "epoch": epoch, "keys": keys }), roots)
+}
+
+/// The log of this epoch is served as it is, though `missing` are known elsewhere.
+pub(crate) fn log_restored(
+    epoch: u32,
+    how: &str,
+    missing: &[ErasureId],
+    (reason, actor): (&str, &str),
+    roots: &Roots,
+) -> NewEvent {
+    let missing: Vec<String> = missing.iter().map(ToString::to_string).collect();
+    let data = json!({ "epoch": epoch, "how": how, "missing": missing, "reason": reason, "actor": actor });
+    signed(LOG_RESTORED_TYPE, data, roots)
+}
+
+/// Whether an event of this type and data was written by the vault with this key, and its receipts by the same.
+pub(crate) fn is_genuine(event_type: &str, data: &Value, key: &str) -> bool {
+    if event_type == SUBJECT_ERASED_TYPE {
+        return SignedReceipt::from_value(data).is_some_and(|receipt| receipt.verify(key).is_ok());
+    }
+    verify(event_type, data, key).is_some()
 }
 
 fn signed(event_type: &'static str, mut data: Value, roots: &Roots) -> NewEvent {
@@ -286,6 +352,21 @@ pub(crate) async fn append(
 ) -> Result<Position, AppendError> {
     let appended = store.append_to(stream(), expected, vec![event]).await?;
     Ok(appended.first.unwrap_or_default())
+}
+
+/// Why something is done and who does it are said, and are no longer than they may be.
+pub(crate) fn check_account(reason: &str, actor: &str) -> Result<(), VaultError> {
+    for (what, text) in [("reason", reason), ("actor", actor)] {
+        if text.trim().is_empty() {
+            return Err(VaultError::Invalid { why: format!("this needs its {what}: say one") });
+        }
+        if text.len() > MAX_REASON_BYTES {
+            let actual = text.len();
+            let why = format!("the {what} has at most {MAX_REASON_BYTES} bytes, this one has {actual}");
+            return Err(VaultError::Invalid { why });
+        }
+    }
+    Ok(())
 }
 
 pub(crate) fn text<'a>(data: &'a Value, member: &str) -> Option<&'a str> {

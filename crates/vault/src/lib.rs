@@ -18,10 +18,12 @@ mod keeper;
 mod kek;
 mod key_store;
 mod ledger;
+mod ledger_copy;
 mod marker;
 mod open_event;
 mod own_rate;
 mod receipt;
+mod restored;
 mod retention;
 mod roots;
 mod rotation;
@@ -49,12 +51,14 @@ pub use key_store::{
     LedgerEntry, MAX_KEY_BATCH, MemoryKeyStore, OutsideValue, Rewrapped, StoredKey, Watermark,
 };
 pub use ledger::{
-    ERASURE_REQUESTED_TYPE, Erasure, KEK_ROTATED_TYPE, KEYS_DESTROYED_TYPE, KeysDestroyed, Ledger,
-    MAX_REASON_BYTES, NEW_KEYS_ALLOWED_TYPE, PRIVACY_STREAM, SUBJECT_ERASED_TYPE, VAULT_OPENED_TYPE,
+    ERASURE_REQUESTED_TYPE, Erasure, KEK_ROTATED_TYPE, KEYS_DESTROYED_TYPE, KeysDestroyed, LOG_RESTORED_TYPE,
+    Ledger, MAX_REASON_BYTES, NEW_KEYS_ALLOWED_TYPE, PRIVACY_STREAM, SUBJECT_ERASED_TYPE, VAULT_OPENED_TYPE,
 };
+pub use ledger_copy::{LedgerApplied, LedgerCopy, LedgerCopyError};
 pub use marker::{Content, Keep, MalformedMarker, Marker, Unavailable, key_id, key_id_text};
 pub use own_rate::encrypt_bare;
 pub use receipt::{RECEIPT_FORMAT, Reach, Receipt, ReceiptError, SignedReceipt};
+pub use restored::OnRestore;
 pub use retention::Retention;
 pub use roots::BlindIndex;
 pub use rotation::Rotated;

@@ -184,11 +184,14 @@ fn reaches(value: &Value) -> Option<Vec<Reach>> {
 impl SignedReceipt {
     /// Reads what [`to_json`](Self::to_json) wrote; however it was laid out since. `None` where it is no receipt.
     pub fn from_json(json: &[u8]) -> Option<Self> {
-        let value: Value = serde_json::from_slice(json).ok()?;
+        Self::from_value(&serde_json::from_slice(json).ok()?)
+    }
+
+    pub(crate) fn from_value(value: &Value) -> Option<Self> {
         Some(Self {
             receipt: Receipt::from_value(&value["receipt"])?,
-            key: text(&value, "key")?.to_owned(),
-            signature: text(&value, "signature")?.to_owned(),
+            key: text(value, "key")?.to_owned(),
+            signature: text(value, "signature")?.to_owned(),
             signed: value["receipt"].clone(),
         })
     }

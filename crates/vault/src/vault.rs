@@ -19,6 +19,7 @@ use crate::kek::{EpochInfo, KekProvider};
 use crate::key_store::{Holdings, Identity, KeyStore, KeySummary, OutsideValue};
 use crate::ledger::{self, Ledger};
 use crate::receipt::hex;
+use crate::restored::{OnRestore, Restored};
 use crate::retention::Retention;
 use crate::roots::{BlindIndex, Roots};
 use crate::rotation::Rotated;
@@ -37,6 +38,8 @@ pub struct VaultOptions {
     pub tenant: String,
     /// How long data is kept for which purpose.
     pub retention: Retention,
+    /// What is done about a log that was put back from a backup.
+    pub restored: OnRestore,
     /// Where time comes from.
     pub clock: Arc<dyn Clock>,
 }
@@ -45,7 +48,8 @@ impl VaultOptions {
     /// For one tenant, without retention, on the machine's clock.
     pub fn new(key_store: Box<dyn KeyStore>, kek: Box<dyn KekProvider>) -> Self {
         let (tenant, retention) = (DEFAULT_TENANT.to_owned(), Retention::none());
-        Self { key_store, kek, tenant, retention, clock: Arc::new(SystemClock) }
+        let restored = OnRestore::Refuse;
+        Self { key_store, kek, tenant, retention, restored, clock: Arc::new(SystemClock) }
     }
 }
 
@@ -96,7 +100,8 @@ impl KeyVault {
     /// Opens the vault of the log in `store`: the bare store, not one that seals. A log without a vault gets this one.
     ///
     /// Every erasure that the log knows is applied to the key store before this returns, so that an older copy of a key store
-    /// gives out nothing that was erased since it was made.
+    /// gives out nothing that was erased since it was made. An older copy of the log is not opened, unless
+    /// [`VaultOptions::restored`] says so.
     ///
     /// # Errors
     /// Where key store, provider or the log's ledger cannot be read, or do not belong together. Then no key was given out.
@@ -105,9 +110,10 @@ impl KeyVault {
         store: &(impl EventStore + ?Sized),
     ) -> Result<(Self, Opened), VaultError> {
         let head = Read::backwards(Selector::All).limit(1);
-        let log = store.read(head).await.map_err(VaultError::Ledger)?.head().snapshot.store();
+        let head = store.read(head).await.map_err(VaultError::Ledger)?;
+        let log = (head.head().snapshot.store(), head.head().snapshot.epoch());
         let known = Ledger::read(store).await?;
-        let VaultOptions { key_store, kek, tenant, retention, clock } = options;
+        let VaultOptions { key_store, kek, tenant, retention, restored, clock } = options;
         let cache = Arc::new(Cache::new());
         let keeper = Keeper::new(key_store, kek, Arc::clone(&clock), Arc::clone(&cache), retention.clone());
         let (jobs, queue) = channel();
@@ -116,10 +122,10 @@ impl KeyVault {
         let thread = thread.map_err(|error| VaultError::Invalid {
             why: format!("the system starts no thread for the vault: {error}"),
         })?;
-        match Self::admit(&jobs, store, log, &tenant, &known).await {
+        match Self::admit(&jobs, store, log, &tenant, known, &restored).await {
             Ok((identity, roots, opened)) => {
                 let vault = identity.vault;
-                let (jobs, thread) = (Some(jobs), Some(thread));
+                let (jobs, thread, log) = (Some(jobs), Some(thread), log.0);
                 let inner = Inner { jobs, thread, cache, clock, roots, vault, log, tenant, retention };
                 Ok((Self(Arc::new(inner)), opened))
             }
@@ -133,9 +139,10 @@ impl KeyVault {
     async fn admit(
         jobs: &Sender<Job>,
         store: &(impl EventStore + ?Sized),
-        log: StoreId,
+        (log, epoch): (StoreId, u32),
         tenant: &str,
-        known: &Ledger,
+        known: Ledger,
+        restored: &OnRestore,
     ) -> Result<(Identity, Roots, Opened), VaultError> {
         let expected = known.vault.as_ref().map(|(vault, _)| *vault);
         let owned = tenant.to_owned();
@@ -153,7 +160,7 @@ impl KeyVault {
         }
         let created = expected.is_none();
         if created {
-            let event = ledger::vault_opened(identity.vault, log, tenant, &roots);
+            let event = ledger::vault_opened(identity.vault, (log, epoch), tenant, &roots);
             ledger::append(store, ExpectedRevision::Any, event).await.map_err(VaultError::Append)?;
             // The first one counts: somebody may have opened another one at the same time.
             let again = Ledger::read(store).await?;
@@ -162,8 +169,8 @@ impl KeyVault {
                 return Err(VaultError::OtherVault { store, expected, found });
             }
         }
-        let erasures = known.erasures.clone();
-        let reapplied = ask(jobs, move |keeper| reconcile(keeper, &erasures)).await?;
+        let known = Restored { store, epoch, policy: restored, roots: &roots }.admitted(jobs, known).await?;
+        let reapplied = ask(jobs, move |keeper| reconcile(keeper, &known.erasures)).await?;
         Ok((identity, roots, Opened { created, reapplied }))
     }
 
@@ -369,7 +376,7 @@ impl fmt::Debug for VaultOptions {
     }
 }
 
-async fn ask<T: Send + 'static>(
+pub(crate) async fn ask<T: Send + 'static>(
     jobs: &Sender<Job>,
     job: impl FnOnce(&mut Keeper) -> Result<T, VaultError> + Send + 'static,
 ) -> Result<T, VaultError> {

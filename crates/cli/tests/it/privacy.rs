@@ -8,6 +8,7 @@ mod killed;
 mod lint;
 mod providers;
 mod read_models;
+mod restoring;
 mod search;
 
 use std::path::{Path, PathBuf};

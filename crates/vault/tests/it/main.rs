@@ -8,5 +8,6 @@ mod house;
 mod interrupted;
 mod kek;
 mod opening;
+mod restored;
 mod rotation;
 mod sealing;
