@@ -12,6 +12,7 @@ mod lint;
 mod receipts;
 mod rotate;
 mod show;
+mod sinks;
 mod verify;
 
 use std::sync::Arc;
@@ -58,6 +59,8 @@ enum Verb {
     Rotate(rotate::RotateArgs),
     Check(check::CheckArgs),
     Backup(backup::BackupArgs),
+    Sinks(sinks::SinksArgs),
+    Ack(sinks::AckArgs),
     Ledger(ledger::LedgerArgs),
     ApplyLedger(ledger::ApplyLedgerArgs),
 }
@@ -76,6 +79,8 @@ pub(crate) async fn run(args: PrivacyArgs, context: &Context) -> Result<(), Fail
         Verb::Rotate(args) => rotate::run(&args, context).await,
         Verb::Check(args) => check::run(&args, context).await,
         Verb::Backup(args) => backup::run(&args, context),
+        Verb::Sinks(args) => sinks::run(&args, context).await,
+        Verb::Ack(args) => sinks::acknowledge(&args, context).await,
         Verb::Ledger(_) => ledger::write(context).await,
         Verb::ApplyLedger(args) => ledger::apply(&args, context).await,
     }

@@ -216,6 +216,9 @@ impl KeyVault {
             },
         ];
         reached.extend(self.forget_elsewhere(handlers, &erased, told).await?);
+        // As they are now: one may have acknowledged while this went on.
+        let (sinks, silent) = Ledger::read(store).await?.sinks_reached(subject, erasure);
+        reached.extend(sinks);
         let receipt = Receipt {
             erasure,
             vault: self.id(),
@@ -230,7 +233,7 @@ impl KeyVault {
             completed_at: self.clock().now(),
             keys: entry.keys,
             reached,
-            not_reached: not_reached(epoch),
+            not_reached: silent.into_iter().chain(not_reached(epoch)).collect(),
             kek_epoch: epoch,
         };
         let roots = self.roots();
@@ -365,7 +368,7 @@ fn not_reached(epoch: crate::kek::KekEpoch) -> Vec<Reach> {
         },
         Reach {
             kind: "copies".into(),
-            name: "made in clear outside: exports, subscribers, screens".into(),
+            name: "made in clear outside by who is no sink of this log: exports, subscribers, screens".into(),
             how: "whoever received them has to be told".into(),
         },
     ]

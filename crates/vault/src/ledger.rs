@@ -12,6 +12,9 @@
 //! | `$subjectErased` | `receipt`, `key`, `signature` |
 //! | `$newKeysAllowed` | `erasure`, `reason`, `actor` |
 //! | `$kekRotated` | `epoch`, `keys` |
+//! | `$sinkAdded` | `sink`, `subject`, `note` |
+//! | `$sinkRemoved` | `sink`, `actor` |
+//! | `$erasureAcknowledged` | `erasure`, `sink`, `actor` |
 //! | `$logRestored` | `epoch`, `how`, `missing`, `reason`, `actor` |
 //!
 //! All but the receipt, which is signed itself, have a member `signature` beside these (64 bytes, hexadecimal).
@@ -27,6 +30,7 @@ use crate::error::VaultError;
 use crate::key_store::{Extent, Fence};
 use crate::receipt::{SignedReceipt, canonical, hex, is_signed};
 use crate::roots::Roots;
+use crate::sinks::{Acknowledged, ERASURE_ACKNOWLEDGED_TYPE, SINK_ADDED_TYPE, SINK_REMOVED_TYPE, Sink};
 use crate::subject::{ErasureId, KeyId, Purpose, SubjectRef};
 
 pub use factum_core::PRIVACY_STREAM;
@@ -67,6 +71,8 @@ pub struct Erasure {
     pub receipt: Option<SignedReceipt>,
     /// Whether new keys were allowed since.
     pub lifted: bool,
+    /// Consumers outside that have said that they forgot what was erased.
+    pub acknowledged: Vec<Acknowledged>,
 }
 
 /// All that the log says.
@@ -78,6 +84,8 @@ pub struct Ledger {
     pub erasures: Vec<Erasure>,
     /// Events of the stream that this vault did not sign, and that mean nothing.
     pub foreign: u64,
+    /// Consumers outside that are handed personal data.
+    pub sinks: Vec<Sink>,
     /// Erasures that the key store knows and this log will never know: somebody took it as it is.
     pub accepted: Vec<ErasureId>,
     /// The newest epoch of the log in which it was compared with what is known elsewhere.
@@ -191,8 +199,15 @@ impl Ledger {
                 };
                 if self.find(fence.erasure).is_none() {
                     let (reason, actor) = (text(data, "reason")?.to_owned(), text(data, "actor")?.to_owned());
-                    let (destroyed, receipt) = (None, None);
-                    self.erasures.push(Erasure { fence, reason, actor, destroyed, receipt, lifted: false });
+                    self.erasures.push(Erasure {
+                        fence,
+                        reason,
+                        actor,
+                        destroyed: None,
+                        receipt: None,
+                        lifted: false,
+                        acknowledged: Vec::new(),
+                    });
                 }
             }
             KEYS_DESTROYED_TYPE => {
@@ -200,6 +215,9 @@ impl Ledger {
                 erasure.destroyed = Some(erasure.destroyed.unwrap_or(event.position()));
             }
             NEW_KEYS_ALLOWED_TYPE => self.find_mut(id()?)?.lifted = true,
+            SINK_ADDED_TYPE | SINK_REMOVED_TYPE | ERASURE_ACKNOWLEDGED_TYPE => {
+                self.apply_sink(event.event_type(), data, event.happened_at())?;
+            }
             LOG_RESTORED_TYPE => {
                 let missing =
                     data["missing"].as_array()?.iter().map(|id| id.as_str()?.parse::<ErasureId>().ok());
@@ -217,7 +235,7 @@ impl Ledger {
         self.erasures.iter().find(|line| line.fence.erasure == erasure)
     }
 
-    fn find_mut(&mut self, erasure: ErasureId) -> Option<&mut Erasure> {
+    pub(crate) fn find_mut(&mut self, erasure: ErasureId) -> Option<&mut Erasure> {
         self.erasures.iter_mut().find(|line| line.fence.erasure == erasure)
     }
 
@@ -315,7 +333,7 @@ pub(crate) fn is_genuine(event_type: &str, data: &Value, key: &str) -> bool {
     verify(event_type, data, key).is_some()
 }
 
-fn signed(event_type: &'static str, mut data: Value, roots: &Roots) -> NewEvent {
+pub(crate) fn signed(event_type: &'static str, mut data: Value, roots: &Roots) -> NewEvent {
     let signature = hex(&roots.sign(&message(event_type, &data)));
     data["signature"] = signature.into();
     event(event_type, &data)

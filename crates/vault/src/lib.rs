@@ -30,6 +30,7 @@ mod rotation;
 mod seal;
 mod seal_event;
 mod sealing_store;
+mod sinks;
 mod subject;
 mod vault;
 
@@ -67,6 +68,10 @@ pub use seal::{
     TAG_BYTES, open, seal,
 };
 pub use sealing_store::SealingStore;
+pub use sinks::{
+    Acknowledged, ERASURE_ACKNOWLEDGED_TYPE, MAX_SINK_BYTES, MAX_SINKS, SINK_ADDED_TYPE, SINK_REMOVED_TYPE,
+    Sink, SinkName,
+};
 pub use subject::{
     ErasureId, InvalidName, KeyId, KeyOwner, MAX_PURPOSE_BYTES, MAX_SUBJECT_BYTES, Purpose, Subject,
     SubjectRef,

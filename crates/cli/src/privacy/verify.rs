@@ -9,7 +9,7 @@ use factum_vault::{
     find_objects, subject_tag,
 };
 
-use super::receipts::receipt_of;
+use super::receipts::{receipt_of, unacknowledged};
 use crate::context::{Context, argument_text};
 use crate::failure::{Exit, Failure};
 use crate::output::record;
@@ -44,7 +44,8 @@ pub(super) async fn run(args: &VerifyArgs, context: &Context) -> Result<(), Fail
     if let Some(key) = &args.key {
         let receipt = given(&args.receipt)?;
         receipt.verify(key).map_err(|error| not_genuine(&error))?;
-        return report(context, &receipt, "genuine: signed by this key, and not changed since", 0, 0);
+        let verdict = "genuine: signed by this key, and not changed since";
+        return report(context, &receipt, &Verdict { verdict, tried: 0, opened: 0, silent: Vec::new() });
     }
     let log: Arc<dyn EventStore> = Arc::new(context.open(Access::Existing)?);
     let ledger = Ledger::read(&*log).await?;
@@ -71,11 +72,12 @@ pub(super) async fn run(args: &VerifyArgs, context: &Context) -> Result<(), Fail
         let why = format!("{opened} of {values} values that it covers could be opened");
         return Err(failed("the receipt is not true any more", why));
     }
+    let silent = unacknowledged(&ledger, receipt.receipt.erasure);
     let verdict = match values {
         0 => "true: signed, in the log, and its keys destroyed; there is no value to try",
         _ => "true: signed, in the log, its keys destroyed, and nothing that was tried opens",
     };
-    report(context, &receipt, verdict, values, opened)
+    report(context, &receipt, &Verdict { verdict, tried: values, opened, silent })
 }
 
 fn given(argument: &str) -> Result<SignedReceipt, Failure> {
@@ -134,22 +136,26 @@ async fn try_to_open(
     Ok((values, opened))
 }
 
-fn report(
-    context: &Context,
-    receipt: &SignedReceipt,
-    verdict: &str,
+/// What became of the check.
+struct Verdict {
+    verdict: &'static str,
     tried: u64,
     opened: u64,
-) -> Result<(), Failure> {
+    /// Sinks that have not acknowledged until now.
+    silent: Vec<String>,
+}
+
+fn report(context: &Context, receipt: &SignedReceipt, found: &Verdict) -> Result<(), Failure> {
     let r = &receipt.receipt;
     context.out.one(&record([
-        ("verdict", verdict.into()),
+        ("verdict", found.verdict.into()),
         ("erasure", r.erasure.to_string().into()),
         ("subject", r.subject.to_string().into()),
         ("completed", r.completed_at.to_string().into()),
         ("keys", r.keys.len().into()),
-        ("valuesTried", tried.into()),
-        ("valuesOpened", opened.into()),
+        ("valuesTried", found.tried.into()),
+        ("valuesOpened", found.opened.into()),
+        ("unacknowledged", found.silent.clone().into()),
         ("notReached", r.not_reached.iter().map(ToString::to_string).collect::<Vec<_>>().into()),
     ]))?;
     context.out.flush()

@@ -52,6 +52,8 @@ const COMMANDS: &[&str] = &[
     "privacy rotate",
     "privacy check",
     "privacy backup",
+    "privacy sinks",
+    "privacy ack",
     "privacy ledger",
     "privacy apply-ledger",
     "processes",

@@ -10,6 +10,7 @@ mod providers;
 mod read_models;
 mod restoring;
 mod search;
+mod sinks;
 
 use std::path::{Path, PathBuf};
 

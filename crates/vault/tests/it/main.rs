@@ -11,3 +11,4 @@ mod opening;
 mod restored;
 mod rotation;
 mod sealing;
+mod sinks;
