@@ -6,7 +6,7 @@ use clap::Args;
 use factum_vault::{Purpose, Retention};
 
 use super::Opened;
-use super::erase::erase;
+use super::erase::{Rows, erase};
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::moment::duration;
@@ -67,7 +67,7 @@ pub(super) async fn run(args: &ExpireArgs, context: &Context) -> Result<(), Fail
     let mut incomplete = 0_u64;
     for request in &due {
         let read_models = args.read_models.open_if_there(context)?;
-        if let Err(failure) = erase(&opened, request, read_models, args.wait, context).await {
+        if let Err(failure) = erase(&opened, request, read_models, (args.wait, Rows::Left), context).await {
             if failure.slug != "erasure-incomplete" {
                 return Err(failure);
             }

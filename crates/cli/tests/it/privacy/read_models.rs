@@ -137,6 +137,29 @@ fn rows_that_are_rebuilt_keep_an_erasure_open_until_they_are() {
 }
 
 #[test]
+fn rows_that_are_rebuilt_are_rebuilt_by_the_erasure_where_it_is_told_to() {
+    let factum = Factum::with_read_model(REBUILT);
+    factum.run_projections().ok();
+    let dry = factum.privacy(&["erase", "customer-7", "--reason", REASON, "--dry-run", "--rebuild"]);
+    assert_eq!(serde_json::from_str::<Value>(&dry.stdout).unwrap()["toRebuild"], json!(["customers"]));
+    let args = ["erase", "customer-7", "--reason", REASON, "--confirm", "customer-7", "--rebuild"];
+    let receipt = factum.privacy_line(&args);
+    let reached = receipt["reached"].to_string();
+    assert!(reached.contains("read model customers v2: built after"), "{reached}");
+    assert!(reached.contains("read model customers v1: discarded"), "{reached}");
+    assert_eq!(factum.names(), [Value::Null, json!("Bob Marley")]);
+    let versions = factum.lines(&["projections", "ls"]);
+    assert_eq!(versions.len(), 1, "{versions:?}");
+    // A second one goes the same way; and one that was left open is completed by it.
+    let left = factum.privacy(&["erase", "customer-8", "--reason", REASON, "--confirm", "customer-8"]);
+    assert!(left.fails(7).contains("--rebuild does it now"), "{}", left.stderr);
+    let listed = factum.lines(&["privacy", "receipts"]);
+    let erasure = listed[1]["erasure"].as_str().unwrap();
+    factum.privacy(&["erase", "customer-8", "--erasure", erasure, "--rebuild"]).ok();
+    assert_eq!(factum.names(), [Value::Null, Value::Null]);
+}
+
+#[test]
 fn a_read_model_takes_nothing_for_erased_because_the_vault_is_away() {
     let factum = Factum::with_read_model(FORGETTING);
     std::fs::rename(factum.path("data.vault"), factum.path("away")).unwrap();
