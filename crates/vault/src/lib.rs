@@ -9,6 +9,7 @@
 
 mod cache;
 mod cell;
+mod core_dumps;
 mod data_key;
 mod envelope;
 mod erase;
@@ -36,6 +37,7 @@ mod vault;
 
 pub use cache::{KEY_TTL, LEASE, MAX_CACHED_KEYS, REFRESH_EVERY};
 pub use cell::{Cell, CellError, OpenedCell};
+pub use core_dumps::CoreDumps;
 pub use data_key::{DATA_KEY_BYTES, DataKey, RandomError};
 pub use envelope::{
     Body, Envelope, Found as FoundObject, MAX_DEPTH, MAX_ENVELOPES, MalformedEnvelope, NotSearched,

@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use crate::cache::{Cache, Freshness};
+use crate::core_dumps::CoreDumps;
 use crate::data_key::DataKey;
 use crate::erase::reconcile;
 use crate::error::VaultError;
@@ -40,6 +41,8 @@ pub struct VaultOptions {
     pub retention: Retention,
     /// What is done about a log that was put back from a backup.
     pub restored: OnRestore,
+    /// What is done about core dumps of this process, which would hold keys and values.
+    pub core_dumps: CoreDumps,
     /// Where time comes from.
     pub clock: Arc<dyn Clock>,
 }
@@ -48,8 +51,8 @@ impl VaultOptions {
     /// For one tenant, without retention, on the machine's clock.
     pub fn new(key_store: Box<dyn KeyStore>, kek: Box<dyn KekProvider>) -> Self {
         let (tenant, retention) = (DEFAULT_TENANT.to_owned(), Retention::none());
-        let restored = OnRestore::Refuse;
-        Self { key_store, kek, tenant, retention, restored, clock: Arc::new(SystemClock) }
+        let (restored, core_dumps) = (OnRestore::Refuse, CoreDumps::Off);
+        Self { key_store, kek, tenant, retention, restored, core_dumps, clock: Arc::new(SystemClock) }
     }
 }
 
@@ -113,7 +116,8 @@ impl KeyVault {
         let head = store.read(head).await.map_err(VaultError::Ledger)?;
         let log = (head.head().snapshot.store(), head.head().snapshot.epoch());
         let known = Ledger::read(store).await?;
-        let VaultOptions { key_store, kek, tenant, retention, restored, clock } = options;
+        let VaultOptions { key_store, kek, tenant, retention, restored, core_dumps, clock } = options;
+        core_dumps.apply();
         let cache = Arc::new(Cache::new());
         let keeper = Keeper::new(key_store, kek, Arc::clone(&clock), Arc::clone(&cache), retention.clone());
         let (jobs, queue) = channel();

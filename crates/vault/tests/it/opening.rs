@@ -10,6 +10,17 @@ use serde_json::json;
 
 use crate::house::{House, append, fresh, last, outcome, read, stream};
 
+/// The other way cannot be tried beside it: it is the process's, and every test here opens a vault.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_process_with_a_vault_writes_no_core_dump() {
+    use rustix::process::{DumpableBehavior, dumpable_behavior};
+    let house = House::new();
+    let vault = house.open();
+    assert_eq!(dumpable_behavior().unwrap(), DumpableBehavior::NotDumpable);
+    drop(vault);
+}
+
 #[test]
 fn the_log_says_whose_vault_it_is_once() {
     let house = House::new();
