@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Args;
 use factum_core::{EventStore, InvalidEvent, NewEvent, StreamName, SystemClock};
@@ -12,12 +13,13 @@ use factum_postgres::PostgresKeyStore;
 use factum_sqlite::SqliteKeyStore;
 use factum_vault::{
     DEFAULT_TENANT, KekError, KekProvider, KeyStore, KeyStoreError, KeyVault, Ledger, LocalKeyFile,
-    OpenBaoTransit, Pkcs11Options, Pkcs11Token, Retention, SealingStore, TransitOptions, VaultError,
-    VaultOptions,
+    OpenBaoTransit, Pkcs11Options, Pkcs11Token, Retention, Rotation, SealingStore, TransitOptions,
+    VaultError, VaultOptions,
 };
 
 use crate::context::Context;
 use crate::failure::{Exit, Failure, of_kind};
+use crate::moment::duration;
 
 const GLOBAL: &str = "Options of every command";
 
@@ -49,6 +51,17 @@ pub struct VaultArgs {
         hide = true
     )]
     tenant: Option<String>,
+    /// How often the key-encryption key is rotated: receipts say when older copies of the key store become useless
+    #[arg(
+        long,
+        value_name = "TIME",
+        value_parser = duration,
+        env = "FACTUM_KEK_ROTATION",
+        hide_env_values = true,
+        global = true,
+        hide = true
+    )]
+    kek_rotation: Option<Duration>,
 }
 
 /// Why the vault that a command line names did not open.
@@ -177,7 +190,8 @@ impl VaultArgs {
             }
         };
         let tenant = self.tenant.clone().unwrap_or_else(|| DEFAULT_TENANT.to_owned());
-        Ok(VaultOptions { tenant, ..VaultOptions::new(key_store, kek) })
+        let rotation = self.kek_rotation.map_or(Rotation::Unscheduled, Rotation::Every);
+        Ok(VaultOptions { tenant, rotation, ..VaultOptions::new(key_store, kek) })
     }
 
     /// The options of the vault of this log, which is in `data`. A lost vault is not replaced by a new one.
@@ -495,6 +509,12 @@ impl From<VaultError> for Failure {
                 error.to_string(),
                 "factum privacy apply-ledger FILE, with the newest copy that `factum privacy ledger` wrote; or, if nothing was \
                  erased since the backup, factum privacy apply-ledger --accept-resurrection --reason TEXT",
+            ),
+            error @ VaultError::Held { .. } => Self::new(
+                (Exit::Refused, "legal-hold"),
+                "nothing was erased",
+                error.to_string(),
+                "`factum privacy release SUBJECT --reason TEXT` ends the hold",
             ),
             error => {
                 let (exit, slug) = of_kind(error.kind());

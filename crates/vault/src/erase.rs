@@ -12,7 +12,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use crate::cache::LEASE;
 use crate::error::VaultError;
-use crate::keeper::Keeper;
+use crate::keeper::{Keeper, no_answer};
+use crate::kek::{EpochInfo, KekEpoch};
 use crate::key_store::{Extent, Fence, KeySummary, LedgerEntry};
 use crate::ledger::{self, Erasure, KeysDestroyed, Ledger};
 use crate::receipt::{Reach, Receipt, SignedReceipt};
@@ -165,7 +166,7 @@ impl KeyVault {
     /// that is complete gives its receipt again. `store` is the bare log.
     ///
     /// # Errors
-    /// `Incomplete` where something was not reached; what failed otherwise. Asking again with the same erasure goes on.
+    /// `Incomplete` where something was not reached; `Held` where the subject's data must be kept; what failed otherwise. Asking again with the same erasure goes on.
     pub async fn erase(
         &self,
         store: &(impl EventStore + ?Sized),
@@ -188,8 +189,13 @@ impl KeyVault {
             Some(Erasure { receipt: Some(receipt), .. }) => return Ok(receipt.clone()),
             Some(line) => (line.fence.clone(), line.destroyed, line.reason.clone(), line.actor.clone()),
             None => {
-                let event = ledger::requested(&asked, &reason, &actor, self.roots());
-                append(store, event).await?;
+                self.decide(store, |known| {
+                    known.must_not_be_held(subject)?;
+                    // Somebody else asked for the same meanwhile.
+                    let there = known.find(erasure).is_some();
+                    Ok((!there).then(|| ledger::requested(&asked, &reason, &actor, self.roots())))
+                })
+                .await?;
                 (asked, None, reason, actor)
             }
         };
@@ -219,6 +225,7 @@ impl KeyVault {
         // As they are now: one may have acknowledged while this went on.
         let (sinks, silent) = Ledger::read(store).await?.sinks_reached(subject, erasure);
         reached.extend(sinks);
+        let horizon = self.rotation().over(&epoch, self.clock().now());
         let receipt = Receipt {
             erasure,
             vault: self.id(),
@@ -233,8 +240,9 @@ impl KeyVault {
             completed_at: self.clock().now(),
             keys: entry.keys,
             reached,
-            not_reached: silent.into_iter().chain(not_reached(epoch)).collect(),
-            kek_epoch: epoch,
+            not_reached: silent.into_iter().chain(not_reached(epoch.epoch, horizon)).collect(),
+            kek_epoch: epoch.epoch,
+            horizon,
         };
         let roots = self.roots();
         let receipt = receipt.sign(&roots.verifying_key(), |message| roots.sign(message));
@@ -243,7 +251,7 @@ impl KeyVault {
     }
 
     /// Fence, then destroy, then forget what is in memory here and wait for the others.
-    async fn destroy(&self, fence: &Fence) -> Result<(LedgerEntry, crate::kek::KekEpoch), EraseError> {
+    async fn destroy(&self, fence: &Fence) -> Result<(LedgerEntry, EpochInfo), EraseError> {
         let (erasure, wanted) = (fence.erasure, fence.clone());
         let (entry, behind, epoch) = self
             .ask(move |keeper| {
@@ -251,7 +259,9 @@ impl KeyVault {
                 keeper.cache.evict(&entry);
                 keeper.store.destroy(wanted.erasure)?;
                 let behind = keeper.behind(entry.number)?;
-                Ok((entry, behind, keeper.newest_epoch()?))
+                let epochs = keeper.kek.epochs()?;
+                let epoch = *epochs.last().ok_or_else(|| no_answer(&*keeper.kek))?;
+                Ok((entry, behind, epoch))
             })
             .await?;
         if behind.is_empty() {
@@ -347,13 +357,14 @@ impl KeyVault {
 }
 
 /// What no program can reach from here.
-fn not_reached(epoch: crate::kek::KekEpoch) -> Vec<Reach> {
+fn not_reached(epoch: KekEpoch, horizon: Option<Timestamp>) -> Vec<Reach> {
+    let due = horizon.map(|horizon| format!(", by {horizon},")).unwrap_or_default();
     vec![
         Reach {
             kind: "copies".into(),
             name: "of the key store, made before".into(),
             how: format!(
-                "open with key-encryption key {epoch} until that is rotated away and its own copies are gone"
+                "open with key-encryption key {epoch} until that is rotated away{due} and its own copies are gone"
             ),
         },
         Reach {

@@ -6,7 +6,7 @@ use crate::data_key::RandomError;
 use crate::kek::KekError;
 use crate::key_store::KeyStoreError;
 use crate::seal::NotSealed;
-use crate::subject::{ErasureId, InvalidName, KeyOwner};
+use crate::subject::{ErasureId, InvalidName, KeyOwner, SubjectRef};
 
 /// Why the vault did not do it. An error is never an erasure.
 #[derive(Debug, thiserror::Error)]
@@ -95,6 +95,20 @@ pub enum VaultError {
         /// When it was asked for.
         at: Timestamp,
     },
+    /// The subject's data must be kept.
+    #[error(
+        "subject {subject} is held since {since} by {actor}: {reason}; nothing of it is erased until the hold is released"
+    )]
+    Held {
+        /// Who.
+        subject: SubjectRef,
+        /// Why.
+        reason: String,
+        /// Who says so.
+        actor: String,
+        /// Since when.
+        since: Timestamp,
+    },
     /// What the key store holds cannot be used.
     #[error("{store} is damaged: {what}; restore it from its own backup")]
     Damaged {
@@ -156,7 +170,9 @@ impl VaultError {
             | VaultError::KeyStoreMissing { .. }
             | VaultError::Name(_)
             | VaultError::Invalid { .. } => ErrorKind::Invalid,
-            VaultError::LogRestored { .. } | VaultError::LogBehind { .. } => ErrorKind::Conflict,
+            VaultError::LogRestored { .. } | VaultError::LogBehind { .. } | VaultError::Held { .. } => {
+                ErrorKind::Conflict
+            }
             VaultError::Damaged { .. } => ErrorKind::Damaged,
             VaultError::SubjectErased { .. } => ErrorKind::Deleted,
             VaultError::NotSealed(NotSealed::TooLong { .. }) => ErrorKind::TooLarge,

@@ -12,6 +12,8 @@
 //! | `$subjectErased` | `receipt`, `key`, `signature` |
 //! | `$newKeysAllowed` | `erasure`, `reason`, `actor` |
 //! | `$kekRotated` | `epoch`, `keys` |
+//! | `$holdPlaced` | `subject`, `reason`, `actor` |
+//! | `$holdReleased` | `subject`, `reason`, `actor` |
 //! | `$sinkAdded` | `sink`, `subject`, `note` |
 //! | `$sinkRemoved` | `sink`, `actor` |
 //! | `$erasureAcknowledged` | `erasure`, `sink`, `actor` |
@@ -27,6 +29,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::error::VaultError;
+use crate::holds::{HOLD_PLACED_TYPE, HOLD_RELEASED_TYPE, Hold};
 use crate::key_store::{Extent, Fence};
 use crate::receipt::{SignedReceipt, canonical, hex, is_signed};
 use crate::roots::Roots;
@@ -84,6 +87,8 @@ pub struct Ledger {
     pub erasures: Vec<Erasure>,
     /// Events of the stream that this vault did not sign, and that mean nothing.
     pub foreign: u64,
+    /// Subjects whose data must be kept.
+    pub holds: Vec<Hold>,
     /// Consumers outside that are handed personal data.
     pub sinks: Vec<Sink>,
     /// Erasures that the key store knows and this log will never know: somebody took it as it is.
@@ -215,6 +220,9 @@ impl Ledger {
                 erasure.destroyed = Some(erasure.destroyed.unwrap_or(event.position()));
             }
             NEW_KEYS_ALLOWED_TYPE => self.find_mut(id()?)?.lifted = true,
+            HOLD_PLACED_TYPE | HOLD_RELEASED_TYPE => {
+                self.apply_hold(event.event_type(), data, event.happened_at())?;
+            }
             SINK_ADDED_TYPE | SINK_REMOVED_TYPE | ERASURE_ACKNOWLEDGED_TYPE => {
                 self.apply_sink(event.event_type(), data, event.happened_at())?;
             }

@@ -15,6 +15,7 @@ mod envelope;
 mod erase;
 mod error;
 mod expiry;
+mod holds;
 mod keeper;
 mod kek;
 mod key_store;
@@ -45,6 +46,7 @@ pub use envelope::{
 };
 pub use erase::{EraseError, ErasureHandler, ErasureRequest, Preview, Reached, SUBJECT_TAG, subject_tag};
 pub use error::VaultError;
+pub use holds::{HOLD_PLACED_TYPE, HOLD_RELEASED_TYPE, Hold};
 pub use kek::{
     EpochInfo, KekEpoch, KekError, KekProvider, LocalKeyFile, MAX_WRAP_BATCH, OpenBaoTransit, Pkcs11Options,
     Pkcs11Token, ToUnwrap, ToWrap, TransitOptions, Wrapped,
@@ -64,7 +66,7 @@ pub use receipt::{RECEIPT_FORMAT, Reach, Receipt, ReceiptError, SignedReceipt};
 pub use restored::OnRestore;
 pub use retention::Retention;
 pub use roots::BlindIndex;
-pub use rotation::Rotated;
+pub use rotation::{Rotated, Rotation};
 pub use seal::{
     COMMITMENT_BYTES, MAX_SEALED_BYTES, NotSealed, Place, SALT_BYTES, SealError, SealFormat, Sealed,
     TAG_BYTES, open, seal,

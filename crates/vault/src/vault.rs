@@ -23,7 +23,7 @@ use crate::receipt::hex;
 use crate::restored::{OnRestore, Restored};
 use crate::retention::Retention;
 use crate::roots::{BlindIndex, Roots};
-use crate::rotation::Rotated;
+use crate::rotation::{Rotated, Rotation};
 use crate::subject::{KeyId, KeyOwner, Purpose, Subject, SubjectRef};
 
 /// The tenant of a vault that has one only.
@@ -39,6 +39,8 @@ pub struct VaultOptions {
     pub tenant: String,
     /// How long data is kept for which purpose.
     pub retention: Retention,
+    /// How often the key-encryption key is rotated, for receipts.
+    pub rotation: Rotation,
     /// What is done about a log that was put back from a backup.
     pub restored: OnRestore,
     /// What is done about core dumps of this process, which would hold keys and values.
@@ -52,7 +54,17 @@ impl VaultOptions {
     pub fn new(key_store: Box<dyn KeyStore>, kek: Box<dyn KekProvider>) -> Self {
         let (tenant, retention) = (DEFAULT_TENANT.to_owned(), Retention::none());
         let (restored, core_dumps) = (OnRestore::Refuse, CoreDumps::Off);
-        Self { key_store, kek, tenant, retention, restored, core_dumps, clock: Arc::new(SystemClock) }
+        let rotation = Rotation::Unscheduled;
+        Self {
+            key_store,
+            kek,
+            tenant,
+            retention,
+            rotation,
+            restored,
+            core_dumps,
+            clock: Arc::new(SystemClock),
+        }
     }
 }
 
@@ -82,6 +94,7 @@ struct Inner {
     log: StoreId,
     tenant: String,
     retention: Retention,
+    rotation: Rotation,
 }
 
 impl Drop for Inner {
@@ -116,7 +129,8 @@ impl KeyVault {
         let head = store.read(head).await.map_err(VaultError::Ledger)?;
         let log = (head.head().snapshot.store(), head.head().snapshot.epoch());
         let known = Ledger::read(store).await?;
-        let VaultOptions { key_store, kek, tenant, retention, restored, core_dumps, clock } = options;
+        let VaultOptions { key_store, kek, tenant, retention, rotation, restored, core_dumps, clock } =
+            options;
         core_dumps.apply();
         let cache = Arc::new(Cache::new());
         let keeper = Keeper::new(key_store, kek, Arc::clone(&clock), Arc::clone(&cache), retention.clone());
@@ -130,7 +144,8 @@ impl KeyVault {
             Ok((identity, roots, opened)) => {
                 let vault = identity.vault;
                 let (jobs, thread, log) = (Some(jobs), Some(thread), log.0);
-                let inner = Inner { jobs, thread, cache, clock, roots, vault, log, tenant, retention };
+                let inner =
+                    Inner { jobs, thread, cache, clock, roots, vault, log, tenant, retention, rotation };
                 Ok((Self(Arc::new(inner)), opened))
             }
             Err(error) => {
@@ -207,6 +222,10 @@ impl KeyVault {
     /// How long data is kept for which purpose.
     pub fn retention(&self) -> &Retention {
         &self.0.retention
+    }
+
+    pub(crate) fn rotation(&self) -> Rotation {
+        self.0.rotation
     }
 
     pub(crate) fn clock(&self) -> &Arc<dyn Clock> {

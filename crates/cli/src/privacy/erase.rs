@@ -108,7 +108,7 @@ pub(super) async fn run(args: &EraseArgs, context: &Context) -> Result<(), Failu
         return Err(context.dry_run(&what));
     }
     if args.erasure.is_none() {
-        context.confirm_subject(&what, &args.subject.subject, args.confirm.as_deref())?;
+        context.confirm_subject(&what, &args.subject.person.subject, args.confirm.as_deref())?;
     }
     let rows = if args.rebuild { Rows::Rebuilt } else { Rows::Left };
     let receipt = erase(&opened, &request, read_models, (args.wait, rows), context).await?;
@@ -280,6 +280,7 @@ pub(super) fn report(context: &Context, receipt: &SignedReceipt) -> Result<(), F
         ("purpose", r.purpose.as_ref().map(ToString::to_string).into()),
         ("keysDestroyed", r.keys.len().into()),
         ("completed", r.completed_at.to_string().into()),
+        ("horizon", r.horizon.map(|horizon| horizon.to_string()).into()),
         ("reached", places(&r.reached)),
         ("notReached", places(&r.not_reached)),
     ]))?;

@@ -3,6 +3,7 @@
 mod canary;
 mod erasing;
 mod faults;
+mod holds;
 mod keys;
 mod killed;
 mod lint;

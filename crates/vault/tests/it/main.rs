@@ -3,6 +3,7 @@
 
 mod erasure;
 mod faults;
+mod holds;
 mod hostile;
 mod house;
 mod interrupted;
