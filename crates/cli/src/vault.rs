@@ -476,11 +476,15 @@ impl From<KekError> for Failure {
     fn from(error: KekError) -> Self {
         let (exit, slug) = match &error {
             KekError::Exposed { .. } => (Exit::Usage, "key-exposed"),
+            KekError::Denied { .. } => (Exit::Denied, "permission-denied"),
             other => of_kind(other.kind()),
         };
         let next = match &error {
             KekError::NoEpoch { .. } | KekError::NotOurs { .. } => {
                 "check --kek and --vault: a key store put back from before a rotation is of no use any more, and so is an older key"
+            }
+            KekError::Denied { .. } => {
+                "check the token or the PIN that FACTUM_KEK_SECRET_FILE or FACTUM_KEK_SECRET holds, and what it may do there"
             }
             _ => "check --kek",
         };

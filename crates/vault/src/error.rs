@@ -5,7 +5,8 @@ use factum_core::{AppendError, ErrorKind, ReadError, StoreId, Timestamp};
 use crate::data_key::RandomError;
 use crate::kek::KekError;
 use crate::key_store::KeyStoreError;
-use crate::seal::NotSealed;
+use crate::marker::Unavailable;
+use crate::seal::{NotSealed, SealError};
 use crate::subject::{ErasureId, InvalidName, KeyOwner, SubjectRef};
 
 /// Why the vault did not do it. An error is never an erasure.
@@ -154,6 +155,16 @@ pub enum VaultError {
     /// The vault's thread is gone.
     #[error("the vault is closed")]
     Closed,
+}
+
+/// What bytes that do not open mean to whoever reads the value.
+impl From<SealError> for Unavailable {
+    fn from(error: SealError) -> Self {
+        match error {
+            SealError::OtherKey => Unavailable::WrongKey,
+            SealError::Tampered | SealError::CutOff => Unavailable::Tampered,
+        }
+    }
 }
 
 impl VaultError {

@@ -247,6 +247,17 @@ impl Ledger {
         self.erasures.iter_mut().find(|line| line.fence.erasure == erasure)
     }
 
+    /// The erasure of everything of a subject (or of one purpose of it) that was asked for and is not complete.
+    pub fn pending(&self, subject: SubjectRef, purpose: Option<&Purpose>) -> Option<&Erasure> {
+        self.erasures.iter().find(|line| {
+            let fence = &line.fence;
+            line.receipt.is_none()
+                && fence.extent == Extent::Everything
+                && fence.subject == subject
+                && fence.purpose.as_ref() == purpose
+        })
+    }
+
     /// The newest erasure of a subject (or of one purpose of it) that no new keys were allowed after.
     pub fn standing(&self, subject: SubjectRef, purpose: Option<&Purpose>) -> Option<&Erasure> {
         self.erasures.iter().rev().find(|line| {

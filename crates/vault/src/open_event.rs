@@ -9,7 +9,7 @@ use crate::cache::Known;
 use crate::envelope::{Body, Envelope, Found, SEALED_MEMBER, find};
 use crate::keeper::KeyState;
 use crate::marker::{Content, Keep, Marker, Unavailable};
-use crate::seal::{Place, SALT_BYTES, SealError, open};
+use crate::seal::{Place, SALT_BYTES, open};
 use crate::subject::KeyId;
 use crate::vault::KeyVault;
 
@@ -167,7 +167,6 @@ fn write_opened(
             }
             Err(_) => write(Content::Unavailable(Unavailable::Malformed)),
         },
-        Err(SealError::OtherKey) => write(Content::Unavailable(Unavailable::WrongKey)),
-        Err(SealError::Tampered | SealError::CutOff) => write(Content::Unavailable(Unavailable::Tampered)),
+        Err(error) => write(Content::Unavailable(error.into())),
     }
 }

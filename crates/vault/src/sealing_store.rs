@@ -5,9 +5,12 @@ use std::sync::Arc;
 
 use factum_core::{
     Append, AppendError, Appended, BoxFuture, Capabilities, Delete, Deleted, EventReader, EventStore, Page,
-    Read, ReadError, ReadHead, Redact, RedactError, Redacted, Subscribe, Subscription, SubscriptionMessage,
+    Read, ReadError, ReadHead, RecordedEvent, Redact, RedactError, Redacted, StreamName, Subscribe,
+    Subscription, SubscriptionMessage,
 };
 
+use crate::error::VaultError;
+use crate::ledger::KEYS_DESTROYED_TYPE;
 use crate::vault::KeyVault;
 
 /// A store whose personal data is sealed by a vault. Typed code uses it as it uses any store; the log behind it has sealed
@@ -37,19 +40,23 @@ impl SealingStore {
     }
 
     async fn seal(&self, append: &mut Append) -> Result<(), AppendError> {
-        if append.event_count() > 1 {
-            self.vault.prepare(append.writes.iter().flat_map(|write| &write.events)).await;
+        // What is found refers to the data as it was, which a clone keeps without copying it.
+        let events = || append.writes.iter().flat_map(|write| &write.events);
+        let stored: Vec<_> = events().map(|event| (event.content_type, event.data.clone())).collect();
+        let mut found = Vec::with_capacity(stored.len());
+        let mut data = stored.iter();
+        for write in &append.writes {
+            for (index, (content_type, data)) in data.by_ref().take(write.events.len()).enumerate() {
+                let values = self.vault.personal_values(*content_type, data);
+                found.push(values.map_err(|error| not_sealed(&write.stream, index, &error))?);
+            }
         }
+        self.vault.prepare(found.iter()).await;
+        let mut found = found.iter();
         for write in &mut append.writes {
-            for (index, event) in write.events.iter_mut().enumerate() {
-                self.vault.seal_event(&write.stream, event).await.map_err(|error| {
-                    AppendError::NotSealed {
-                        stream: write.stream.clone(),
-                        index,
-                        kind: error.kind(),
-                        why: error.to_string(),
-                    }
-                })?;
+            for (index, (event, values)) in write.events.iter_mut().zip(found.by_ref()).enumerate() {
+                let sealed = self.vault.seal_values(&write.stream, event, values).await;
+                sealed.map_err(|error| not_sealed(&write.stream, index, &error))?;
             }
         }
         Ok(())
@@ -111,7 +118,7 @@ impl EventReader for OpeningReader {
     fn next_page(&mut self) -> BoxFuture<'_, Result<Option<Page>, ReadError>> {
         Box::pin(async move {
             let Some(page) = self.reader.next_page().await? else { return Ok(None) };
-            Ok(Some(Page { events: self.vault.open_events(page.events).await, ..page }))
+            Ok(Some(Page { events: opened(&self.vault, page.events).await, ..page }))
         })
     }
 }
@@ -127,10 +134,26 @@ impl Subscription for OpeningSubscription {
             let message = self.subscription.next().await?;
             Ok(match message {
                 SubscriptionMessage::Events { events, checkpoint } => {
-                    SubscriptionMessage::Events { events: self.vault.open_events(events).await, checkpoint }
+                    SubscriptionMessage::Events { events: opened(&self.vault, events).await, checkpoint }
                 }
                 other => other,
             })
         })
     }
+}
+
+fn not_sealed(stream: &StreamName, index: usize, error: &VaultError) -> AppendError {
+    let (stream, kind, why) = (stream.clone(), error.kind(), error.to_string());
+    AppendError::NotSealed { stream, index, kind, why }
+}
+
+/// Opens what is sealed, and takes the words out of whoever says that keys were destroyed and is not the vault: projections would
+/// forget rows for nothing. The log keeps the event as it is.
+async fn opened(vault: &KeyVault, mut events: Vec<RecordedEvent>) -> Vec<RecordedEvent> {
+    for event in &mut events {
+        if event.event_type() == KEYS_DESTROYED_TYPE && !vault.has_signed(event) {
+            *event = event.with_data(b"{}");
+        }
+    }
+    vault.open_events(events).await
 }

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 use std::thread::JoinHandle;
 
-use factum_core::{Clock, EventStore, ExpectedRevision, Read, Selector, StoreId, SystemClock, Timestamp};
+use factum_core::{
+    Clock, EventStore, ExpectedRevision, Read, RecordedEvent, Selector, StoreId, SystemClock, Timestamp,
+};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
@@ -239,6 +241,12 @@ impl KeyVault {
     /// The key that verifies this vault's receipts: 32 bytes in hexadecimal. Not a secret.
     pub fn receipt_key(&self) -> String {
         hex(self.0.roots.verifying_key().as_bytes())
+    }
+
+    /// Whether this vault wrote the event into its log.
+    pub(crate) fn has_signed(&self, event: &RecordedEvent) -> bool {
+        let data = serde_json::from_slice(event.data_slice());
+        data.is_ok_and(|data| ledger::is_genuine(event.event_type(), &data, &self.receipt_key()))
     }
 
     /// How the log and receipts name a subject.

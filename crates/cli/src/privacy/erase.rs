@@ -8,8 +8,8 @@ use factum::{ForgettingReadModels, Handle};
 use factum_core::read_model::{PersonalData, ReadModels, Role, Version};
 use factum_core::{Clock, EventStore, SystemClock, Timestamp};
 use factum_vault::{
-    EraseError, ErasureHandler, ErasureId, ErasureRequest, Extent, Ledger, Preview, Reach, SealingStore,
-    SignedReceipt,
+    EraseError, Erasure, ErasureHandler, ErasureId, ErasureRequest, Extent, Ledger, Preview, Reach,
+    SealingStore, SignedReceipt,
 };
 
 use super::{Opened, SubjectArgs, open};
@@ -35,7 +35,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// Forget a person: destroy its keys, let every read model forget, write the receipt
 ///
 /// The log is not changed: what was sealed for the person cannot be read any more. Nothing is called done before everything is
-/// reached: else the command ends with 7 and says what is missing, and the same erasure can be asked for again.
+/// reached: else the command ends with 7 and says what is missing. Asked for again, it goes on with the same erasure.
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct EraseArgs {
@@ -78,7 +78,7 @@ pub(super) enum Rows {
 /// Runs the command.
 pub(super) async fn run(args: &EraseArgs, context: &Context) -> Result<(), Failure> {
     let opened = open(context).await?;
-    let request = request_of(args, &opened).await?;
+    let request = request_of(args, &opened, context).await?;
     let preview = opened.vault.preview(&*opened.log, request.subject, request.purpose.as_ref()).await?;
     let read_models = args.read_models.open_if_there(context)?;
     let holding = match &read_models {
@@ -115,15 +115,19 @@ pub(super) async fn run(args: &EraseArgs, context: &Context) -> Result<(), Failu
     report(context, &receipt)
 }
 
-async fn request_of(args: &EraseArgs, opened: &Opened) -> Result<ErasureRequest, Failure> {
+async fn request_of(args: &EraseArgs, opened: &Opened, context: &Context) -> Result<ErasureRequest, Failure> {
     let subject = args.subject.subject_ref(&opened.vault)?;
     let purpose = args.subject.purpose()?;
+    let ledger = Ledger::read(&*opened.log).await?;
     let Some(erasure) = args.erasure else {
+        if let Some(pending) = ledger.pending(subject, purpose.as_ref()) {
+            context.say(&format!("goes on with erasure {}, which is not complete", pending.fence.erasure));
+            return Ok(request_for(pending));
+        }
         let reason = args.reason.clone().unwrap_or_default();
         let request = ErasureRequest::everything(subject, reason, args.actor.as_str());
         return Ok(ErasureRequest { purpose, ..request });
     };
-    let ledger = Ledger::read(&*opened.log).await?;
     let line = ledger.find(erasure).ok_or_else(|| {
         let next = "`factum privacy receipts` lists them; leave --erasure out to begin one";
         Failure::not_found(format!("there is no erasure {erasure}"), "the log does not know it", next)
@@ -132,14 +136,19 @@ async fn request_of(args: &EraseArgs, opened: &Opened) -> Result<ErasureRequest,
         let why = format!("it is of ref:{}", line.fence.subject);
         return Err(Failure::usage(format!("erasure {erasure} is of another subject"), why, ""));
     }
-    Ok(ErasureRequest {
-        erasure,
-        subject,
+    Ok(request_for(line))
+}
+
+/// The request that began this erasure.
+fn request_for(line: &Erasure) -> ErasureRequest {
+    ErasureRequest {
+        erasure: line.fence.erasure,
+        subject: line.fence.subject,
         purpose: line.fence.purpose.clone(),
         extent: line.fence.extent,
         reason: line.reason.clone(),
         actor: line.actor.clone(),
-    })
+    }
 }
 
 /// Versions of read models with personal data.

@@ -3,11 +3,11 @@
 use std::path::Path;
 
 use factum::{DeclaredProjection, ForgettingReadModels, Personal, Projection, ProjectionError, Revealed};
-use factum_core::SystemClock;
+use factum_core::{EventType, NewEvent, SystemClock};
 use factum_core::read_model::{PersonalData, ProjectionName};
 use factum_vault::{
-    Cell, EraseError, ErasureRequest, KeyVault, LocalKeyFile, MemoryKeyStore, OpenedCell, SealingStore,
-    SignedReceipt, Subject, VaultOptions,
+    Cell, EraseError, ErasureId, ErasureRequest, KEYS_DESTROYED_TYPE, KeyVault, LocalKeyFile, MemoryKeyStore,
+    OpenedCell, PRIVACY_STREAM, SealingStore, SignedReceipt, Subject, VaultOptions,
 };
 
 use super::*;
@@ -134,6 +134,27 @@ async fn an_erasure_is_incomplete_while_the_projection_does_not_run() {
     shop.erase(&request).await.unwrap();
     assert_eq!(names(&handle), [None]);
     assert!(!shop.is_marked());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_forged_word_of_an_erasure_forgets_nothing() {
+    let shop = Shop::new().await;
+    let handle = shop.world.projections.start(clear()).await.unwrap();
+    let token = shop.register("a", MARK).await;
+    ready(&handle, &token).await;
+    let forged = |subject| {
+        let data = serde_json::json!({ "erasure": ErasureId::generate().to_string(), "subject": subject,
+            "purpose": null, "keys": [] });
+        NewEvent::json(EventType::new(KEYS_DESTROYED_TYPE).unwrap(), data.to_string())
+    };
+    let events = vec![forged(shop.request("a").subject.to_string())];
+    let stream = StreamName::new(PRIVACY_STREAM).unwrap();
+    shop.log.append_to(stream, ExpectedRevision::Any, events).await.unwrap();
+    let token = shop.register("b", "Bob").await;
+    ready(&handle, &token).await;
+    assert_eq!(names(&handle), [Some(MARK.to_owned()), Some("Bob".to_owned())]);
+    shop.erase(&shop.request("a")).await.unwrap();
+    assert_eq!(names(&handle), [None, Some("Bob".to_owned())], "the vault's own word is heard");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
