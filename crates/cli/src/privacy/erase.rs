@@ -8,8 +8,8 @@ use factum::{ForgettingReadModels, Handle};
 use factum_core::read_model::{PersonalData, ReadModels, Role, Version};
 use factum_core::{Clock, EventStore, SystemClock, Timestamp};
 use factum_vault::{
-    EraseError, Erasure, ErasureHandler, ErasureId, ErasureRequest, Extent, Ledger, Preview, Reach,
-    SealingStore, SignedReceipt,
+    EraseError, Erasure, ErasureHandler, ErasureId, ErasureRequest, Extent, Hold, Ledger, Preview, Reach,
+    SealingStore, SignedReceipt, VaultError,
 };
 
 use super::{Opened, SubjectArgs, open};
@@ -123,6 +123,10 @@ async fn request_of(args: &EraseArgs, opened: &Opened, context: &Context) -> Res
         if let Some(pending) = ledger.pending(subject, purpose.as_ref()) {
             context.say(&format!("goes on with erasure {}, which is not complete", pending.fence.erasure));
             return Ok(request_for(pending));
+        }
+        // Said before anybody is asked to confirm; the vault looks again.
+        if let Some(Hold { reason, actor, since, .. }) = ledger.hold_of(subject).cloned() {
+            return Err(VaultError::Held { subject, reason, actor, since }.into());
         }
         let reason = args.reason.clone().unwrap_or_default();
         let request = ErasureRequest::everything(subject, reason, args.actor.as_str());

@@ -18,6 +18,8 @@ fn who_is_held_is_not_erased() {
     );
     let error = factum.erase("customer-7").fails(3);
     assert!(error.contains("is held") && error.contains("case 2026-7"), "{error}");
+    assert!(!error.contains("destroys"), "nobody is asked to confirm it: {error}");
+    factum.privacy(&["erase", "customer-7", "--reason", REASON, "--dry-run"]).fails(3);
     assert_eq!(factum.exported("customer-7").len(), 2);
     factum.erase("customer-8").ok();
 

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use factum::{DeclaredProjection, ForgettingReadModels, Personal, Projection, ProjectionError, Revealed};
-use factum_core::{EventType, NewEvent, SystemClock};
 use factum_core::read_model::{PersonalData, ProjectionName};
+use factum_core::{EventType, NewEvent, SystemClock};
 use factum_vault::{
     Cell, EraseError, ErasureId, ErasureRequest, KEYS_DESTROYED_TYPE, KeyVault, LocalKeyFile, MemoryKeyStore,
     OpenedCell, PRIVACY_STREAM, SealingStore, SignedReceipt, Subject, VaultOptions,
