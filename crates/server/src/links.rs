@@ -1,12 +1,12 @@
 //! Where does a link lead?
 
-use factum_core::{EventStore, EventStoreExt, Read, ReadError, ReadFrom, RecordedEvent, Selector};
+use factum_core::{EventStore, EventStoreExt, Read, ReadError, RecordedEvent};
 use factum_protocol::{LINK_TYPE, LinkTarget};
 
 use crate::access::Action;
 use crate::call::Call;
 use crate::shared::Shared;
-use crate::source::Resolved;
+use crate::source::{Resolved, Source};
 
 /// What a reader wants to see of links.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,7 +55,11 @@ impl Links {
     }
 }
 
-async fn target(
+/// What a link points to; `None` where that is gone, or the caller may not read it.
+///
+/// # Errors
+/// `ReadError` where it could not be looked up.
+pub(crate) async fn target(
     shared: &Shared,
     call: &Call,
     target: LinkTarget,
@@ -64,10 +68,14 @@ async fn target(
         return Ok(None);
     }
     let store: &dyn EventStore = shared.store.as_ref();
-    let read =
-        Read::forwards(Selector::Stream(target.stream)).from(ReadFrom::Revision(target.revision)).limit(1);
+    let source = Source::named(target.stream);
+    let mut read = Read::forwards(source.selector()).from(source.from_revision(target.revision)).limit(1);
+    read.filter = source.filter();
     match store.read_all(read).await {
-        Ok(events) => Ok(events.into_iter().find(|event| event.revision() == target.revision)),
+        Ok(events) => {
+            let placed = events.into_iter().filter_map(|event| source.place(event)?.original().cloned());
+            Ok(placed.into_iter().find(|event| event.revision() == target.revision))
+        }
         Err(ReadError::StreamNotFound { .. } | ReadError::StreamDeleted { .. }) => Ok(None),
         Err(error) => Err(error),
     }

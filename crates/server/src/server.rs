@@ -19,7 +19,7 @@ use crate::access::Access;
 use crate::options::{LimitError, ServerOptions};
 use crate::shared::Shared;
 use crate::stopping::Stopping;
-use crate::{connection, grpc, http};
+use crate::{connection, groups, grpc, http};
 
 /// How long calls that are under way may go on after the server was told to stop.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -54,6 +54,7 @@ pub struct RunningServer {
     address: SocketAddr,
     stop: watch::Sender<bool>,
     accepting: JoinHandle<()>,
+    groups: JoinHandle<()>,
 }
 
 impl Server {
@@ -72,17 +73,20 @@ impl Server {
         let listener = TcpListener::bind(address).await.map_err(bind)?;
         let local = listener.local_addr().map_err(bind)?;
         let (stop, stopping) = Stopping::channel();
+        let (groups, unstarted) = groups::channel();
         let shared = Arc::new(Shared {
             store: self.store,
             options: self.options,
             access: Access::default(),
+            groups,
             address: local,
             instance: Uuid::new_v4(),
             stopping: stopping.clone(),
         });
+        let groups = unstarted.start(shared.clone());
         let router = grpc::routes(&shared).into_axum_router().merge(http::routes(&shared));
         let accepting = tokio::spawn(accept(listener, router, shared, stopping));
-        Ok(RunningServer { address: local, stop, accepting })
+        Ok(RunningServer { address: local, stop, accepting, groups })
     }
 }
 
@@ -97,6 +101,8 @@ impl RunningServer {
         // Nobody listens any more where the server has ended by itself.
         let _ = self.stop.send(true);
         let _ = (&mut self.accepting).await;
+        // Groups write their progress while calls end; a store that takes longer is not waited for.
+        let _ = tokio::time::timeout(DRAIN, &mut self.groups).await;
     }
 }
 
