@@ -266,7 +266,7 @@ impl Groups {
             config: handle.config.clone(),
             status,
             last_known,
-            parked: span.next - span.first.max(snapshot.replayed_to).min(span.next),
+            parked: span.count_from(snapshot.replayed_to),
             numbers: snapshot.numbers,
             members: snapshot.members,
         })

@@ -55,6 +55,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
 const TESTS_MAY_USE: &[(&str, &[&str])] = &[
     ("factum", &["factum-engine", "factum-sqlite"]),
     ("factum-derive", &["factum", "factum-core"]),
+    ("factum-server", &["factum-engine"]),
     ("factum-testkit", &["factum-engine"]),
     ("bank", &["factum-postgres", "factum-sqlite"]),
     ("factum-postgres", &["factum", "factum-engine"]),

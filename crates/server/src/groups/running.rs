@@ -97,7 +97,6 @@ pub(super) enum Command {
     Ack { consumer: ConsumerId, events: Vec<EventId> },
     Nack { consumer: ConsumerId, events: Vec<EventId>, action: NackAction, reason: String },
     Replay { span: ParkedSpan, limit: Option<u64> },
-    ForgetParked(u64),
     Show(oneshot::Sender<Snapshot>),
     Stop(Ended),
 }
@@ -241,7 +240,6 @@ impl Running {
                 self.group.nack(consumer, &events, action, &reason, now);
             }
             Command::Replay { span, limit } => self.replay(span, limit),
-            Command::ForgetParked(before) => self.job.forget(before),
             Command::Show(reply) => {
                 let _ = reply.send(self.show());
             }

@@ -27,6 +27,7 @@ pub(crate) struct ParkedEvent {
     /// Its number among the parked ones.
     pub(crate) revision: u64,
     /// Why it was put aside, in the words of the consumer or of the group.
+    #[allow(dead_code, reason = "for the HTTP API and the console, which come later")]
     pub(crate) reason: String,
 }
 
@@ -155,9 +156,9 @@ pub(crate) async fn parked_span(
 }
 
 impl ParkedSpan {
-    /// How many there are.
-    pub(crate) fn count(self) -> u64 {
-        self.next - self.first
+    /// How many there are from a revision on.
+    pub(crate) fn count_from(self, revision: u64) -> u64 {
+        self.next.saturating_sub(self.first.max(revision))
     }
 }
 

@@ -470,12 +470,12 @@ fn finish(group: &mut Numbered, model: &mut Model, settings: &Settings, now: u64
     model.slots.insert(last, 3);
     group.connect(consumer(last), 3, at(now)).unwrap();
     for round in 0..1_000 {
-        if model.done.len() as u64 == model.next && model.writing.is_none() {
-            break;
-        }
         let context = format!("at the end, round {round}");
         group.stalled().into_iter().for_each(|id| group.relieved(id, at(now)));
         model.see(group, settings, &context);
+        if model.done.len() as u64 == model.next && model.writing.is_none() {
+            break;
+        }
         for event in std::mem::take(&mut model.parking) {
             model.done.insert(event);
             group.parked(id(event), at(now));
