@@ -197,15 +197,17 @@ impl<E: Clone> Group<E> {
 
     /// How many more events there is room for. Without consumers a batch is kept ready, not a buffer.
     pub(super) fn room(&self) -> usize {
-        if self.bytes >= MAX_HELD_BYTES {
-            return 0;
-        }
+        if self.bytes >= MAX_HELD_BYTES { 0 } else { self.capacity().saturating_sub(self.fresh.len()) }
+    }
+
+    fn capacity(&self) -> usize {
         let capacity = match (self.consumers.len(), self.phase) {
             (0, _) => self.settings.read_batch_size,
             (_, Phase::Behind) => self.settings.history_buffer_size,
-            (_, Phase::Live) => self.settings.live_buffer_size.max(1),
+            (_, Phase::Live) => self.settings.live_buffer_size,
         };
-        (capacity as usize).saturating_sub(self.fresh.len())
+        // Settings that were made elsewhere may leave no room at all.
+        capacity.max(1) as usize
     }
 
     /// Whether there is room for a batch.
@@ -214,7 +216,7 @@ impl<E: Clone> Group<E> {
             Phase::Behind => self.settings.read_batch_size,
             Phase::Live => 1,
         };
-        self.room() >= batch as usize
+        self.room() >= (batch as usize).clamp(1, self.capacity())
     }
 
     /// How many parked events there is room for.
@@ -333,7 +335,8 @@ impl<E: Clone> Group<E> {
                 NackAction::Retry => self.retry(*event, reason),
                 NackAction::Park => {
                     if let Some(entry) = self.take_back(*event, Some(now)) {
-                        self.park(entry, reason.to_owned());
+                        let none = "the consumer put it aside and gave no reason";
+                        self.park(entry, if reason.is_empty() { none } else { reason }.to_owned());
                     }
                 }
                 NackAction::Skip => {

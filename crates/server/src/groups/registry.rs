@@ -92,7 +92,7 @@ impl RegistryHandle {
 impl Unstarted {
     /// Starts it; it ends when the server stops, after all its groups.
     pub(crate) fn start(self, shared: Arc<Shared>) -> JoinHandle<()> {
-        let registry = Registry { shared, groups: BTreeMap::new(), revision: None };
+        let registry = Registry { shared, groups: BTreeMap::new(), idle: Vec::new(), revision: None };
         tokio::spawn(registry.run(self.requests))
     }
 }
@@ -105,6 +105,8 @@ struct Member {
 struct Registry {
     shared: Arc<Shared>,
     groups: BTreeMap<GroupKey, Member>,
+    /// Groups that cannot run here; they were made elsewhere, and stay in the configuration.
+    idle: Vec<GroupConfig>,
     /// The revision of the event that was read or written last: somebody else's change is not overwritten.
     revision: Option<Revision>,
 }
@@ -164,16 +166,22 @@ impl Registry {
             }
         };
         self.revision = revision;
-        for config in configs.into_iter().take(MAX_GROUPS) {
-            self.start(config).await;
+        self.idle.clear();
+        for config in configs {
+            if self.groups.len() < MAX_GROUPS {
+                self.start(config).await;
+            } else {
+                self.idle.push(config);
+            }
         }
     }
 
     /// Starts a group where it left off. While that cannot be read, the store is asked again.
     async fn start(&mut self, mut config: GroupConfig) {
-        // A group whose names or filter cannot be used was made elsewhere; it stays in the configuration.
-        let Ok(streams) = config.key.streams() else { return };
-        let Ok(filter) = filter(&config) else { return };
+        let (Ok(streams), Ok(filter)) = (config.key.streams(), filter(&config)) else {
+            self.idle.push(config);
+            return;
+        };
         let source = config.key.source();
         let store = self.shared.store.clone();
         let (after, first) = loop {
@@ -183,7 +191,7 @@ impl Registry {
                 Err(_) => tokio::time::sleep(PAUSE).await,
             }
         };
-        if config.start == Start::End {
+        if config.start == Start::End && after.is_none() {
             config.began = Some(first);
         }
         let plan =
@@ -252,7 +260,7 @@ impl Registry {
     /// Writes the configuration with one group changed, made or left out.
     async fn save(&mut self, key: &GroupKey, now: Option<&GroupConfig>, by: &str) -> Result<(), GroupError> {
         let others = self.groups.iter().filter(|(other, _)| *other != key);
-        let configs = others.map(|(_, member)| member.handle.config.as_ref()).chain(now);
+        let configs = others.map(|(_, member)| member.handle.config.as_ref()).chain(&self.idle).chain(now);
         let data = config::write(configs, &self.shared.options.clock.now().to_string(), by);
         match write_configured(self.shared.store.as_ref(), self.revision, data).await {
             Ok(revision) => {
@@ -308,11 +316,12 @@ async fn place(
     streams: &super::key::GroupStreams,
 ) -> Result<(Option<u64>, u64), ReadError> {
     let after = storage::checkpoint(store, streams).await?;
-    let first = match (config.first_place(), after) {
-        (Some(first), _) => first,
+    let first = match (after, config.first_place()) {
+        // Where it began does not count any more.
+        (Some(_), _) => 0,
+        (None, Some(first)) => first,
         // Made elsewhere, to begin at the end, and never moved from there.
         (None, None) => storage::end_of(store, &config.key.source()).await?,
-        (None, Some(_)) => 0,
     };
     Ok((after, first))
 }

@@ -172,7 +172,7 @@ impl Running {
             shared,
             config,
             plan: Arc::new(plan),
-            job: Job::new(after.is_some()),
+            job: Job::new(),
             streams,
             group,
             members: BTreeMap::new(),

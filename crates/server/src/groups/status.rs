@@ -37,17 +37,17 @@ fn reason(snapshot: &Snapshot, now: Timestamp) -> Option<String> {
     if waiting + numbers.in_flight == 0 || now < numbers.last_handled.saturating_add(STILL_AFTER) {
         return None;
     }
-    if numbers.consumers.is_empty() {
-        return Some(format!("no consumer is connected, {waiting} events wait"));
-    }
-    if !numbers.any_free {
-        return Some(format!(
-            "each consumer holds as many events as it asked for and answers none: {} are unanswered, {waiting} wait",
-            numbers.in_flight
-        ));
-    }
-    let held = numbers.in_flight;
-    (waiting > 0).then(|| format!("{waiting} events wait for consumers that are full, {held} are unanswered"))
+    let counts = format!("waiting: {waiting}, unanswered: {}", numbers.in_flight);
+    let why = if numbers.consumers.is_empty() {
+        "no consumer is connected"
+    } else if !numbers.any_free {
+        "each consumer holds as many events as it asked for, and answers none"
+    } else if waiting > 0 {
+        "the consumers that events are pinned to hold as many as they asked for, and answer none"
+    } else {
+        return None;
+    };
+    Some(format!("{why} ({counts})"))
 }
 
 #[cfg(test)]
@@ -96,7 +96,7 @@ mod tests {
         assert_eq!(shown(numbers(), Some("reading fails")), "Live: reading fails");
         assert_eq!(
             shown(Numbers { fresh: 2, ..numbers() }, None),
-            "Live: no consumer is connected, 2 events wait"
+            "Live: no consumer is connected (waiting: 2, unanswered: 0)"
         );
         let recent = Timestamp::from_unix_millis(5_001);
         assert_eq!(shown(Numbers { fresh: 2, last_handled: recent, ..numbers() }, None), "Live");
@@ -108,7 +108,10 @@ mod tests {
             measurements: Vec::new(),
         };
         let full = Numbers { fresh: 2, in_flight: 1, consumers: vec![consumer], ..numbers() };
-        assert!(shown(full.clone(), None).contains("1 are unanswered, 2 wait"));
-        assert!(shown(Numbers { any_free: true, ..full }, None).contains("2 events wait"));
+        assert!(
+            shown(full.clone(), None)
+                .contains("as it asked for, and answers none (waiting: 2, unanswered: 1)")
+        );
+        assert!(shown(Numbers { any_free: true, ..full }, None).contains("pinned"));
     }
 }

@@ -2,7 +2,7 @@
 
 use factum_core::{
     AppendError, EventStore, EventStoreExt, EventType, ExpectedRevision, NewEvent, Read, ReadError, ReadFrom,
-    RecordedEvent, Revision, Selector, StreamMetadata, StreamName, Timestamp,
+    RecordedEvent, Revision, Selector, StreamName, Timestamp,
 };
 use factum_protocol::{LINK_TYPE, LinkTarget};
 use serde_json::{Value, json};
@@ -79,7 +79,8 @@ fn place_in(data: &[u8]) -> Option<u64> {
     }
 }
 
-/// Writes a checkpoint; with the first one, how many are kept.
+/// Writes a checkpoint; after the first one, how many are kept. Not before: what a former group of this name left behind
+/// would be seen again.
 ///
 /// # Errors
 /// `AppendError` where it was not written.
@@ -89,16 +90,19 @@ pub(super) async fn write_checkpoint(
     place: String,
     which: WhichCheckpoint,
 ) -> Result<(), AppendError> {
-    if which == WhichCheckpoint::First {
-        let kept = StreamMetadata { max_count: Some(CHECKPOINTS_KEPT), ..StreamMetadata::default() };
-        store.set_stream_metadata(streams.checkpoint.clone(), &kept).await?;
-    }
     let event = NewEvent::json(event_type(CHECKPOINT_TYPE)?, Value::String(place).to_string());
     store.append_to(streams.checkpoint.clone(), ExpectedRevision::Any, vec![event]).await?;
+    if which == WhichCheckpoint::First {
+        let mut metadata = store.stream_metadata(streams.checkpoint.clone()).await?;
+        if metadata.max_count.is_none() {
+            metadata.max_count = Some(CHECKPOINTS_KEPT);
+            store.set_stream_metadata(streams.checkpoint.clone(), &metadata).await?;
+        }
+    }
     Ok(())
 }
 
-/// Whether a group has written a checkpoint before.
+/// Whether a group has written a checkpoint before, since it runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum WhichCheckpoint {
     /// It has not.

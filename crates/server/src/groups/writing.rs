@@ -37,13 +37,12 @@ pub(super) struct Written {
 }
 
 impl Job {
-    /// Nothing, for a group that has written a checkpoint before or not.
-    pub(super) fn new(has_checkpoint: bool) -> Self {
-        let which = if has_checkpoint { WhichCheckpoint::Later } else { WhichCheckpoint::First };
-        Self { park: Vec::new(), checkpoint: None, which, forget: None }
+    /// Nothing, for a group that begins to run.
+    pub(super) fn new() -> Self {
+        Self { park: Vec::new(), checkpoint: None, which: WhichCheckpoint::First, forget: None }
     }
 
-    /// The group has a checkpoint.
+    /// The group has written a checkpoint.
     pub(super) fn has_checkpoint(&mut self) {
         self.which = WhichCheckpoint::Later;
     }

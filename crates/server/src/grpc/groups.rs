@@ -17,6 +17,9 @@ use crate::shared::Shared;
 use crate::source::Source;
 use crate::status;
 
+/// Longest name of a group, in bytes; errors repeat it.
+const MAX_GROUP_NAME_BYTES: usize = 1_024;
+
 /// `event_store.client.persistent_subscriptions.PersistentSubscriptions`.
 pub(crate) struct PersistentSubscriptions {
     shared: Arc<Shared>,
@@ -37,6 +40,12 @@ impl PersistentSubscriptions {
 pub(super) fn key(stream: Option<Option<&StreamIdentifier>>, group: &str) -> Result<GroupKey, Status> {
     if group.is_empty() {
         return Err(Status::invalid_argument("the group has no name: give one"));
+    }
+    if group.len() > MAX_GROUP_NAME_BYTES {
+        return Err(Status::invalid_argument(format!(
+            "the group's name has {} bytes, at most {MAX_GROUP_NAME_BYTES} are allowed",
+            group.len()
+        )));
     }
     Ok(GroupKey::new(&source(stream)?, group))
 }

@@ -250,7 +250,17 @@ async fn a_change_drops_consumers_and_goes_on_and_a_delete_ends_it() {
     // A group of the same name begins anew.
     setup.create(from_start("s", "g", settings())).await.unwrap();
     let mut reader = setup.consumer("s", "g", 10).await.unwrap();
-    assert_eq!(revisions(&reader.events(3).await), [0, 1, 2]);
+    let events = reader.events(3).await;
+    assert_eq!(revisions(&events), [0, 1, 2]);
+    reader.ack(&events[..1]).await;
+    setup.until("s", "g", |info| info.last_checkpointed_event_position == "0").await;
+    setup.client.clone().restart_subsystem(()).await.unwrap();
+    let mut reader = setup.consumer("s", "g", 10).await.unwrap();
+    assert_eq!(revisions(&reader.events(2).await), [1, 2]);
+    // Where a group is to begin does not count once it has a checkpoint.
+    setup.update(from("s", "g", RevisionOption::End(()))).await.unwrap();
+    let mut reader = setup.consumer("s", "g", 10).await.unwrap();
+    assert_eq!(revisions(&reader.events(2).await), [1, 2]);
 }
 
 #[tokio::test]
@@ -305,8 +315,10 @@ async fn what_cannot_be_is_refused_in_the_words_that_clients_know() {
     }
     let status = setup.create(beyond).await.unwrap_err();
     assert_eq!(trailer(&status, "exception"), "persistent-subscription-failed");
-    let long = setup.create(from_start("s", &"g".repeat(2_000), settings())).await.unwrap_err();
+    let long = setup.create(from_start("s", &"g".repeat(1_000), settings())).await.unwrap_err();
     assert_eq!(trailer(&long, "exception"), "persistent-subscription-failed");
+    let long = setup.create(from_start("s", &"g".repeat(1_025), settings())).await.unwrap_err();
+    assert_eq!(long.code(), Code::InvalidArgument);
     for bad in ["", "$$"] {
         let status = setup.create(from_start(bad, "g", settings())).await.unwrap_err();
         assert_eq!(status.code(), Code::InvalidArgument, "{bad}");
