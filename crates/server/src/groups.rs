@@ -100,6 +100,11 @@ impl Consumer {
         self.tell(Command::Disconnect { consumer: self.id, why }).await;
     }
 
+    /// Waits until the group has ended.
+    pub(crate) async fn over(&self) {
+        self.commands.closed().await;
+    }
+
     /// A group that has ended has told its consumers so.
     async fn tell(&self, command: Command) {
         let _ = self.commands.send(command).await;
@@ -288,4 +293,74 @@ fn gone(key: &GroupKey, shared: &Shared) -> GroupError {
 
 fn failed(key: &GroupKey, error: &ReadError) -> GroupError {
     GroupError::Failed { key: key.clone(), why: with_causes(error) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use factum_core::{EventStoreExt, EventType, ExpectedRevision, MemoryStore, NewEvent, StreamName};
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::access::Access;
+    use crate::options::ServerOptions;
+    use crate::source::Source;
+    use crate::stopping::Stopping;
+
+    /// What a server's parts have of its groups.
+    fn groups(store: MemoryStore, stopping: Stopping) -> Groups {
+        let (handle, unstarted) = channel();
+        let shared = Arc::new(Shared {
+            store: Arc::new(store),
+            options: ServerOptions::default(),
+            access: Access::default(),
+            groups: handle,
+            address: std::net::SocketAddr::from(([127, 0, 0, 1], 0)),
+            instance: Uuid::nil(),
+            stopping,
+        });
+        unstarted.start(shared.clone());
+        Groups::of(&shared)
+    }
+
+    #[tokio::test]
+    async fn what_is_parked_is_shown_in_pages_with_its_reason() {
+        let (store, (_stop, stopping)) = (MemoryStore::new(), Stopping::channel());
+        let stream = StreamName::new("s").unwrap();
+        let event = || NewEvent::json(EventType::new("A").unwrap(), "1");
+        store
+            .append_to(stream.clone(), ExpectedRevision::Any, vec![event(), event(), event()])
+            .await
+            .unwrap();
+        let groups = groups(store, stopping);
+        let key = GroupKey::new(&Source::named(stream), "g");
+        let config = GroupConfig {
+            key: key.clone(),
+            settings: Settings::default(),
+            start: Start::At(0),
+            began: None,
+            filter: None,
+        };
+        groups.create(config, "me").await.unwrap();
+        let (consumer, mut connection) = groups.connect(&key, ConsumerInfo::default(), 3).await.unwrap();
+        for reason in ["first", "second", "third"] {
+            let delivery = connection.deliveries.recv().await.unwrap();
+            let id = delivery.event.original().unwrap().id();
+            consumer.nack(vec![id], NackAction::Park, reason.to_owned()).await;
+        }
+        while groups.info(&key).await.unwrap().parked < 3 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let (span, page) = groups.parked(&key, 1, 1).await.unwrap();
+        assert_eq!(span, ParkedSpan { first: 0, next: 3 });
+        assert_eq!(page.len(), 1);
+        assert_eq!((page[0].revision, page[0].reason.as_str()), (1, "second"));
+        assert_eq!(page[0].resolved.event.as_ref().unwrap().revision().0, 1);
+        assert_eq!(groups.list().await.unwrap().len(), 1);
+        groups.replay_parked(&key, None).await.unwrap();
+        assert!(connection.deliveries.recv().await.unwrap().event.link.is_some());
+        consumer.leave(Ended::Left).await;
+        assert_eq!(connection.ended.await, Ok(Ended::Left));
+    }
 }

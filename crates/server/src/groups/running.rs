@@ -153,6 +153,7 @@ pub(super) struct Running {
     forget_later: Option<u64>,
     writing: Option<BoxFuture<'static, Written>>,
     reading_trouble: Option<String>,
+    replay_trouble: Option<String>,
     writing_trouble: Option<String>,
 }
 
@@ -188,6 +189,7 @@ impl Running {
             forget_later: None,
             writing: None,
             reading_trouble: None,
+            replay_trouble: None,
             writing_trouble: None,
         };
         (handle, tokio::spawn(running.run(commands)))
@@ -280,7 +282,7 @@ impl Running {
             numbers: self.group.numbers(),
             members: self.members.iter().map(|(id, member)| (*id, member.who.clone())).collect(),
             replayed_to: self.replayed_to,
-            reading: self.reading_trouble.clone(),
+            reading: self.reading_trouble.clone().or_else(|| self.replay_trouble.clone()),
             writing: self.writing_trouble.clone(),
         }
     }
@@ -431,6 +433,7 @@ impl Running {
         let now = self.now();
         match outcome {
             Ok(page) => {
+                self.replay_trouble = None;
                 let next = page.last().map_or(self.replay.end, |last| last.revision.saturating_add(1));
                 self.replay.start = next;
                 for parked in page.into_iter().filter_map(|parked| parked_item(self.plan.strategy, parked)) {
@@ -439,7 +442,7 @@ impl Running {
             }
             Err(error) => {
                 self.replay_failed = true;
-                self.reading_trouble = Some(format!("parked events cannot be read: {}", with_causes(&error)));
+                self.replay_trouble = Some(format!("parked events cannot be read: {}", with_causes(&error)));
             }
         }
     }

@@ -92,8 +92,12 @@ fn uuid_form(options: &Options) -> Result<UuidForm, Status> {
 /// Passes on what the consumer says, until it says no more.
 async fn listen(mut messages: Streaming<ReadReq>, consumer: Consumer) {
     let why = loop {
+        let message = tokio::select! {
+            () = consumer.over() => return,
+            message = messages.message() => message,
+        };
         // A call that breaks off is a consumer that goes.
-        let Ok(Some(message)) = messages.message().await else { break Ended::Left };
+        let Ok(Some(message)) = message else { break Ended::Left };
         match message.content {
             Some(Content::Ack(ack)) => match ids(&ack.ids) {
                 Ok(events) => consumer.ack(events).await,

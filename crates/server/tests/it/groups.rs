@@ -345,3 +345,19 @@ async fn a_consumer_that_makes_no_sense_is_told_so_and_one_that_stops_has_stoppe
     drop(setup.consumer("s", "g", 1).await.unwrap());
     setup.until("s", "g", |info| info.connections.is_empty()).await;
 }
+
+#[tokio::test]
+async fn clients_are_told_that_groups_can_be_asked_for() {
+    let setup = Setup::over(MemoryStore::new()).await;
+    let channel =
+        tonic::transport::Channel::from_shared(format!("http://{}", setup.server.address())).unwrap();
+    let client =
+        factum_protocol::wire::v1::server_features::server_features_client::ServerFeaturesClient::new(
+            channel.connect().await.unwrap(),
+        );
+    let methods = client.clone().get_supported_methods(()).await.unwrap().into_inner().methods;
+    let service = "event_store.client.persistent_subscriptions.persistentsubscriptions";
+    let ours: Vec<_> = methods.iter().filter(|method| method.service_name == service).collect();
+    assert_eq!(ours.len(), 9);
+    assert!(ours.iter().all(|method| method.features == ["stream", "all"]));
+}

@@ -186,6 +186,28 @@ fn what_a_consumer_has_no_room_for_was_not_tried() {
 }
 
 #[test]
+fn a_consumer_without_room_holds_up_only_what_is_pinned_to_it() {
+    let mut group = group_of(Settings { strategy: Strategy::Pinned, ..settings() }, 0);
+    group.connect(consumer(1), 1, at(0)).unwrap();
+    group.connect(consumer(2), 1, at(0)).unwrap();
+    let pinned_to = |id| {
+        (0..).map(PinKey).find(|key| group.consumers.choose(*key) == Choice::Consumer(consumer(id))).unwrap()
+    };
+    let (one, two) = (pinned_to(1), pinned_to(2));
+    for (number, key) in [(0, one), (1, two), (2, one), (3, two)] {
+        group.take(Entry { key, ..entry(number) }, at(0));
+    }
+    assert_eq!(delivered(&mut group), [(1, 0, 0), (2, 1, 0)]);
+    group.undelivered(consumer(1), id(0));
+    group.nack(consumer(2), &[id(1)], NackAction::Retry, "", at(0));
+    assert_eq!(delivered(&mut group), [(2, 1, 1)]);
+    group.ack(consumer(2), &[id(1)], at(0));
+    assert_eq!(delivered(&mut group), [(2, 3, 0)], "past one that waits for the other");
+    group.relieved(consumer(1), at(0));
+    assert_eq!(delivered(&mut group), [(1, 0, 0)]);
+}
+
+#[test]
 fn no_more_consumers_than_the_group_may_have() {
     let mut group = group_of(Settings { max_subscriber_count: 1, ..settings() }, 0);
     assert_eq!(group.connect(consumer(1), 1, at(0)), Ok(()));
