@@ -15,7 +15,7 @@ use wire::persistent_subscriptions_client::PersistentSubscriptionsClient;
 use wire::read_req::{Ack, Content, Nack, nack};
 
 /// How long anything may take.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A server, its store and a client.
 pub(crate) struct Setup {

@@ -6,3 +6,4 @@ mod group_client;
 mod groups;
 mod groups_lasting;
 mod groups_parking;
+mod groups_unreliable;
