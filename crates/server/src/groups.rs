@@ -168,6 +168,19 @@ impl Groups {
         who: ConsumerInfo,
         slots: usize,
     ) -> Result<(Consumer, Connection), GroupError> {
+        match self.connect_once(key, who.clone(), slots).await {
+            // It may have been changed just now, and runs again.
+            Err(GroupError::Missing(_)) => self.connect_once(key, who, slots).await,
+            outcome => outcome,
+        }
+    }
+
+    async fn connect_once(
+        &self,
+        key: &GroupKey,
+        who: ConsumerInfo,
+        slots: usize,
+    ) -> Result<(Consumer, Connection), GroupError> {
         let handle = self.find(key).await?;
         let (reply, answer) = oneshot::channel();
         self.tell(&handle, Command::Connect { who, slots, reply }).await?;
@@ -181,8 +194,11 @@ impl Groups {
     /// # Errors
     /// `Missing`, or `Failed` where the store cannot be read.
     pub(crate) async fn info(&self, key: &GroupKey) -> Result<GroupInfo, GroupError> {
-        let handle = self.find(key).await?;
-        self.show(&handle).await
+        match self.show(&self.find(key).await?).await {
+            // It may have been changed just now, and runs again.
+            Err(GroupError::Missing(_)) => self.show(&self.find(key).await?).await,
+            outcome => outcome,
+        }
     }
 
     /// What is known of every group, in the order of their names.
