@@ -1,5 +1,6 @@
 //! The server through its port: every test has a server of its own.
 
+mod batch;
 mod first_events;
 mod hostile;
 mod house;
@@ -7,5 +8,6 @@ mod indexes;
 mod metrics;
 mod operations;
 mod projections;
+mod several_streams;
 mod streams;
 mod telemetry;
