@@ -11,6 +11,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use tonic::codegen::Service;
 
+use crate::access::Caller;
 use crate::call::Call;
 use crate::options::Limits;
 
@@ -43,15 +44,17 @@ pub(crate) fn builder(limits: &Limits) -> Builder<TokioExecutor> {
     builder
 }
 
-/// Answers one request, with what is known of its connection beside it.
+/// Answers one request, with what is known of its connection beside it. `caller` is who sends it as long as it has not
+/// signed in.
 pub(crate) fn answer(
     router: &Router,
     peer: SocketAddr,
+    caller: Caller,
     request: Request<Incoming>,
 ) -> <Router as Service<Request<Body>>>::Future {
     let mut request = request.map(Body::new);
     let authority = authority(&request);
-    request.extensions_mut().insert(Call { authority, peer: Some(peer), ..Call::default() });
+    request.extensions_mut().insert(Call { caller, authority, peer: Some(peer), ..Call::default() });
     let mut router = router.clone();
     router.call(request)
 }

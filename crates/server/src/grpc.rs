@@ -10,6 +10,7 @@ mod read_options;
 mod streams;
 mod streams_v2;
 mod subscribe;
+mod users;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -46,5 +47,6 @@ pub(crate) fn routes(shared: &Arc<Shared>) -> Routes {
         .add_service(v1::server_features::server_features_server::ServerFeaturesServer::new(
             features::Features,
         ))
+        .add_service(v1::users::users_server::UsersServer::new(users::Users::new(shared.clone())))
         .add_service(v1::gossip::gossip_server::GossipServer::new(gossip::Gossip::new(shared.clone())))
 }

@@ -6,6 +6,10 @@ use std::time::Duration;
 use factum_core::limits::{MAX_APPEND_BYTES, MAX_EVENT_BYTES};
 use factum_core::{Clock, SystemClock};
 
+use crate::notice::Notices;
+use crate::security::{Exposure, Security};
+use crate::tls::TlsOptions;
+
 /// A host and port as clients dial them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint {
@@ -81,13 +85,29 @@ pub struct ServerOptions {
     pub advertise: Option<Endpoint>,
     /// What is allowed.
     pub limits: Limits,
+    /// Whether callers are asked who they are.
+    pub security: Security,
+    /// Certificates; `None`: whatever is said can be read on the way.
+    pub tls: Option<TlsOptions>,
+    /// Whether a server may listen beyond this machine that lacks one of the two.
+    pub exposure: Exposure,
+    /// Who is told what the server notices about itself.
+    pub notices: Notices,
     /// What time it is.
     pub clock: Arc<dyn Clock>,
 }
 
 impl Default for ServerOptions {
     fn default() -> Self {
-        Self { advertise: None, limits: Limits::default(), clock: Arc::new(SystemClock) }
+        Self {
+            advertise: None,
+            limits: Limits::default(),
+            security: Security::default(),
+            tls: None,
+            exposure: Exposure::default(),
+            notices: Notices::default(),
+            clock: Arc::new(SystemClock),
+        }
     }
 }
 

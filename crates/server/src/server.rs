@@ -6,20 +6,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use factum_core::EventStore;
+use factum_core::{EventStore, ReadError};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
 use uuid::Uuid;
 
-use crate::access::Access;
 use crate::options::{LimitError, ServerOptions};
 use crate::shared::Shared;
 use crate::stopping::Stopping;
-use crate::{connection, grpc, http};
+use crate::tls::{Certificates, TlsError};
+use crate::users::{FirstStart, UserError};
+use crate::{connection, grpc, http, security, sign_in};
 
 /// How long calls that are under way may go on after the server was told to stop.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -40,6 +43,29 @@ pub enum ServeError {
     /// A limit cannot be.
     #[error(transparent)]
     Limit(#[from] LimitError),
+    /// Anybody who reaches the port could do everything.
+    #[error("{address} can be reached from other machines, and nobody would be asked who they are")]
+    ExposedInsecure {
+        /// The address.
+        address: SocketAddr,
+    },
+    /// Passwords and events could be read on the way.
+    #[error(
+        "{address} can be reached from other machines, and without a certificate others on the way see passwords and events"
+    )]
+    ExposedPlaintext {
+        /// The address.
+        address: SocketAddr,
+    },
+    /// The certificate cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// Changes of rights cannot be followed.
+    #[error("changes of access lists cannot be followed: {0}")]
+    Rights(#[source] ReadError),
+    /// The first users cannot be created.
+    #[error("the first users cannot be created: {0}")]
+    Users(#[source] UserError),
 }
 
 /// A server that has not started.
@@ -52,6 +78,7 @@ pub struct Server {
 #[derive(Debug)]
 pub struct RunningServer {
     address: SocketAddr,
+    first_start: FirstStart,
     stop: watch::Sender<bool>,
     accepting: JoinHandle<()>,
 }
@@ -65,24 +92,47 @@ impl Server {
     /// Listens on `address` (`host:port`; port 0 takes a free one) and answers from then on.
     ///
     /// # Errors
-    /// `ServeError` where a limit cannot be, or the address cannot be listened on.
+    /// `ServeError` where a limit cannot be, the address cannot or may not be listened on, the certificate cannot be used,
+    /// or the store cannot be asked for users.
     pub async fn listen(self, address: &str) -> Result<RunningServer, ServeError> {
         self.options.limits.check()?;
         let bind = |source| ServeError::Bind { address: address.to_owned(), source };
         let listener = TcpListener::bind(address).await.map_err(bind)?;
         let local = listener.local_addr().map_err(bind)?;
+        security::check_exposure(&self.options, local)?;
         let (stop, stopping) = Stopping::channel();
+        let certificates = self.certificates(&stopping).await?;
+        let secured = security::secure(self.store, &self.options.security, &stopping).await?;
         let shared = Arc::new(Shared {
-            store: self.store,
+            store: secured.store,
             options: self.options,
-            access: Access::default(),
+            access: secured.access,
+            users: secured.users,
             address: local,
             instance: Uuid::new_v4(),
             stopping: stopping.clone(),
         });
-        let router = grpc::routes(&shared).into_axum_router().merge(http::routes(&shared));
-        let accepting = tokio::spawn(accept(listener, router, shared, stopping));
-        Ok(RunningServer { address: local, stop, accepting })
+        let mut router = grpc::routes(&shared).into_axum_router().merge(http::routes(&shared));
+        if let Some(guard) = shared.access.guard() {
+            router = router.layer(axum::middleware::from_fn_with_state(guard.clone(), sign_in::sign_in));
+        }
+        let accepting = tokio::spawn(accept(listener, certificates, router, shared, stopping));
+        Ok(RunningServer { address: local, first_start: secured.first_start, stop, accepting })
+    }
+
+    async fn certificates(&self, stopping: &Stopping) -> Result<Option<Arc<Certificates>>, TlsError> {
+        let Some(options) = &self.options.tls else { return Ok(None) };
+        let ServerOptions { clock, notices, .. } = &self.options;
+        let (certificates, pem) = Certificates::read(options, clock.as_ref()).await?;
+        let renewing = certificates.clone().renew(
+            pem,
+            options.clone(),
+            clock.clone(),
+            notices.clone(),
+            stopping.clone(),
+        );
+        tokio::spawn(renewing);
+        Ok(Some(certificates))
     }
 }
 
@@ -90,6 +140,11 @@ impl RunningServer {
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Whether it found users when it started, or created the first ones.
+    pub fn first_start(&self) -> FirstStart {
+        self.first_start
     }
 
     /// Stops: takes no more connections, tells subscriptions, and lets other calls end for some seconds.
@@ -107,7 +162,13 @@ impl Drop for RunningServer {
     }
 }
 
-async fn accept(listener: TcpListener, router: Router, shared: Arc<Shared>, mut stopping: Stopping) {
+async fn accept(
+    listener: TcpListener,
+    certificates: Option<Arc<Certificates>>,
+    router: Router,
+    shared: Arc<Shared>,
+    mut stopping: Stopping,
+) {
     let places = Arc::new(Semaphore::new(shared.options.limits.connections));
     let graceful = GracefulShutdown::new();
     loop {
@@ -123,29 +184,58 @@ async fn accept(listener: TcpListener, router: Router, shared: Arc<Shared>, mut 
         };
         // Over the limit: the socket is closed at once, and those that are served stay served.
         let Ok(place) = places.clone().try_acquire_owned() else { continue };
-        serve(socket, peer, router.clone(), &shared, &graceful, place);
+        let connection = Connection {
+            peer,
+            router: router.clone(),
+            shared: shared.clone(),
+            watcher: graceful.watcher(),
+            _place: place,
+        };
+        tokio::spawn(connection.begin(
+            socket,
+            certificates.as_ref().map(|of| of.acceptor()),
+            stopping.clone(),
+        ));
     }
     // Calls that do not end in time end with their connections.
     let _ = tokio::time::timeout(DRAIN, graceful.shutdown()).await;
 }
 
-fn serve(
-    socket: TcpStream,
+/// A connection that was taken, with its place among those that may be.
+struct Connection {
     peer: SocketAddr,
     router: Router,
-    shared: &Arc<Shared>,
-    graceful: &GracefulShutdown,
-    place: tokio::sync::OwnedSemaphorePermit,
-) {
-    // Answers are small and wanted at once. A socket that refuses this is served all the same.
-    let _ = socket.set_nodelay(true);
-    let builder = connection::builder(&shared.options.limits);
-    let service = service_fn(move |request| connection::answer(&router, peer, request));
-    let connection = builder.serve_connection_with_upgrades(TokioIo::new(socket), service).into_owned();
-    let watched = graceful.watch(connection);
-    tokio::spawn(async move {
+    shared: Arc<Shared>,
+    watcher: Watcher,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Connection {
+    /// Agrees on TLS, where there is a certificate, and serves. Nobody else waits for it.
+    async fn begin(self, socket: TcpStream, acceptor: Option<TlsAcceptor>, mut stopping: Stopping) {
+        // Answers are small and wanted at once. A socket that refuses this is served all the same.
+        let _ = socket.set_nodelay(true);
+        let Some(acceptor) = acceptor else { return self.serve(socket).await };
+        let handshake =
+            tokio::time::timeout(self.shared.options.limits.handshake_timeout, acceptor.accept(socket));
+        tokio::select! {
+            () = stopping.wait() => {}
+            agreed = handshake => {
+                // A handshake that fails or takes too long ends the connection: that is the client's answer.
+                if let Ok(Ok(stream)) = agreed {
+                    self.serve(stream).await;
+                }
+            }
+        }
+    }
+
+    async fn serve(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
+        let Self { peer, router, shared, watcher, _place } = self;
+        let stranger = shared.access.stranger();
+        let builder = connection::builder(&shared.options.limits);
+        let service = service_fn(move |request| connection::answer(&router, peer, stranger.clone(), request));
+        let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
         // A connection that breaks is the client's business: its calls have their own answers.
-        let _ = watched.await;
-        drop(place);
-    });
+        let _ = watcher.watch(connection).await;
+    }
 }

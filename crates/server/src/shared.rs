@@ -10,6 +10,7 @@ use uuid::Uuid;
 use crate::access::Access;
 use crate::call::Call;
 use crate::options::{Endpoint, ServerOptions};
+use crate::users::UserDirectory;
 
 /// One per server, behind an `Arc`.
 pub(crate) struct Shared {
@@ -19,6 +20,8 @@ pub(crate) struct Shared {
     pub(crate) options: ServerOptions,
     /// Who may do what.
     pub(crate) access: Access,
+    /// Who there is.
+    pub(crate) users: UserDirectory,
     /// Where it listens.
     pub(crate) address: SocketAddr,
     /// This run of the server, for gossip.

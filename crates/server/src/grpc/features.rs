@@ -24,6 +24,19 @@ const SERVICES: &[Service] = &[
     ),
     ("event_store.client.server_features.serverfeatures", &[("getsupportedmethods", &[])]),
     ("event_store.client.gossip.gossip", &[("read", &[])]),
+    (
+        "event_store.client.users.users",
+        &[
+            ("create", &[]),
+            ("update", &[]),
+            ("delete", &[]),
+            ("disable", &[]),
+            ("enable", &[]),
+            ("details", &[]),
+            ("changepassword", &[]),
+            ("resetpassword", &[]),
+        ],
+    ),
     ("kurrentdb.protocol.v2.streams.streamsservice", &[("appendsession", &[]), ("appendrecords", &[])]),
 ];
 
