@@ -1,25 +1,32 @@
 //! `factum serve`: answers KurrentDB's clients, over the store in a directory or one in memory.
 
+mod protection;
+
 use std::sync::Arc;
 
 use clap::Args;
 use factum_core::{EventStore, MemoryStore};
-use factum_server::{Endpoint, RunningServer, ServeError, Server, ServerOptions};
+use factum_server::{Endpoint, RunningServer, Security, ServeError, Server, ServerOptions};
 
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::store::Access;
+use protection::ProtectionArgs;
 
 const EXAMPLES: &str = r#"EXAMPLES:
-  Serve a store to clients on this machine, without asking who they are:
+  Serve a store to users, with TLS; the first start shows the passwords of admin and ops:
+    factum serve --data ./data --listen 0.0.0.0:2113 --tls-certificate chain.pem --tls-key key.pem
+  Serve it to clients on this machine, without asking who they are:
     factum serve --data ./data --insecure
   A store that is gone when the server ends, for tests:
     factum serve --memory --insecure --listen 127.0.0.1:0"#;
 
 /// Serve the store to KurrentDB's clients
 ///
-/// Listens on one port for gRPC and HTTP: kurrentdb://127.0.0.1:2113?tls=false. Runs until Ctrl-C or SIGTERM; calls that
-/// are under way may end.
+/// Listens on one port for gRPC and HTTP. Callers sign in as users of the store, unless --insecure lets everybody in. The
+/// first start creates admin, who may do everything, and ops, who runs the server; their passwords are taken from
+/// FACTUM_ADMIN_PASSWORD and FACTUM_OPS_PASSWORD, or generated and shown once. Runs until Ctrl-C or SIGTERM; calls that are
+/// under way may end.
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct ServeArgs {
@@ -38,9 +45,8 @@ pub(crate) struct ServeArgs {
     /// What clients are told to dial [default: what each of them dialled]
     #[arg(long, value_name = "HOST:PORT", value_parser = endpoint)]
     advertise: Option<Endpoint>,
-    /// Ask nobody who they are, and let everybody do everything: for development
-    #[arg(long)]
-    insecure: bool,
+    #[command(flatten)]
+    protection: ProtectionArgs,
 }
 
 fn endpoint(text: &str) -> Result<Endpoint, String> {
@@ -57,17 +63,26 @@ fn endpoint(text: &str) -> Result<Endpoint, String> {
 pub(crate) async fn run(args: ServeArgs, context: &Context) -> Result<(), Failure> {
     let store: Arc<dyn EventStore> =
         if args.memory { Arc::new(MemoryStore::new()) } else { Arc::new(context.open(Access::Create)?) };
-    let options = ServerOptions { advertise: args.advertise, ..ServerOptions::default() };
+    let mut options = ServerOptions { advertise: args.advertise, ..ServerOptions::default() };
+    let generated = args.protection.apply(&mut options)?;
+    let clients = clients(&options);
     let server = Server::new(store, options).listen(&args.listen).await.map_err(failure)?;
-    announce(&server, context)?;
+    generated.announce(&server);
+    announce(&server, &clients, context)?;
     ended().await;
     server.stop().await;
     Ok(())
 }
 
-fn announce(server: &RunningServer, context: &Context) -> Result<(), Failure> {
+/// How clients connect, with the address left out: what comes before it, and after it.
+fn clients(options: &ServerOptions) -> [&'static str; 2] {
+    let user = if matches!(options.security, Security::Insecure) { "" } else { "USER:PASSWORD@" };
+    [user, if options.tls.is_some() { "" } else { "?tls=false" }]
+}
+
+fn announce(server: &RunningServer, [user, tls]: &[&str; 2], context: &Context) -> Result<(), Failure> {
     let address = server.address();
-    context.say(&format!("listening on {address}; clients: kurrentdb://{address}?tls=false"));
+    context.say(&format!("listening on {address}; clients: kurrentdb://{user}{address}{tls}"));
     context.out.flush()
 }
 
@@ -80,6 +95,7 @@ fn failure(error: ServeError) -> Failure {
         ServeError::Limit(_) => {
             Failure::new((Exit::Usage, "limit"), "the server did not start", why, "lower it")
         }
+        other => protection::failure(&other),
     }
 }
 
