@@ -20,6 +20,7 @@ mod read_models;
 mod redact;
 mod refusals;
 mod schema;
+mod security;
 mod state;
 mod storage;
 mod streams;
