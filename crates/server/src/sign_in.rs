@@ -67,7 +67,8 @@ pub(crate) async fn sign_in(
     mut request: Request,
     next: Next,
 ) -> Response {
-    match guard.sign_in(request.headers()).await {
+    let from = request.extensions().get::<Call>().and_then(|call| call.peer).map(|peer| peer.ip());
+    match guard.sign_in(request.headers(), from).await {
         Ok(caller) => {
             if let Some(call) = request.extensions_mut().get_mut::<Call>() {
                 call.caller = caller;

@@ -237,7 +237,7 @@ impl UserDirectory {
     ) -> Result<(), UserError> {
         let stored = self.stored(login).await?;
         let known = Known::from(stored.record.clone());
-        if !self.passwords.check(login, current, Some(&known)).await? {
+        if !self.passwords.check(login, current, Some(&known), None).await? {
             return Err(UserError::WrongPassword { login: login.to_owned() });
         }
         self.put_password(stored, new).await

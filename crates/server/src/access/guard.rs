@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use factum_core::{EventStore, EventStoreExt, ReadError, StreamName};
@@ -289,11 +290,15 @@ impl Guard {
         Ok(Some(user))
     }
 
-    /// Who sends a request with these headers.
+    /// Who sends a request with these headers from this address.
     ///
     /// # Errors
     /// `SignInError` where the credentials are wrong or cannot be checked now.
-    pub(crate) async fn sign_in(&self, headers: &HeaderMap) -> Result<Caller, SignInError> {
+    pub(crate) async fn sign_in(
+        &self,
+        headers: &HeaderMap,
+        from: Option<IpAddr>,
+    ) -> Result<Caller, SignInError> {
         let (login, user) = match credentials(headers).map_err(|_| SignInError::Wrong)? {
             None => return Ok(Caller::Anonymous),
             Some(Credentials::Token(token)) => {
@@ -304,7 +309,7 @@ impl Guard {
             Some(Credentials::Password { login, password }) => {
                 let user = self.user(&login).await?;
                 // A user who is not there takes as long as one who is.
-                if !self.passwords.check(&login, &password, user.as_deref()).await? {
+                if !self.passwords.check(&login, &password, user.as_deref(), from).await? {
                     return Err(SignInError::Wrong);
                 }
                 (login, user)

@@ -7,6 +7,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
+use std::net::{IpAddr, Ipv6Addr};
 use std::num::NonZero;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -22,6 +23,10 @@ use super::{Known, MAX_PASSWORD_BYTES, Secret};
 const MAX_AT_ONCE: usize = 4;
 /// Most that wait for one to be computed.
 const MAX_WAITING: usize = 64;
+/// Most of those that come from one address: others get a turn while it floods the server.
+const MAX_OF_ADDRESS: usize = 16;
+/// The part of an IPv6 address that one subscriber has for itself, as a mask.
+const NETWORK: u128 = !0 << 64;
 /// Right passwords that are remembered.
 const MAX_RIGHT: usize = 4_096;
 /// Wrong passwords that are remembered, apart from the right ones so that they cannot push those out.
@@ -57,7 +62,11 @@ pub(crate) struct Passwords {
     under_way: Mutex<HashMap<Fingerprint, Arc<tokio::sync::Mutex<()>>>>,
     at_once: Arc<Semaphore>,
     waiting: Arc<Semaphore>,
+    /// How many places each address has. Behind a lock that is held to count.
+    addresses: Addresses,
 }
+
+type Addresses = Arc<Mutex<HashMap<IpAddr, usize>>>;
 
 impl fmt::Debug for Passwords {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -78,6 +87,7 @@ impl Passwords {
             under_way: Mutex::default(),
             at_once: Arc::new(Semaphore::new(half.clamp(1, MAX_AT_ONCE))),
             waiting: Arc::new(Semaphore::new(MAX_WAITING)),
+            addresses: Addresses::default(),
         }
     }
 
@@ -86,7 +96,7 @@ impl Passwords {
     /// # Errors
     /// `Overloaded` where too many are wanted at once.
     pub(crate) async fn hash(&self, password: &Secret) -> Result<String, Overloaded> {
-        let place = self.place().await?;
+        let place = self.place(None).await?;
         let password = password.clone();
         let hashed = tokio::task::spawn_blocking(move || {
             let _place = place;
@@ -96,7 +106,7 @@ impl Passwords {
         hashed.await.ok().and_then(Result::ok).ok_or(Overloaded)
     }
 
-    /// Whether `password` is the one of `user`. Of a user who is not there it never is.
+    /// Whether `password`, which comes from an address, is the one of `user`. Of a user who is not there it never is.
     ///
     /// # Errors
     /// `Overloaded` where too many are checked at once.
@@ -105,6 +115,7 @@ impl Passwords {
         login: &str,
         password: &Secret,
         user: Option<&Known>,
+        from: Option<IpAddr>,
     ) -> Result<bool, Overloaded> {
         if password.expose().len() > MAX_PASSWORD_BYTES {
             return Ok(false);
@@ -120,7 +131,7 @@ impl Passwords {
         if let Some(known) = self.recall(&fingerprint) {
             return Ok(known);
         }
-        let place = self.place().await?;
+        let place = self.place(from).await?;
         let (secret, stored) = (password.clone(), stored.to_owned());
         let verified = tokio::task::spawn_blocking(move || {
             let _place = place;
@@ -132,10 +143,11 @@ impl Passwords {
     }
 
     /// A place among those that are computed; it is kept until the computation ends, even if nobody waits for it any more.
-    async fn place(&self) -> Result<[OwnedSemaphorePermit; 2], Overloaded> {
+    async fn place(&self, from: Option<IpAddr>) -> Result<Place, Overloaded> {
+        let share = from.map(|address| Share::take(&self.addresses, address)).transpose()?;
         let waiting = self.waiting.clone().try_acquire_owned().map_err(|_| Overloaded)?;
         let at_once = self.at_once.clone().acquire_owned().await.map_err(|_| Overloaded)?;
-        Ok([waiting, at_once])
+        Ok(Place { _share: share, _waiting: waiting, _at_once: at_once })
     }
 
     fn turn(&self, fingerprint: Fingerprint) -> Turn<'_> {
@@ -178,6 +190,49 @@ impl Passwords {
             set.clear();
         }
         set.insert(fingerprint);
+    }
+}
+
+/// A place among those that are computed.
+struct Place {
+    _share: Option<Share>,
+    _waiting: OwnedSemaphorePermit,
+    _at_once: OwnedSemaphorePermit,
+}
+
+/// One of the places that an address may have.
+struct Share {
+    addresses: Addresses,
+    address: IpAddr,
+}
+
+impl Share {
+    fn take(addresses: &Addresses, address: IpAddr) -> Result<Self, Overloaded> {
+        let address = match address.to_canonical() {
+            IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & NETWORK)),
+            address => address,
+        };
+        {
+            let mut counts = addresses.lock().unwrap_or_else(PoisonError::into_inner);
+            let count = counts.entry(address).or_default();
+            if *count >= MAX_OF_ADDRESS {
+                return Err(Overloaded);
+            }
+            *count += 1;
+        }
+        Ok(Self { addresses: addresses.clone(), address })
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        let mut counts = self.addresses.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = counts.get_mut(&self.address) {
+            *count -= 1;
+            if *count == 0 {
+                counts.remove(&self.address);
+            }
+        }
     }
 }
 
@@ -226,9 +281,9 @@ mod tests {
         assert_ne!(hash, passwords.hash(&secret).await.expect("a hash"));
         let ada = user(&hash);
         for _ in 0..2 {
-            assert_eq!(passwords.check("ada", &secret, Some(&ada)).await, Ok(true));
-            assert_eq!(passwords.check("ada", &Secret::new("Lovelace"), Some(&ada)).await, Ok(false));
-            assert_eq!(passwords.check("ada", &secret, None).await, Ok(false));
+            assert_eq!(passwords.check("ada", &secret, Some(&ada), None).await, Ok(true));
+            assert_eq!(passwords.check("ada", &Secret::new("Lovelace"), Some(&ada), None).await, Ok(false));
+            assert_eq!(passwords.check("ada", &secret, None, None).await, Ok(false));
         }
     }
 
@@ -238,9 +293,9 @@ mod tests {
         let (old, new) = (Secret::new("old"), Secret::new("new"));
         let before = user(&passwords.hash(&old).await.expect("a hash"));
         let after = user(&passwords.hash(&new).await.expect("a hash"));
-        assert_eq!(passwords.check("ada", &old, Some(&before)).await, Ok(true));
-        assert_eq!(passwords.check("ada", &old, Some(&after)).await, Ok(false));
-        assert_eq!(passwords.check("ada", &new, Some(&after)).await, Ok(true));
+        assert_eq!(passwords.check("ada", &old, Some(&before), None).await, Ok(true));
+        assert_eq!(passwords.check("ada", &old, Some(&after), None).await, Ok(false));
+        assert_eq!(passwords.check("ada", &new, Some(&after), None).await, Ok(true));
     }
 
     #[tokio::test]
@@ -251,7 +306,7 @@ mod tests {
         let slow = format!("$argon2id$v=19$m=19456,t=4000000,p=1${salt}");
         for hash in ["", "x", "bmV2ZXI=", "$argon2id$", NOBODY, &huge, &slow] {
             assert_eq!(
-                passwords.check("ada", &Secret::new("x"), Some(&user(hash))).await,
+                passwords.check("ada", &Secret::new("x"), Some(&user(hash)), None).await,
                 Ok(false),
                 "{hash}"
             );
@@ -264,7 +319,7 @@ mod tests {
         let passwords = Arc::new(Passwords::new());
         let secret = Secret::new("right");
         let ada = Arc::new(user(&passwords.hash(&secret).await.expect("a hash")));
-        assert_eq!(passwords.check("ada", &secret, Some(&ada)).await, Ok(true));
+        assert_eq!(passwords.check("ada", &secret, Some(&ada), None).await, Ok(true));
         // Nothing is computed until the end of the look at it.
         let at_once = u32::try_from(passwords.at_once.available_permits()).expect("a few");
         let pause = passwords.at_once.clone().acquire_many_owned(at_once).await.expect("open");
@@ -272,14 +327,14 @@ mod tests {
         for n in 0..(MAX_WAITING * 3) {
             let (passwords, ada) = (passwords.clone(), ada.clone());
             flood.spawn(async move {
-                passwords.check("ada", &Secret::new(format!("wrong {n}")), Some(&ada)).await
+                passwords.check("ada", &Secret::new(format!("wrong {n}")), Some(&ada), None).await
             });
         }
         while passwords.waiting.available_permits() > 0 {
             tokio::task::yield_now().await;
         }
-        assert_eq!(passwords.check("ada", &secret, Some(&ada)).await, Ok(true));
-        assert_eq!(passwords.check("bob", &secret, None).await, Err(Overloaded));
+        assert_eq!(passwords.check("ada", &secret, Some(&ada), None).await, Ok(true));
+        assert_eq!(passwords.check("bob", &secret, None, None).await, Err(Overloaded));
         drop(pause);
         let outcomes = flood.join_all().await;
         assert!(outcomes.iter().all(|outcome| *outcome != Ok(true)));
@@ -297,7 +352,7 @@ mod tests {
             let (passwords, ada) = (passwords.clone(), ada.clone());
             calls.spawn(async move {
                 let right = Secret::new("right");
-                let check = passwords.check("ada", &right, Some(&ada));
+                let check = passwords.check("ada", &right, Some(&ada), None);
                 // Some do not wait for the answer.
                 if n % 7 == 0 { futures_util::FutureExt::now_or_never(check) } else { Some(check.await) }
             });
@@ -305,6 +360,37 @@ mod tests {
         let outcomes = calls.join_all().await;
         assert!(outcomes.iter().all(|outcome| matches!(outcome, None | Some(Ok(true)))), "{outcomes:?}");
         assert!(passwords.under_way().is_empty());
+    }
+
+    #[tokio::test]
+    async fn one_address_does_not_take_every_place() {
+        let passwords = Arc::new(Passwords::new());
+        let at_once = u32::try_from(passwords.at_once.available_permits()).expect("a few");
+        let pause = passwords.at_once.clone().acquire_many_owned(at_once).await.expect("open");
+        let address = |text: &str| Some(text.parse::<IpAddr>().expect("an address"));
+        let mut flood = tokio::task::JoinSet::new();
+        for n in 0..MAX_WAITING {
+            let passwords = passwords.clone();
+            let from = address(&format!("2001:db8::{n:x}"));
+            flood.spawn(async move { passwords.check("x", &Secret::new(format!("{n}")), None, from).await });
+        }
+        while passwords.waiting.available_permits() > MAX_WAITING - MAX_OF_ADDRESS {
+            tokio::task::yield_now().await;
+        }
+        let secret = Secret::new("y");
+        assert_eq!(passwords.check("x", &secret, None, address("2001:db8::ffff")).await, Err(Overloaded));
+        let (other, mapped) = (address("2001:db8:0:1::1"), address("::ffff:10.0.0.1"));
+        let others = async {
+            tokio::join!(
+                passwords.check("x", &secret, None, other),
+                passwords.check("z", &secret, None, mapped)
+            )
+        };
+        let release = async { drop(pause) };
+        assert_eq!(tokio::join!(others, release).0, (Ok(false), Ok(false)));
+        let outcomes = flood.join_all().await;
+        assert_eq!(outcomes.iter().filter(|outcome| **outcome == Ok(false)).count(), MAX_OF_ADDRESS);
+        assert!(passwords.addresses.lock().expect("counts").is_empty());
     }
 
     #[test]

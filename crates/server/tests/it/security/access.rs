@@ -227,3 +227,33 @@ async fn a_batch_of_appends_is_refused_one_by_one() {
     outcomes.sort();
     assert_eq!(outcomes, [("closed".to_owned(), 7), ("open".to_owned(), 0)]);
 }
+
+#[tokio::test]
+async fn the_second_version_of_the_protocol_says_it_in_its_own_way() {
+    use factum_protocol::wire::v2;
+    let fixture = Fixture::with_users().await;
+    fixture.set_acl("closed", r#"{"$w":[]}"#).await;
+    let mut client = v2::streams_service_client::StreamsServiceClient::new(fixture.channel.clone());
+    let record = |stream: &str| v2::AppendRecord {
+        stream: Some(stream.to_owned()),
+        schema: Some(v2::SchemaInfo {
+            format: i32::from(v2::SchemaFormat::Json),
+            name: Some("A".to_owned()),
+            id: None,
+        }),
+        data: Some("1".into()),
+        ..v2::AppendRecord::default()
+    };
+    let request =
+        |stream: &str| v2::AppendRecordsRequest { records: vec![record(stream)], checks: Vec::new() };
+    client.append_records(ada().asks(request("open"))).await.unwrap();
+    let status = client.append_records(ada().asks(request("closed"))).await.unwrap_err();
+    assert_eq!((status.code(), status.message()), (Code::PermissionDenied, "'ada' may not append 'closed'"));
+    let details = String::from_utf8_lossy(status.details()).into_owned();
+    assert!(
+        details.contains("ACCESS_DENIED") && details.contains("kurrent.rpc.AccessDeniedErrorDetails"),
+        "{details}"
+    );
+    let wrong = client.append_records(Who::user("ada", "x").asks(request("open"))).await.unwrap_err();
+    assert_eq!((wrong.code(), wrong.message()), (Code::Unauthenticated, "Unauthenticated"));
+}
