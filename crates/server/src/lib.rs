@@ -11,6 +11,7 @@ mod access;
 mod call;
 mod connection;
 mod filter;
+mod first_words;
 mod grpc;
 mod http;
 mod links;

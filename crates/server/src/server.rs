@@ -17,6 +17,7 @@ use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 use uuid::Uuid;
 
+use crate::first_words::FirstWords;
 use crate::options::{LimitError, ServerOptions};
 use crate::shared::Shared;
 use crate::stopping::Stopping;
@@ -232,6 +233,7 @@ impl Connection {
     async fn serve(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
         let Self { peer, router, shared, watcher, _place } = self;
         let stranger = shared.access.stranger();
+        let stream = FirstWords::within(shared.options.limits.handshake_timeout, stream);
         let builder = connection::builder(&shared.options.limits);
         let service = service_fn(move |request| connection::answer(&router, peer, stranger.clone(), request));
         let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();

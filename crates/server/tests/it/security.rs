@@ -257,6 +257,27 @@ async fn beyond_this_machine_a_server_wants_both_or_a_word() {
 }
 
 #[tokio::test]
+async fn who_says_nothing_is_not_kept_and_who_does_is() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let limits = factum_server::Limits {
+        handshake_timeout: std::time::Duration::from_millis(200),
+        ..factum_server::Limits::default()
+    };
+    let fixture =
+        start(Arc::new(MemoryStore::new()), ServerOptions { limits, ..ServerOptions::default() }).await;
+    for words in ["", "PRI * HTTP/2.0", "GET /pi"] {
+        let mut socket = tokio::net::TcpStream::connect(fixture.server.address()).await.unwrap();
+        socket.write_all(words.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        // An end or a reset.
+        let _ = socket.read_to_end(&mut answer).await;
+        assert!(!answer.starts_with(b"HTTP/1.1 2"), "{words}: {answer:?}");
+    }
+    // The connection of the fixture has been silent for longer, and lives.
+    fixture.append(&Who::nobody(), "s", "A", "1").await.unwrap();
+}
+
+#[tokio::test]
 async fn secrets_are_in_no_debug_output() {
     let tokens = Tokens::parse(&Tokens::line("ada", &Secret::new("token"))).unwrap();
     let security = Security::SignIn(SignIn { tokens, ..sign_in() });
