@@ -321,3 +321,144 @@ impl Guard {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use factum_core::{
+        Append, AppendError, Appended, BoxFuture, Delete, Deleted, EventReader, EventType, ExpectedRevision,
+        MemoryStore, NewEvent, Read, Subscribe, Subscription,
+    };
+
+    use super::*;
+
+    async fn guard(users: &[&str]) -> Guard {
+        let store = Arc::new(MemoryStore::new());
+        for user in users {
+            let record: serde_json::Value = serde_json::from_str(user).expect("JSON");
+            let stream = StreamName::new(format!("$user-{}", record["LoginName"].as_str().expect("a login")));
+            let event = NewEvent::json(EventType::new("$UserCreated").expect("a type"), (*user).to_owned());
+            let append = store.append_to(stream.expect("a name"), ExpectedRevision::Any, vec![event]);
+            append.await.expect("appended");
+        }
+        Guard::new(store, Arc::new(Passwords::new()), Tokens::default(), Anonymous::Refused)
+    }
+
+    #[tokio::test]
+    async fn what_is_not_about_a_stream_is_decided_by_groups() {
+        let guard = guard(&[
+            r#"{"LoginName":"admin"}"#,
+            r#"{"LoginName":"root","Groups":["$admins"]}"#,
+            r#"{"LoginName":"ops"}"#,
+            r#"{"LoginName":"night","Groups":["$ops"]}"#,
+            r#"{"LoginName":"ada","Groups":["ops","admins"]}"#,
+            r#"{"LoginName":"gone","Groups":["$admins"],"Disabled":true}"#,
+        ])
+        .await;
+        let actions = [
+            Action::Operate,
+            Action::ManageGroups,
+            Action::Statistics,
+            Action::ManageUsers,
+            Action::SeeUser("ada"),
+            Action::ChangePassword("ada"),
+            Action::Write("$all"),
+            Action::Delete("$all"),
+        ];
+        for (login, expected) in [
+            ("admin", "yes yes yes yes yes no no no"),
+            ("root", "yes yes yes yes yes no no no"),
+            ("ops", "yes yes yes no no no no no"),
+            ("night", "yes yes yes no no no no no"),
+            ("ada", "no no yes no yes yes no no"),
+            ("gone", "no no no no no no no no"),
+            ("nobody", "no no no no no no no no"),
+            ("", "no no no no no no no no"),
+        ] {
+            let caller = if login.is_empty() { Caller::Anonymous } else { Caller::User(login.into()) };
+            // From the store, and then from memory.
+            for _ in 0..2 {
+                let mut found = Vec::new();
+                for action in actions {
+                    found.push(if guard.may(&caller, action).await.expect("readable") {
+                        "yes"
+                    } else {
+                        "no"
+                    });
+                }
+                assert_eq!(found.join(" "), expected, "{caller}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_remembered_is_bounded() {
+        let guard = guard(&[r#"{"LoginName":"ada"}"#]).await;
+        let ada = Caller::User("ada".into());
+        for n in 0..MAX_LISTS + 10 {
+            assert!(guard.may(&ada, Action::Read(&format!("s-{n}"))).await.expect("readable"));
+        }
+        assert_eq!(guard.look().lists.len(), 10);
+        for n in 0..100 {
+            let nobody = Caller::User(format!("nobody {n}").into());
+            assert!(!guard.may(&nobody, Action::Statistics).await.expect("readable"));
+        }
+        assert_eq!(guard.look().users.len(), 1);
+    }
+
+    /// A store that keeps each read for itself until it is told to give it.
+    struct Withholding {
+        store: MemoryStore,
+        has_read: tokio::sync::Semaphore,
+        may_give: tokio::sync::Semaphore,
+    }
+
+    impl EventStore for Withholding {
+        fn capabilities(&self) -> factum_core::Capabilities {
+            self.store.capabilities()
+        }
+
+        fn append(&self, append: Append) -> BoxFuture<'_, Result<Appended, AppendError>> {
+            self.store.append(append)
+        }
+
+        fn read(&self, read: Read) -> BoxFuture<'_, Result<Box<dyn EventReader>, ReadError>> {
+            Box::pin(async move {
+                let reader = self.store.read(read).await;
+                self.has_read.add_permits(1);
+                self.may_give.acquire().await.expect("open").forget();
+                reader
+            })
+        }
+
+        fn subscribe(&self, subscribe: Subscribe) -> BoxFuture<'_, Result<Box<dyn Subscription>, ReadError>> {
+            self.store.subscribe(subscribe)
+        }
+
+        fn delete(&self, delete: Delete) -> BoxFuture<'_, Result<Deleted, AppendError>> {
+            self.store.delete(delete)
+        }
+    }
+
+    #[tokio::test]
+    async fn what_was_read_while_something_was_forgotten_is_not_kept() {
+        let closed = || tokio::sync::Semaphore::new(0);
+        let store = Withholding { store: MemoryStore::new(), has_read: closed(), may_give: closed() };
+        let store = Arc::new(store);
+        let passwords = Arc::new(Passwords::new());
+        let guard = Guard::new(store.clone(), passwords, Tokens::default(), Anonymous::Refused);
+        let change = async {
+            store.has_read.acquire().await.expect("open").forget();
+            let event = NewEvent::json(EventType::new("$metadata").expect("a type"), r#"{"$acl":{"$r":[]}}"#);
+            let stream = StreamName::new("$$s").expect("a name");
+            store.append_to(stream, ExpectedRevision::Any, vec![event]).await.expect("appended");
+            guard.forget_list("s");
+            store.may_give.add_permits(1);
+        };
+        let (before, ()) = tokio::join!(guard.list("s"), change);
+        assert_eq!(*before.expect("readable"), Acl::default());
+        assert!(guard.look().lists.is_empty(), "what was there before the change is remembered");
+        store.may_give.add_permits(1);
+        assert_ne!(*guard.list("s").await.expect("readable"), Acl::default());
+        assert_eq!(guard.look().lists.len(), 1);
+    }
+}
