@@ -14,7 +14,7 @@ use crate::failure::{EXIT_CODES, Exit, Failure};
 use crate::output::Out;
 use crate::{
     append, backup, bench, completions, demo, event, explain, export_verb, import_verb, privacy, processes,
-    projections, read, schema, serve, sql, state, storage, streams, tail, version,
+    projections, read, schema, serve, sql, state, storage, streams, tail, users, version,
 };
 
 /// Event sourcing on the command line
@@ -57,6 +57,7 @@ enum Verb {
     Storage(storage::StorageArgs),
     Backup(backup::BackupArgs),
     Serve(serve::ServeArgs),
+    Users(users::UsersArgs),
     Demo(demo::DemoArgs),
     Bench(bench::BenchArgs),
     Completions(completions::CompletionsArgs),
@@ -126,6 +127,7 @@ async fn run_verb(verb: Verb, context: &Context) -> Result<(), Failure> {
         Verb::Storage(args) => storage::run(args, context),
         Verb::Backup(args) => backup::run(args, context).await,
         Verb::Serve(args) => serve::run(args, context).await,
+        Verb::Users(args) => users::run(args, context).await,
         Verb::Demo(args) => demo::run(&args, context).await,
         Verb::Bench(args) => tokio::task::block_in_place(|| bench::run(&args, context)),
         Verb::Completions(args) => completions::run(&args, context),

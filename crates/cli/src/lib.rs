@@ -35,6 +35,7 @@ mod storage;
 mod store;
 mod streams;
 mod tail;
+mod users;
 mod vault;
 mod version;
 

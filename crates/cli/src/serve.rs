@@ -1,6 +1,7 @@
 //! `factum serve`: answers KurrentDB's clients, over the store in a directory or one in memory.
 
 mod logs;
+mod protection;
 mod upkeep;
 
 use std::sync::Arc;
@@ -8,22 +9,29 @@ use std::time::Duration;
 
 use clap::Args;
 use factum_core::{EventStore, MemoryStore};
-use factum_server::{Collector, Endpoint, RunningServer, ServeError, Server, ServerOptions, Telemetry};
+use factum_server::{
+    Collector, Endpoint, RunningServer, Security, ServeError, Server, ServerOptions, Telemetry,
+};
 
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::store::Access;
+use protection::ProtectionArgs;
 
 const EXAMPLES: &str = r#"EXAMPLES:
-  Serve a store to clients on this machine, without asking who they are:
+  Serve a store to users, with TLS; the first start shows the passwords of admin and ops:
+    factum serve --data ./data --listen 0.0.0.0:2113 --tls-certificate chain.pem --tls-key key.pem
+  Serve it to clients on this machine, without asking who they are:
     factum serve --data ./data --insecure
   A store that is gone when the server ends, for tests:
     factum serve --memory --insecure --listen 127.0.0.1:0"#;
 
 /// Serve the store to KurrentDB's clients
 ///
-/// Listens on one port for gRPC and HTTP: kurrentdb://127.0.0.1:2113?tls=false. Runs until Ctrl-C or SIGTERM; calls that
-/// are under way may end.
+/// Listens on one port for gRPC and HTTP. Callers sign in as users of the store, unless --insecure lets everybody in. The
+/// first start creates admin, who may do everything, and ops, who runs the server; their passwords are taken from
+/// FACTUM_ADMIN_PASSWORD and FACTUM_OPS_PASSWORD, or generated and shown once. Runs until Ctrl-C or SIGTERM; calls that are
+/// under way may end.
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct ServeArgs {
@@ -42,9 +50,6 @@ pub(crate) struct ServeArgs {
     /// What clients are told to dial [default: what each of them dialled]
     #[arg(long, value_name = "HOST:PORT", value_parser = endpoint)]
     advertise: Option<Endpoint>,
-    /// Ask nobody who they are, and let everybody do everything: for development
-    #[arg(long)]
-    insecure: bool,
     /// Send traces and metrics to a collector of OpenTelemetry: OTLP over HTTP, http://127.0.0.1:4318 [default: nowhere]
     #[arg(long, value_name = "URL", env = "FACTUM_OTLP_ENDPOINT", hide_env_values = true)]
     otlp_endpoint: Option<Collector>,
@@ -53,6 +58,8 @@ pub(crate) struct ServeArgs {
     stats_every: Option<u64>,
     #[command(flatten)]
     logs: logs::LogArgs,
+    #[command(flatten)]
+    protection: ProtectionArgs,
 }
 
 fn endpoint(text: &str) -> Result<Endpoint, String> {
@@ -68,13 +75,15 @@ fn endpoint(text: &str) -> Result<Endpoint, String> {
 /// Runs the command.
 pub(crate) async fn run(args: ServeArgs, context: &Context) -> Result<(), Failure> {
     args.logs.begin();
-    let options = ServerOptions {
+    let mut options = ServerOptions {
         advertise: args.advertise,
         process: Some(upkeep::process),
         stats_every: args.stats_every.map(Duration::from_secs),
         telemetry: args.otlp_endpoint.map(Telemetry::to),
         ..ServerOptions::default()
     };
+    let generated = args.protection.apply(&mut options)?;
+    let clients = clients(&options);
     let server = if args.memory {
         Server::new(Arc::new(MemoryStore::new()), options)
     } else {
@@ -83,8 +92,9 @@ pub(crate) async fn run(args: ServeArgs, context: &Context) -> Result<(), Failur
         Server::new(store, options).with_maintenance(Arc::new(upkeep::Upkeep(engine)))
     };
     let server = server.listen(&args.listen).await.map_err(failure)?;
+    generated.announce(&server);
     if args.logs.are_for_people() {
-        announce(&server, context)?;
+        announce(&server, &clients, context)?;
     }
     tokio::select! {
         () = ended() => {}
@@ -94,9 +104,15 @@ pub(crate) async fn run(args: ServeArgs, context: &Context) -> Result<(), Failur
     Ok(())
 }
 
-fn announce(server: &RunningServer, context: &Context) -> Result<(), Failure> {
+/// How clients connect, with the address left out: what comes before it, and after it.
+fn clients(options: &ServerOptions) -> [&'static str; 2] {
+    let user = if matches!(options.security, Security::Insecure) { "" } else { "USER:PASSWORD@" };
+    [user, if options.tls.is_some() { "" } else { "?tls=false" }]
+}
+
+fn announce(server: &RunningServer, [user, tls]: &[&str; 2], context: &Context) -> Result<(), Failure> {
     let address = server.address();
-    context.say(&format!("listening on {address}; clients: kurrentdb://{address}?tls=false"));
+    context.say(&format!("listening on {address}; clients: kurrentdb://{user}{address}{tls}"));
     context.out.flush()
 }
 
@@ -109,6 +125,7 @@ fn failure(error: ServeError) -> Failure {
         ServeError::Limit(_) => {
             Failure::new((Exit::Usage, "limit"), "the server did not start", why, "lower it")
         }
+        other => protection::failure(&other),
     }
 }
 

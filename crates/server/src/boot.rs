@@ -111,7 +111,7 @@ const STATS_TYPE: &str = "$statsCollected";
 
 /// Where the server's figures go.
 fn stats_stream(shared: &Shared) -> String {
-    let endpoint = shared.endpoint(&crate::call::Call::default());
+    let endpoint = shared.endpoint(&crate::call::Call::of_server());
     format!("$stats-{}:{}", endpoint.host, endpoint.port)
 }
 

@@ -23,6 +23,11 @@ pub(crate) struct Call {
 }
 
 impl Call {
+    /// What the server does for itself.
+    pub(crate) fn of_server() -> Self {
+        Self { caller: Caller::System, ..Self::default() }
+    }
+
     /// What came with a gRPC request.
     pub(crate) fn of<T>(request: &Request<T>) -> Self {
         let mut call: Call = request.extensions().get::<Call>().cloned().unwrap_or_default();

@@ -316,26 +316,15 @@ mod tests {
     use std::time::Duration;
 
     use factum_core::{EventStoreExt, EventType, ExpectedRevision, MemoryStore, NewEvent, StreamName};
-    use uuid::Uuid;
 
     use super::*;
-    use crate::access::Access;
-    use crate::options::ServerOptions;
     use crate::source::Source;
     use crate::stopping::Stopping;
 
     /// What a server's parts have of its groups.
     fn groups(store: MemoryStore, stopping: Stopping) -> Groups {
         let (handle, unstarted) = channel();
-        let shared = Arc::new(Shared {
-            store: Arc::new(store),
-            options: ServerOptions::default(),
-            access: Access::default(),
-            groups: handle,
-            address: std::net::SocketAddr::from(([127, 0, 0, 1], 0)),
-            instance: Uuid::nil(),
-            stopping,
-        });
+        let shared = Arc::new(Shared::of_test(Arc::new(store), handle, stopping));
         unstarted.start(shared.clone());
         Groups::of(&shared)
     }

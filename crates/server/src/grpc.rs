@@ -19,6 +19,7 @@ mod read_service;
 mod streams;
 mod streams_v2;
 mod subscribe;
+mod users;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -62,6 +63,7 @@ pub(crate) fn routes(shared: &Arc<Shared>) -> Routes {
         .add_service(v1::server_features::server_features_server::ServerFeaturesServer::new(
             features::Features,
         ))
+        .add_service(v1::users::users_server::UsersServer::new(users::Users::new(shared.clone())))
         .add_service(v1::gossip::gossip_server::GossipServer::new(gossip::Gossip::new(shared.clone())))
         .add_service(v1::operations::operations_server::OperationsServer::new(operations::Operations::new(
             shared.clone(),

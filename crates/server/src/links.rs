@@ -1,8 +1,6 @@
 //! Where does a link lead?
 
-use factum_core::{
-    EventStore, EventStoreExt, Read, ReadError, RecordedEvent, StreamName,
-};
+use factum_core::{EventStore, EventStoreExt, Read, ReadError, RecordedEvent, StreamName};
 use factum_protocol::{LINK_TYPE, LinkTarget};
 
 use crate::access::Action;

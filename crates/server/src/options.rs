@@ -7,7 +7,10 @@ use factum_core::limits::{MAX_APPEND_BYTES, MAX_EVENT_BYTES};
 use factum_core::{Clock, SystemClock};
 
 use crate::maintenance::ProcessFigures;
+use crate::notice::Notices;
 use crate::otlp::Telemetry;
+use crate::security::{Exposure, Security};
+use crate::tls::TlsOptions;
 
 /// A host and port as clients dial them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,6 +87,14 @@ pub struct ServerOptions {
     pub advertise: Option<Endpoint>,
     /// What is allowed.
     pub limits: Limits,
+    /// Whether callers are asked who they are.
+    pub security: Security,
+    /// Certificates; `None`: whatever is said can be read on the way.
+    pub tls: Option<TlsOptions>,
+    /// Whether a server may listen beyond this machine that lacks one of the two.
+    pub exposure: Exposure,
+    /// Who is told what the server notices about itself.
+    pub notices: Notices,
     /// What time it is.
     pub clock: Arc<dyn Clock>,
     /// Whether a log that was never served gets the server's own first events.
@@ -111,6 +122,10 @@ impl Default for ServerOptions {
         Self {
             advertise: None,
             limits: Limits::default(),
+            security: Security::default(),
+            tls: None,
+            exposure: Exposure::default(),
+            notices: Notices::default(),
             clock: Arc::new(SystemClock),
             first_events: FirstEvents::default(),
             process: None,

@@ -7,14 +7,15 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
-use factum_core::EventStore;
+use factum_core::{EventStore, ReadError};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
 use uuid::Uuid;
 
-use crate::access::Access;
 use crate::limited::Limited;
 use crate::maintenance::Maintenance;
 use crate::metrics::{Counted, Gauge, Metrics, Present};
@@ -24,7 +25,9 @@ use crate::options::{FirstEvents, LimitError, ServerOptions};
 use crate::otlp::{self, Spans};
 use crate::shared::Shared;
 use crate::stopping::Stopping;
-use crate::{boot, connection, groups, grpc, http};
+use crate::tls::{Certificates, TlsError};
+use crate::users::{FirstStart, UserError};
+use crate::{boot, connection, groups, grpc, http, security, sign_in};
 
 /// How long calls that are under way may go on after the server was told to stop.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -45,6 +48,29 @@ pub enum ServeError {
     /// A limit cannot be.
     #[error(transparent)]
     Limit(#[from] LimitError),
+    /// Anybody who reaches the port could do everything.
+    #[error("{address} can be reached from other machines, and nobody would be asked who they are")]
+    ExposedInsecure {
+        /// The address.
+        address: SocketAddr,
+    },
+    /// Passwords and events could be read on the way.
+    #[error(
+        "{address} can be reached from other machines, and without a certificate others on the way see passwords and events"
+    )]
+    ExposedPlaintext {
+        /// The address.
+        address: SocketAddr,
+    },
+    /// The certificate cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// Changes of rights cannot be followed.
+    #[error("changes of access lists cannot be followed: {0}")]
+    Rights(#[source] ReadError),
+    /// The first users cannot be created.
+    #[error("the first users cannot be created: {0}")]
+    Users(#[source] UserError),
 }
 
 /// A server that has not started.
@@ -58,6 +84,7 @@ pub struct Server {
 #[derive(Debug)]
 pub struct RunningServer {
     address: SocketAddr,
+    first_start: FirstStart,
     stop: watch::Sender<bool>,
     accepting: JoinHandle<()>,
     groups: JoinHandle<()>,
@@ -79,24 +106,29 @@ impl Server {
     /// Listens on `address` (`host:port`; port 0 takes a free one) and answers from then on.
     ///
     /// # Errors
-    /// `ServeError` where a limit cannot be, or the address cannot be listened on.
+    /// `ServeError` where a limit cannot be, the address cannot or may not be listened on, the certificate cannot be used,
+    /// or the store cannot be asked for users.
     pub async fn listen(self, address: &str) -> Result<RunningServer, ServeError> {
         self.options.limits.check()?;
         let bind = |source| ServeError::Bind { address: address.to_owned(), source };
         let listener = TcpListener::bind(address).await.map_err(bind)?;
         let local = listener.local_addr().map_err(bind)?;
+        security::check_exposure(&self.options, local)?;
         let (stop, stopping) = Stopping::channel();
+        let certificates = self.certificates(&stopping).await?;
+        let secured = security::secure(self.store, &self.options.security, &stopping).await?;
         let metrics = Arc::new(Metrics::default());
         let (spans, gathered) = Spans::channel(metrics.clone());
         let spans = self.options.telemetry.is_some().then_some(spans);
         let (groups, unstarted) = groups::channel();
         let shared = Arc::new(Shared {
-            store: Arc::new(Counted::new(self.store, metrics.clone())),
+            store: Arc::new(Counted::new(secured.store, metrics.clone())),
             limited: Limited::default(),
             started: self.options.clock.now(),
             ops: Ops::new(self.maintenance, metrics, spans, stop.clone()),
             options: self.options,
-            access: Access::default(),
+            access: secured.access,
+            users: secured.users,
             groups,
             address: local,
             instance: Uuid::new_v4(),
@@ -105,13 +137,33 @@ impl Server {
         let groups = unstarted.start(shared.clone());
         let router =
             grpc::routes(&shared).into_axum_router().merge(http::routes(&shared)).fallback(http::unknown);
+        let router = match shared.access.guard() {
+            Some(guard) => router.layer(from_fn_with_state(guard.clone(), sign_in::sign_in)),
+            None => router,
+        };
+        // Outermost, so that calls that were refused are seen too.
         let router = router.layer(from_fn_with_state(shared.clone(), observe));
         if let Some(telemetry) = shared.options.telemetry.clone() {
             tokio::spawn(otlp::export(shared.clone(), telemetry, gathered));
         }
-        let accepting = tokio::spawn(accept(listener, router, shared.clone(), stopping));
+        let accepting = tokio::spawn(accept(listener, certificates, router, shared.clone(), stopping));
         make_ready(&shared).await;
-        Ok(RunningServer { address: local, stop, accepting, groups })
+        Ok(RunningServer { address: local, first_start: secured.first_start, stop, accepting, groups })
+    }
+
+    async fn certificates(&self, stopping: &Stopping) -> Result<Option<Arc<Certificates>>, TlsError> {
+        let Some(options) = &self.options.tls else { return Ok(None) };
+        let ServerOptions { clock, notices, .. } = &self.options;
+        let (certificates, pem) = Certificates::read(options, clock.as_ref()).await?;
+        let renewing = certificates.clone().renew(
+            pem,
+            options.clone(),
+            clock.clone(),
+            notices.clone(),
+            stopping.clone(),
+        );
+        tokio::spawn(renewing);
+        Ok(Some(certificates))
     }
 }
 
@@ -126,6 +178,11 @@ impl RunningServer {
     pub async fn wait(&self) {
         // Without a sender it has ended.
         let _ = self.stop.subscribe().wait_for(|stopping| *stopping).await;
+    }
+
+    /// Whether it found users when it started, or created the first ones.
+    pub fn first_start(&self) -> FirstStart {
+        self.first_start
     }
 
     /// Stops: takes no more connections, tells subscriptions, and lets other calls end for some seconds.
@@ -158,7 +215,13 @@ async fn make_ready(shared: &Arc<Shared>) {
     tracing::info!(address = %shared.address, instance = %shared.instance, "the server is ready");
 }
 
-async fn accept(listener: TcpListener, router: Router, shared: Arc<Shared>, mut stopping: Stopping) {
+async fn accept(
+    listener: TcpListener,
+    certificates: Option<Arc<Certificates>>,
+    router: Router,
+    shared: Arc<Shared>,
+    mut stopping: Stopping,
+) {
     let places = Arc::new(Semaphore::new(shared.options.limits.connections));
     let graceful = GracefulShutdown::new();
     loop {
@@ -179,7 +242,18 @@ async fn accept(listener: TcpListener, router: Router, shared: Arc<Shared>, mut 
             tracing::warn!(%peer, "a connection was refused: there are too many");
             continue;
         };
-        serve(socket, peer, router.clone(), &shared, graceful.watcher(), place);
+        let connection = Connection {
+            peer,
+            router: router.clone(),
+            shared: shared.clone(),
+            watcher: graceful.watcher(),
+            _place: place,
+        };
+        tokio::spawn(connection.begin(
+            socket,
+            certificates.as_ref().map(|of| of.acceptor()),
+            stopping.clone(),
+        ));
     }
     // Calls that do not end in time end with their connections.
     tracing::info!("the server stops");
@@ -187,22 +261,40 @@ async fn accept(listener: TcpListener, router: Router, shared: Arc<Shared>, mut 
     tracing::info!(drained, "the server has stopped");
 }
 
-fn serve(
-    socket: TcpStream,
+/// A connection that was taken, with its place among those that may be.
+struct Connection {
     peer: SocketAddr,
     router: Router,
-    shared: &Arc<Shared>,
-    graceful: Watcher,
-    place: OwnedSemaphorePermit,
-) {
-    // Answers are small and wanted at once. A socket that refuses this is served all the same.
-    let _ = socket.set_nodelay(true);
-    let shared = shared.clone();
-    let present = Present::new(Connections(shared.ops.metrics.clone()));
-    tokio::spawn(async move {
-        connection::serve(socket, peer, router, &shared.options.limits, graceful).await;
-        drop((place, present));
-    });
+    shared: Arc<Shared>,
+    watcher: Watcher,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Connection {
+    /// Agrees on TLS, where there is a certificate, and serves. Nobody else waits for it.
+    async fn begin(self, socket: TcpStream, acceptor: Option<TlsAcceptor>, mut stopping: Stopping) {
+        // Answers are small and wanted at once. A socket that refuses this is served all the same.
+        let _ = socket.set_nodelay(true);
+        let Some(acceptor) = acceptor else { return self.serve(socket).await };
+        let handshake =
+            tokio::time::timeout(self.shared.options.limits.handshake_timeout, acceptor.accept(socket));
+        tokio::select! {
+            () = stopping.wait() => {}
+            agreed = handshake => {
+                // A handshake that fails or takes too long ends the connection: that is the client's answer.
+                if let Ok(Ok(stream)) = agreed {
+                    self.serve(stream).await;
+                }
+            }
+        }
+    }
+
+    async fn serve(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
+        let Self { peer, router, shared, watcher, _place } = self;
+        let _present = Present::new(Connections(shared.ops.metrics.clone()));
+        let stranger = shared.access.stranger();
+        connection::serve(stream, peer, stranger, router, &shared.options.limits, watcher).await;
+    }
 }
 
 struct Connections(Arc<Metrics>);

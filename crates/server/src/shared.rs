@@ -13,6 +13,7 @@ use crate::groups::RegistryHandle;
 use crate::limited::Limited;
 use crate::ops::Ops;
 use crate::options::{Endpoint, ServerOptions};
+use crate::users::UserDirectory;
 
 /// One per server, behind an `Arc`.
 pub(crate) struct Shared {
@@ -24,6 +25,8 @@ pub(crate) struct Shared {
     pub(crate) access: Access,
     /// Persistent subscriptions.
     pub(crate) groups: RegistryHandle,
+    /// Who there is.
+    pub(crate) users: UserDirectory,
     /// Where it listens.
     pub(crate) address: SocketAddr,
     /// This run of the server, for gossip.
@@ -36,6 +39,29 @@ pub(crate) struct Shared {
     pub(crate) ops: Ops,
     /// Becomes true when the server is to stop: whatever has no end of its own ends then.
     pub(crate) stopping: Stopping,
+}
+
+#[cfg(test)]
+impl Shared {
+    /// What the parts of an insecure server over `store` share, for tests of single parts.
+    pub(crate) fn of_test(store: Arc<dyn EventStore>, groups: RegistryHandle, stopping: Stopping) -> Self {
+        let options = ServerOptions::default();
+        let metrics = Arc::new(crate::metrics::Metrics::default());
+        let (stop, _) = Stopping::channel();
+        Self {
+            users: UserDirectory::new(store.clone()),
+            store,
+            started: options.clock.now(),
+            options,
+            access: Access::default(),
+            groups,
+            address: SocketAddr::from(([127, 0, 0, 1], 0)),
+            instance: Uuid::nil(),
+            limited: Limited::default(),
+            ops: Ops::new(None, metrics, None, stop),
+            stopping,
+        }
+    }
 }
 
 impl Shared {

@@ -8,7 +8,9 @@ use factum_protocol::{StreamIdentifierError, actual_number, exception, expected_
 use tonic::metadata::{AsciiMetadataValue, MetadataMap};
 use tonic::{Code, Status};
 
+use crate::access::SignInError;
 use crate::groups::{GroupError, GroupKey};
+use crate::users::UserError;
 
 /// A status with an exception's name and values in its trailers.
 pub(crate) fn named(
@@ -31,6 +33,38 @@ pub(crate) fn named(
 /// A call that the caller has no right to.
 pub(crate) fn access_denied() -> Status {
     named(Code::PermissionDenied, exception::ACCESS_DENIED, "Access Denied", &[])
+}
+
+/// Credentials that are wrong, or that cannot be checked now.
+pub(crate) fn of_sign_in(error: &SignInError) -> Status {
+    match error {
+        SignInError::Wrong => Status::unauthenticated("Unauthenticated"),
+        SignInError::Overloaded(_) => Status::unavailable("Server Is Too Busy"),
+        SignInError::Read(error) => of_read(error),
+    }
+}
+
+/// A user that something was not done to.
+pub(crate) fn of_user(error: &UserError) -> Status {
+    let of_login = |login: &str| [(exception::LOGIN_NAME, login.to_owned())];
+    match error {
+        UserError::NotFound { login } => {
+            let message = format!("User '{login}' is not found.");
+            named(Code::NotFound, exception::USER_NOT_FOUND, message, &of_login(login))
+        }
+        UserError::Exists { login } => {
+            named(Code::FailedPrecondition, exception::USER_CONFLICT, "Conflict.", &of_login(login))
+        }
+        UserError::Changed { login } => {
+            named(Code::DeadlineExceeded, exception::USER_CONFLICT, "Try again.", &of_login(login))
+        }
+        UserError::WrongPassword { .. } => access_denied(),
+        UserError::Invalid { .. } => Status::invalid_argument(error.to_string()),
+        UserError::Damaged { .. } => Status::data_loss(error.to_string()),
+        UserError::Overloaded(_) => Status::unavailable("Server Is Too Busy"),
+        UserError::Read(error) => of_read(error),
+        UserError::Append(error) => of_append(error, "Append"),
+    }
 }
 
 /// A stream that was deleted for ever.

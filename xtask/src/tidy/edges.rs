@@ -76,8 +76,10 @@ const KNOWN_ONLY_TO: &[(&str, &[&str])] = &[
     ("chacha20", &["factum-vault"]),
     ("aes-", &["factum-vault"]),
     ("cryptoki", &["factum-vault", "factum-testkit"]),
-    ("rustls", &["factum-vault"]),
+    ("rustls", &["factum-server", "factum-vault"]),
     ("ureq", &["factum-vault"]),
+    ("tokio-rustls", &["factum-server"]),
+    ("argon2", &["factum-server"]),
     ("clap", &["factum-cli", "soak", "bank", "loans", "orders"]),
     ("anyhow", &[]),
 ];

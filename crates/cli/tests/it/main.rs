@@ -20,6 +20,7 @@ mod read_models;
 mod redact;
 mod refusals;
 mod schema;
+mod security;
 #[cfg(unix)]
 mod serve;
 mod state;

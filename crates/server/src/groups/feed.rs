@@ -104,6 +104,7 @@ impl Feed {
                 checkpoint.next_position().and_then(|next| next.0.checked_sub(1))
             }
         };
+        self.plan.links.prepare(&self.shared, &self.plan.source).await?;
         let mut items = VecDeque::with_capacity(events.len());
         for event in events {
             items.extend(self.plan.item(&self.shared, event).await?);
@@ -134,7 +135,7 @@ impl Plan {
         // It may be held for long: not with the whole page that it came in.
         let Some(placed) = self.source.place(event.detach()) else { return Ok(None) };
         // The group has the rights of the server: who reads it was asked for theirs.
-        let resolved = self.links.apply(shared, &Call::default(), placed).await?;
+        let resolved = self.links.apply(shared, &Call::of_server(), placed).await?;
         Ok(item(self.strategy, Spot::Source(place), resolved))
     }
 

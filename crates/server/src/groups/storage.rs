@@ -183,7 +183,7 @@ pub(crate) async fn parked_page(
     for link in links {
         let event = match LinkTarget::parse(link.data_slice()) {
             // The group has the rights of the server: who reads it was asked for theirs.
-            Some(target) => links::target(shared, &Call::default(), target).await?,
+            Some(target) => links::target(shared, &Call::of_server(), target).await?,
             None => None,
         };
         let metadata: Value = serde_json::from_slice(link.metadata_slice()).unwrap_or_default();

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use factum_core::{Append, AppendError, FailedCheck, StreamName, StreamState};
 use factum_protocol::RichError;
+use factum_protocol::wire::server_errors::AccessDeniedErrorDetails;
 use factum_protocol::wire::v2 as wire;
 use factum_protocol::wire::v2::errors;
 use tonic::{Code, Request, Response, Status, Streaming};
@@ -32,6 +33,28 @@ impl StreamsV2 {
         Self { shared }
     }
 
+    /// Whether the caller may do it, as this version of the protocol says that it may not.
+    async fn check(&self, call: &Call, action: Action<'_>) -> Result<(), Status> {
+        let Err(refused) = self.shared.access.check(&call.caller, action).await else { return Ok(()) };
+        if refused.code() != Code::PermissionDenied {
+            return Err(refused);
+        }
+        let (operation, stream) = match action {
+            Action::Read(stream) => ("read", stream),
+            Action::Write(stream) => ("append", stream),
+            _ => return Err(refused),
+        };
+        let message = format!("'{}' may not {operation} '{stream}'", call.caller);
+        let detail = AccessDeniedErrorDetails {
+            operation: operation.to_owned(),
+            username: Some(call.caller.to_string()),
+            permission: None,
+        };
+        Err(RichError::server(Code::PermissionDenied, "ACCESS_DENIED", message)
+            .with("kurrent.rpc.AccessDeniedErrorDetails", &detail)
+            .into_status())
+    }
+
     async fn session(
         &self,
         call: &Call,
@@ -48,7 +71,7 @@ impl StreamsV2 {
                 return Err(already_in_session(stream.as_str()));
             }
             named.push(folded);
-            self.shared.access.check(&call.caller, Action::Write(stream.as_str())).await?;
+            self.check(call, Action::Write(stream.as_str())).await?;
             if request.records.is_empty() {
                 return Err(bad_request("records", "an append has at least one record"));
             }
@@ -131,7 +154,7 @@ impl StreamsV2 {
         for record in request.records {
             let stream = stream_name("records.stream", record.stream.as_deref())?;
             if !written.contains(&stream) {
-                self.shared.access.check(&call.caller, Action::Write(stream.as_str())).await?;
+                self.check(call, Action::Write(stream.as_str())).await?;
                 written.push(stream.clone());
             }
             let event = sizes.take(stream.as_str(), record, &self.shared.options.limits)?;
@@ -141,7 +164,7 @@ impl StreamsV2 {
             }
         }
         for stream in checks.streams().filter(|stream| !written.contains(*stream)) {
-            self.shared.access.check(&call.caller, Action::Read(stream.as_str())).await?;
+            self.check(call, Action::Read(stream.as_str())).await?;
         }
         let mut violations = checks.settle(&self.shared, &mut append, &written).await?;
         if violations.is_empty() {

@@ -18,7 +18,7 @@ use uuid::Uuid;
 use super::Answers;
 use super::read_answer::Answer;
 use super::read_options::Reading;
-use crate::access::Action;
+use crate::access::{Action, Hold};
 use crate::call::Call;
 use crate::filter::Filter;
 use crate::shared::Shared;
@@ -37,6 +37,7 @@ pub(super) async fn answers(
     reading: Reading,
 ) -> Result<Answers<Answer>, Status> {
     debug_assert_eq!(reading.direction, Direction::Forwards, "options refuse the other");
+    let hold = shared.access.hold(&call.caller);
     shared.access.check(&call.caller, Action::Read(reading.source.name())).await?;
     let filter =
         reading.filter.as_ref().map_or_else(|| reading.source.filter(), |filter| filter.store.clone());
@@ -50,6 +51,7 @@ pub(super) async fn answers(
         reading,
         subscription,
         stopping,
+        hold,
         told: None,
         looked_at: None,
         last_revision: None,
@@ -66,6 +68,8 @@ struct Following {
     reading: Reading,
     subscription: Box<dyn Subscription>,
     stopping: Stopping,
+    /// The right to read on.
+    hold: Hold,
     /// The last position that a checkpoint named.
     told: Option<Position>,
     /// The last position that was looked at.
@@ -79,8 +83,10 @@ impl Following {
         let message = tokio::select! {
             biased;
             () = self.stopping.wait() => return Err(status::stopping()),
+            status = self.hold.lost(Action::Read(self.reading.source.name())) => return Err(status),
             message = self.subscription.next() => message.map_err(|error| status::of_read(&error))?,
         };
+        self.hold.still(Action::Read(self.reading.source.name())).await?;
         let answers = match message {
             SubscriptionMessage::Events { events, checkpoint } => {
                 let mut answers = self.events(events).await.map_err(|error| status::of_read(&error))?;

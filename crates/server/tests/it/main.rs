@@ -1,5 +1,7 @@
 //! The server through its port: every test has a server of its own.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
+
 mod batch;
 mod first_events;
 mod group_client;
@@ -13,6 +15,7 @@ mod indexes;
 mod metrics;
 mod operations;
 mod projections;
+mod security;
 mod several_streams;
 mod streams;
 mod telemetry;
