@@ -58,6 +58,7 @@ const TESTS_MAY_USE: &[(&str, &[&str])] = &[
     ("factum-testkit", &["factum-engine"]),
     ("bank", &["factum-postgres", "factum-sqlite"]),
     ("factum-postgres", &["factum", "factum-engine"]),
+    ("factum-server", &["factum", "factum-engine"]),
 ];
 
 /// Foreign crates that only some of ours may know, by the start of their name.
@@ -74,7 +75,8 @@ const KNOWN_ONLY_TO: &[(&str, &[&str])] = &[
     ("chacha20", &["factum-vault"]),
     ("aes-", &["factum-vault"]),
     ("cryptoki", &["factum-vault", "factum-testkit"]),
-    ("rustls", &["factum-vault"]),
+    ("rustls", &["factum-protocol", "factum-vault"]),
+    ("tokio-rustls", &["factum-protocol"]),
     ("ureq", &["factum-vault"]),
     ("clap", &["factum-cli", "bank", "loans", "orders"]),
     ("anyhow", &[]),

@@ -25,6 +25,10 @@ const SERVICES: &[Service] = &[
     ("event_store.client.server_features.serverfeatures", &[("getsupportedmethods", &[])]),
     ("event_store.client.gossip.gossip", &[("read", &[])]),
     ("kurrentdb.protocol.v2.streams.streamsservice", &[("appendsession", &[]), ("appendrecords", &[])]),
+    (
+        "factum.v1.store",
+        &[("describe", &[]), ("append", &[]), ("delete", &[]), ("read", &[]), ("subscribe", &[])],
+    ),
 ];
 
 /// `event_store.client.server_features.ServerFeatures`.
