@@ -58,7 +58,7 @@ const TESTS_MAY_USE: &[(&str, &[&str])] = &[
     ("factum-testkit", &["factum-engine"]),
     ("bank", &["factum-postgres", "factum-sqlite"]),
     ("factum-postgres", &["factum", "factum-engine"]),
-    ("factum-server", &["factum", "factum-engine"]),
+    ("factum-protocol", &["factum", "factum-server"]),
 ];
 
 /// Foreign crates that only some of ours may know, by the start of their name.

@@ -26,7 +26,7 @@ pub(super) enum Fault {
     /// The stream was deleted for ever.
     StreamDeleted { stream: Option<StreamName> },
     /// The stream is not as expected; the last revision as the protocol's number.
-    WrongVersion { stream: Option<StreamName>, actual: i64 },
+    WrongVersion { actual: i64 },
     /// There is nothing at that place of the log.
     InvalidPosition,
     /// Who asks is not known, or may not.
@@ -59,7 +59,7 @@ pub(super) fn fault_of(status: &Status) -> Fault {
         Some(exception::ACCESS_DENIED) => return Fault::Denied { why },
         Some(exception::WRONG_EXPECTED_VERSION) => {
             let actual = trailer(exception::ACTUAL_VERSION).and_then(|text| text.parse().ok()).unwrap_or(-1);
-            return Fault::WrongVersion { stream: stream(), actual };
+            return Fault::WrongVersion { actual };
         }
         Some(exception::MAXIMUM_APPEND_SIZE_EXCEEDED) => {
             let limit = trailer(exception::MAXIMUM_APPEND_SIZE).and_then(|text| text.parse().ok()).unwrap_or(0);

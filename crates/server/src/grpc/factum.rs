@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use factum_core::{
-    AppendCondition, EventReader, EventStoreExt, Page, ReadError, RecordedEvent, Selector, SubscribeFrom,
+    AppendCondition, EventReader, Page, ReadError, RecordedEvent, Selector, SubscribeFrom,
     Subscription, SubscriptionMessage,
 };
 use factum_protocol::own::{self as convert, Unreadable};

@@ -15,8 +15,8 @@ use serde_json::{Map, Value};
 const MEMBER: &str = "$factum";
 /// What begins it where it is put at the end of an object that has members.
 const AFTER_OTHERS: &str = ",\"$factum\":{";
-/// What begins it where it is alone.
-const ALONE: &str = "{\"$factum\":{";
+/// Says that there was no metadata at all.
+const ALONE: &str = "alone";
 const TAGS: &str = "tags";
 const SCHEMA_VERSION: &str = "schemaVersion";
 const OCCURRED_AT: &str = "occurredAt";
@@ -48,9 +48,12 @@ fn object(metadata: &[u8]) -> Result<Map<String, Value>, NoObject> {
 
 /// The event's metadata with what must travel in it.
 pub(super) fn packed(event: &NewEvent) -> Result<Bytes, NoObject> {
-    let extras = extras(event);
+    let mut extras = extras(event);
     if extras.is_empty() {
         return Ok(event.metadata.clone());
+    }
+    if event.metadata.is_empty() {
+        extras.insert(ALONE.to_owned(), Value::from(true));
     }
     let extras = Value::Object(extras).to_string();
     if event.metadata.is_empty() {
@@ -105,6 +108,7 @@ pub(super) fn unpacked(event: RecordedEvent) -> RecordedEvent {
     }
     let Ok(mut members) = object(bytes) else { return event };
     let (extras, metadata) = match members.remove(MEMBER) {
+        Some(Value::Object(extras)) if extras.contains_key(ALONE) => (extras, String::new()),
         Some(Value::Object(extras)) => match cut(bytes) {
             Some(metadata) => (extras, metadata),
             None => return event,
@@ -130,9 +134,6 @@ fn cut(bytes: &[u8]) -> Option<String> {
     let after = &text[end..];
     if let Some(at) = text.rfind(AFTER_OTHERS) {
         return Some(format!("{}{after}", &text[..at]));
-    }
-    if text.starts_with(ALONE) && after == "}" {
-        return Some(String::new());
     }
     // An object that had no members keeps the space between its braces.
     let at = text.rfind(&AFTER_OTHERS[1..])?;

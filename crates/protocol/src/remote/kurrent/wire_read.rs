@@ -148,7 +148,6 @@ pub(super) enum Said {
     CaughtUp(Option<Position>),
     NotFound,
     LastRevision(Revision),
-    FirstRevision(Revision),
     /// Nothing that matters here.
     Other,
 }
@@ -241,11 +240,14 @@ fn said(answer: ReadResp) -> Result<Said, ReadError> {
             Said::CaughtUp(caught_up.position.map(|position| Position(position.commit_position)))
         }
         Some(Content::StreamNotFound(_)) => Said::NotFound,
-        Some(Content::FirstStreamPosition(revision)) => Said::FirstRevision(Revision(revision)),
         Some(Content::LastStreamPosition(revision)) => Said::LastRevision(Revision(revision)),
-        Some(Content::Confirmation(_) | Content::FellBehind(_) | Content::LastAllStreamPosition(_)) | None => {
-            Said::Other
-        }
+        Some(
+            Content::Confirmation(_)
+            | Content::FellBehind(_)
+            | Content::FirstStreamPosition(_)
+            | Content::LastAllStreamPosition(_),
+        )
+        | None => Said::Other,
     })
 }
 
