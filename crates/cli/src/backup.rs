@@ -78,7 +78,7 @@ pub(crate) fn run(args: BackupArgs, context: &Context) -> Result<(), Failure> {
     let done = match args.verb {
         Verb::Create(args) => {
             bar.says("copying");
-            let engine = context.open(Access::Existing)?;
+            let engine = context.engine(Access::Existing)?;
             engine.backup(&args.to, |done, all| bar.of(done, all))
         }
         Verb::Verify(args) => {

@@ -56,7 +56,7 @@ fn endpoint(text: &str) -> Result<Endpoint, String> {
 /// Runs the command.
 pub(crate) async fn run(args: ServeArgs, context: &Context) -> Result<(), Failure> {
     let store: Arc<dyn EventStore> =
-        if args.memory { Arc::new(MemoryStore::new()) } else { Arc::new(context.open(Access::Create)?) };
+        if args.memory { Arc::new(MemoryStore::new()) } else { Arc::new(context.engine(Access::Create)?) };
     let options = ServerOptions { advertise: args.advertise, ..ServerOptions::default() };
     let server = Server::new(store, options).listen(&args.listen).await.map_err(failure)?;
     announce(&server, context)?;

@@ -46,7 +46,7 @@ pub(super) async fn run(args: &VerifyArgs, context: &Context) -> Result<(), Fail
         receipt.verify(key).map_err(|error| not_genuine(&error))?;
         return report(context, &receipt, "genuine: signed by this key, and not changed since", 0, 0);
     }
-    let log: Arc<dyn EventStore> = Arc::new(context.open(Access::Existing)?);
+    let log: Arc<dyn EventStore> = context.open(Access::Existing)?.shared();
     let ledger = Ledger::read(&*log).await?;
     let receipt = match args.receipt.parse::<ErasureId>() {
         Ok(erasure) => receipt_of(&ledger, erasure)?.clone(),
