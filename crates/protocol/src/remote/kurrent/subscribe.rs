@@ -1,4 +1,8 @@
 //! A subscription by KurrentDB's calls: it goes on after a break where it was.
+//!
+//! History is asked for as narrowly as the server can. It tells only now and then how far it has looked, and of one stream
+//! never: whoever waits for a place of the log would wait for ever. So what is live is taken from the log itself, whole, and
+//! what is not wanted is left out here.
 
 use std::sync::Arc;
 
@@ -8,7 +12,7 @@ use factum_core::{
 };
 
 use super::read::narrowing;
-use super::wire_read::{Answers, From, Said, Source, Span, request};
+use super::wire_read::{Answers, From, Narrowing, Said, Source, Span, request};
 use super::{place, read};
 use crate::remote::cluster::{Cluster, Pause};
 use crate::remote::failure::Fault;
@@ -39,6 +43,7 @@ pub(in crate::remote) async fn subscribe(
         after: None,
         answers: None,
         caught_up: CaughtUp::NotYet,
+        phase: Phase::History { before: None },
         waiting: None,
     };
     messages.begin(from).await?;
@@ -50,6 +55,17 @@ pub(in crate::remote) async fn subscribe(
 enum CaughtUp {
     NotYet,
     Told,
+}
+
+/// What is asked for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// What is there: of one stream, everything before that place, once it is caught up.
+    History { before: Option<Position> },
+    /// The whole log.
+    Live,
+    /// The stream's tombstone has been given; only the error is left.
+    Deleted,
 }
 
 /// The messages of a subscription.
@@ -65,6 +81,7 @@ pub(in crate::remote) struct KurrentMessages {
     after: Option<Revision>,
     answers: Option<Answers>,
     caught_up: CaughtUp,
+    phase: Phase,
     /// Said together with what was given last.
     waiting: Option<SubscriptionMessage>,
 }
@@ -112,7 +129,12 @@ impl KurrentMessages {
     }
 
     async fn open(&mut self) -> Result<(), ReadError> {
-        let from = match (&self.source, self.after) {
+        let whole = Source::All(Narrowing::Nothing);
+        let source = if self.phase == Phase::Live { &whole } else { &self.source };
+        if let (Source::Stream(_), Phase::History { before }) = (source, &mut self.phase) {
+            *before = place::end(&self.cluster).await?;
+        }
+        let from = match (source, self.after) {
             (Source::Stream(_), Some(revision)) => From::Revision(revision),
             (Source::Stream(_), None) => From::Start,
             (Source::All(_), _) => match self.next.0.checked_sub(1) {
@@ -120,7 +142,7 @@ impl KurrentMessages {
                 Some(last) => From::Position(Position(last)),
             },
         };
-        let asked = request(&self.source, Direction::Forwards, from, Span::Subscription);
+        let asked = request(source, Direction::Forwards, from, Span::Subscription);
         let opened = Answers::open(&self.cluster, &asked).await;
         self.answers = Some(opened.map_err(|fault| fault.into_read(self.stream()))?);
         Ok(())
@@ -142,21 +164,38 @@ impl KurrentMessages {
     }
 
     fn take(&mut self, event: RecordedEvent, events: &mut Vec<RecordedEvent>) {
-        let seen = match &self.source {
-            Source::Stream(_) => self.after.is_some_and(|after| event.revision() <= after),
-            Source::All(_) => event.position() < self.next,
-        };
-        if seen {
+        if event.position() < self.next {
             return;
         }
-        self.next = self.next.max(event.position().next());
-        if matches!(self.source, Source::Stream(_)) {
+        self.next = event.position().next();
+        let mut tombstone = false;
+        if self.stream().is_some_and(|stream| event.stream() == stream.as_str()) {
+            if self.after.is_some_and(|after| event.revision() <= after) {
+                return;
+            }
             self.after = Some(event.revision());
+            tombstone = event.revision() == Revision::TOMBSTONE;
         }
-        let tombstone = event.revision() == Revision::TOMBSTONE && self.stream().is_some();
+        if tombstone {
+            self.phase = Phase::Deleted;
+        }
         if tombstone || (self.selector.matches(&event) && self.filter.passes(&event)) {
             events.push(event);
         }
+    }
+
+    /// History is over: from here on the log is followed.
+    fn go_live(&mut self) {
+        let Phase::History { before } = self.phase else { return };
+        match (&self.source, before) {
+            (Source::All(Narrowing::Nothing), _) => return,
+            (Source::All(_), _) => {}
+            // Who may not read the log follows the stream alone.
+            (Source::Stream(_), None) => return,
+            (Source::Stream(_), Some(before)) => self.next = self.next.max(before),
+        }
+        self.phase = Phase::Live;
+        self.answers = None;
     }
 
     /// What the answers say; `None` where that is nothing new.
@@ -175,6 +214,7 @@ impl KurrentMessages {
                     if let Some(position) = position {
                         self.next = self.next.max(position.next());
                     }
+                    self.go_live();
                     if self.caught_up == CaughtUp::NotYet {
                         self.caught_up = CaughtUp::Told;
                         caught_up = Some(());
@@ -237,6 +277,9 @@ impl Messages for KurrentMessages {
         }
         let mut pause = Pause::new();
         loop {
+            if let (Phase::Deleted, Some(stream)) = (self.phase, self.stream()) {
+                return Err(ReadError::StreamDeleted { stream: stream.clone() });
+            }
             let Some(answers) = &mut self.answers else {
                 self.open().await?;
                 continue;
@@ -256,6 +299,8 @@ impl Messages for KurrentMessages {
             };
             let link = answers.link.clone();
             self.answers = None;
+            // Much may have come meanwhile.
+            self.phase = Phase::History { before: None };
             self.cluster.after(&link, &fault).await;
             if !fault.is_passing() || !pause.wait().await {
                 return Err(fault.into_read(self.stream()));
