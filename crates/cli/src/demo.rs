@@ -11,8 +11,8 @@ use factum_core::{EventFilter, EventStore, Read, Selector, SystemEvents};
 use factum_vault::{KeyVault, SealingStore, VaultError};
 
 use crate::context::Context;
-use crate::log::OpenLog;
 use crate::failure::{Exit, Failure};
+use crate::log::OpenLog;
 use crate::output::record;
 use crate::read_models::ReadModelsArgs;
 use crate::store::{self, Access};

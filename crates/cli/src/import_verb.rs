@@ -90,7 +90,9 @@ pub(crate) async fn run(args: ImportArgs, context: &Context) -> Result<(), Failu
 
 async fn xes(args: XesArgs, context: &Context) -> Result<(), Failure> {
     let (input, bytes) = open(&args.file)?;
-    if !args.personal.is_empty() && !context.data_if_given().is_some_and(|data| context.vault().is_there(data)) {
+    if !args.personal.is_empty()
+        && !context.data_if_given().is_some_and(|data| context.vault().is_there(data))
+    {
         return Err(Failure::usage(
             "there is nothing that could seal personal data",
             "this store has no vault",

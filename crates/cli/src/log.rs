@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use factum_core::{
-    Append, AppendError, Appended, BoxFuture, Capabilities, Checkpoint, Delete, Deleted, ErrorKind, EventReader,
-    EventStore, Position, Read, ReadError, Redact, RedactError, Redacted, Selector, Subscribe, Subscription,
-    block_on,
+    Append, AppendError, Appended, BoxFuture, Capabilities, Checkpoint, Delete, Deleted, ErrorKind,
+    EventReader, EventStore, Position, Read, ReadError, Redact, RedactError, Redacted, Selector, Subscribe,
+    Subscription, block_on,
 };
 use factum_engine::Engine;
 use factum_protocol::remote::{ConnectError, ConnectionString, RemoteStore};
@@ -25,7 +25,8 @@ impl OpenLog {
     /// Connects to the store that a connection string names.
     pub(crate) fn connect(text: &str) -> Result<Self, Failure> {
         let to = ConnectionString::parse(text).map_err(|error| {
-            let next = "kurrentdb://HOST:2113?tls=false, or kurrentdb+discover://USER:PASSWORD@HOST for a cluster";
+            let next =
+                "kurrentdb://HOST:2113?tls=false, or kurrentdb+discover://USER:PASSWORD@HOST for a cluster";
             Failure::usage("the --store cannot be understood", error.to_string(), next)
         })?;
         let to = match to.ca_file().map(std::fs::read) {
@@ -57,7 +58,8 @@ fn failure(error: &ConnectError) -> Failure {
             if error.kind() == ErrorKind::Denied {
                 failure.advise("give USER:PASSWORD@ in the --store")
             } else {
-                failure.advise("check the --store: its host, its port, and tls=false for a server without TLS")
+                failure
+                    .advise("check the --store: its host, its port, and tls=false for a server without TLS")
             }
         }
         ConnectError::Tls(error) => Failure::usage(what, error.to_string(), ""),

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 
+use crate::log::OpenLog;
 use clap::Args;
 use factum_core::{EventStore, InvalidEvent, NewEvent, StreamName, SystemClock};
-use crate::log::OpenLog;
 use factum_postgres::PostgresKeyStore;
 use factum_sqlite::SqliteKeyStore;
 use factum_vault::{
@@ -437,8 +437,7 @@ impl Sealing<'_> {
             return Ok(&*self.log);
         }
         if self.sealed.is_none() {
-            let there = self.context.has_vault()
-                || Ledger::read(&*self.log).await?.vault.is_some();
+            let there = self.context.has_vault() || Ledger::read(&*self.log).await?.vault.is_some();
             if !there {
                 // It says that there is nothing to seal it with.
                 return Ok(&*self.log);

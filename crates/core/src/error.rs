@@ -362,7 +362,9 @@ impl ReadError {
                 ErrorKind::Invalid
             }
             ReadError::Damaged { .. } => ErrorKind::Damaged,
-            ReadError::Io { .. } | ReadError::Unreachable { .. } | ReadError::Closed => ErrorKind::Unavailable,
+            ReadError::Io { .. } | ReadError::Unreachable { .. } | ReadError::Closed => {
+                ErrorKind::Unavailable
+            }
             ReadError::Denied { .. } => ErrorKind::Denied,
             ReadError::Unsupported { .. } => ErrorKind::Unsupported,
         }

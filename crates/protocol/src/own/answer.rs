@@ -7,7 +7,8 @@ use factum_core::{
 
 use super::Unreadable;
 use super::parts::{
-    content_to_wire, new_event_from_wire, state_from_wire, state_to_wire, stream, uuid_from_wire, uuid_to_wire,
+    content_to_wire, new_event_from_wire, state_from_wire, state_to_wire, stream, uuid_from_wire,
+    uuid_to_wire,
 };
 use crate::wire::own as wire;
 
@@ -219,8 +220,12 @@ mod tests {
         };
         let event = RecordedEvent::record(header, &StreamName::new("s").expect("a name"), &new);
         assert_eq!(event_from_wire(event_to_wire(&event)), Ok(event.clone()));
-        let redaction =
-            Redaction { leaf: Leaf([7; 32]), reason: "r".to_owned(), at: Timestamp(1), recorded: Position(2) };
+        let redaction = Redaction {
+            leaf: Leaf([7; 32]),
+            reason: "r".to_owned(),
+            at: Timestamp(1),
+            recorded: Position(2),
+        };
         let redacted = event.redacted(redaction);
         assert_eq!(event_from_wire(event_to_wire(&redacted)), Ok(redacted));
         assert!(event_from_wire(wire::RecordedEvent::default()).is_err());

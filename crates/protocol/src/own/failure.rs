@@ -4,14 +4,15 @@ use std::io;
 use std::sync::Arc;
 
 use factum_core::{
-    AppendError, AppendId, Capability, CheckpointError, FailedCheck, InvalidEvent, Position,
-    ReadError, SchemaVersion, SchemaViolation, StoreId,
+    AppendError, AppendId, Capability, CheckpointError, FailedCheck, InvalidEvent, Position, ReadError,
+    SchemaVersion, SchemaViolation, StoreId,
 };
 
 use super::Unreadable;
 use super::answer::{capability_from_wire, capability_to_wire};
 use super::parts::{
-    expected_from_wire, expected_to_wire, state_from_wire, state_to_wire, stream, uuid_from_wire, uuid_to_wire,
+    expected_from_wire, expected_to_wire, state_from_wire, state_to_wire, stream, uuid_from_wire,
+    uuid_to_wire,
 };
 use crate::wire::own as wire;
 use wire::failure as part;
@@ -75,9 +76,7 @@ pub fn read_error_to_wire(error: &ReadError) -> Option<wire::Failure> {
         ReadError::Checkpoint(CheckpointError::OtherEpoch { expected, found }) => {
             Why::OtherEpoch(part::OtherEpoch { expected: *expected, found: *found })
         }
-        ReadError::BeyondEnd { asked, end } => {
-            Why::BeyondEnd(part::BeyondEnd { asked: asked.0, end: end.0 })
-        }
+        ReadError::BeyondEnd { asked, end } => Why::BeyondEnd(part::BeyondEnd { asked: asked.0, end: end.0 }),
         ReadError::Damaged { place, what } => {
             Why::Damaged(part::Damaged { place: place.clone(), what: what.clone() })
         }
@@ -132,7 +131,10 @@ fn invalid_event_to_wire(error: &InvalidEvent) -> Option<part::invalid_event::Wh
 
 /// The units that a limit may be in; an error's text names one of them.
 fn unit(text: &str) -> &'static str {
-    ["bytes", "events", "conditions and checks", "tags"].into_iter().find(|unit| *unit == text).unwrap_or("parts")
+    ["bytes", "events", "conditions and checks", "tags"]
+        .into_iter()
+        .find(|unit| *unit == text)
+        .unwrap_or("parts")
 }
 
 fn capability(number: i32) -> Result<Capability, Unreadable> {
@@ -205,13 +207,9 @@ fn read_error(failure: wire::Failure) -> Result<ReadError, Unreadable> {
         Why::OtherEpoch(told) => {
             CheckpointError::OtherEpoch { expected: told.expected, found: told.found }.into()
         }
-        Why::BeyondEnd(told) => {
-            ReadError::BeyondEnd { asked: Position(told.asked), end: Position(told.end) }
-        }
+        Why::BeyondEnd(told) => ReadError::BeyondEnd { asked: Position(told.asked), end: Position(told.end) },
         Why::Damaged(told) => ReadError::Damaged { place: told.place, what: told.what },
-        Why::Io(told) => {
-            ReadError::Io { place: told.place, source: Arc::new(io::Error::other(told.what)) }
-        }
+        Why::Io(told) => ReadError::Io { place: told.place, source: Arc::new(io::Error::other(told.what)) },
         Why::Unsupported(number) => ReadError::Unsupported { capability: capability(number)? },
         Why::Closed(()) => ReadError::Closed,
         _ => return Err(Unreadable::new("why", "no answer to a read")),

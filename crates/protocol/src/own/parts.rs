@@ -66,7 +66,9 @@ pub(super) fn state_from_wire(state: Option<wire::StreamState>) -> Result<Stream
         Some(State::Missing(())) => Ok(StreamState::Missing),
         Some(State::MetadataOnly(())) => Ok(StreamState::MetadataOnly),
         Some(State::Live(last)) => Ok(StreamState::Live { last: Revision(last) }),
-        Some(State::SoftDeleted(deleted)) => Ok(StreamState::SoftDeleted { last: deleted.last.map(Revision) }),
+        Some(State::SoftDeleted(deleted)) => {
+            Ok(StreamState::SoftDeleted { last: deleted.last.map(Revision) })
+        }
         Some(State::Tombstoned(())) => Ok(StreamState::Tombstoned),
         None => Err(Unreadable::missing("the stream's state")),
     }

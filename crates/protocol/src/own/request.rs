@@ -207,9 +207,9 @@ pub fn subscribe_from_wire(request: wire::SubscribeRequest) -> Result<Subscribe,
             From::End(()) => SubscribeFrom::End,
             From::AfterRevision(revision) => SubscribeFrom::AfterRevision(Revision(revision)),
             From::AfterPosition(position) => SubscribeFrom::AfterPosition(Position(position)),
-            From::Checkpoint(text) => SubscribeFrom::Checkpoint(
-                text.parse().map_err(|error| Unreadable::new("checkpoint", error))?,
-            ),
+            From::Checkpoint(text) => {
+                SubscribeFrom::Checkpoint(text.parse().map_err(|error| Unreadable::new("checkpoint", error))?)
+            }
         },
         filter: filter_from_wire(request.filter),
     })
@@ -309,7 +309,10 @@ mod tests {
 
     #[test]
     fn what_is_missing_or_odd_is_named() {
-        assert!(append_from_wire(wire::AppendRequest { append_id: vec![1].into(), ..Default::default() }).is_err());
+        assert!(
+            append_from_wire(wire::AppendRequest { append_id: vec![1].into(), ..Default::default() })
+                .is_err()
+        );
         assert_eq!(read_from_wire(wire::ReadRequest::default()), Err(Unreadable::missing("selector")));
         let odd = wire::ReadRequest { direction: 9, ..read_to_wire(&Read::forwards(Selector::All)) };
         assert!(read_from_wire(odd).is_err());

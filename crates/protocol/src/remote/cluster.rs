@@ -1,7 +1,7 @@
 //! Which node is talked to? One connection at a time; another one when that breaks, or when its node no longer leads.
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -338,7 +338,10 @@ fn chosen(told: &ClusterInfo, preference: NodePreference, spread: usize) -> Opti
         };
         let usable = matches!(
             state,
-            VNodeState::Leader | VNodeState::Follower | VNodeState::ReadOnlyReplica | VNodeState::ReadOnlyLeaderless
+            VNodeState::Leader
+                | VNodeState::Follower
+                | VNodeState::ReadOnlyReplica
+                | VNodeState::ReadOnlyLeaderless
         );
         // Where the wish cannot be met, the leader serves best.
         usable.then_some(match (wanted, state) {

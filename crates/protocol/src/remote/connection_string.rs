@@ -95,7 +95,9 @@ pub struct ConnectionString {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConnectionStringError {
     /// It begins with something else.
-    #[error("a connection string begins with kurrentdb://, kurrentdb+discover://, esdb:// or esdb+discover://")]
+    #[error(
+        "a connection string begins with kurrentdb://, kurrentdb+discover://, esdb:// or esdb+discover://"
+    )]
     Scheme,
     /// It names nobody.
     #[error("the connection string names no host: kurrentdb://HOST:2113")]
@@ -107,7 +109,9 @@ pub enum ConnectionStringError {
         text: String,
     },
     /// A user or password is not written as a URL has it.
-    #[error("the user and the password of the connection string must be percent-encoded UTF-8, as in user:pass%40word@host")]
+    #[error(
+        "the user and the password of the connection string must be percent-encoded UTF-8, as in user:pass%40word@host"
+    )]
     Credentials,
     /// There is no such option.
     #[error("'{option}' is no option of a connection string: there are {}", OPTIONS.join(", "))]
@@ -196,9 +200,10 @@ impl ConnectionString {
     }
 
     fn set(&mut self, name: &str, value: &str) -> Result<(), ConnectionStringError> {
-        let option = OPTIONS.iter().copied().find(|option| option.eq_ignore_ascii_case(name)).ok_or_else(
-            || ConnectionStringError::UnknownOption { option: name.chars().take(SHOWN).collect() },
-        )?;
+        let option =
+            OPTIONS.iter().copied().find(|option| option.eq_ignore_ascii_case(name)).ok_or_else(|| {
+                ConnectionStringError::UnknownOption { option: name.chars().take(SHOWN).collect() }
+            })?;
         let wanted = |wanted| ConnectionStringError::Value { option, wanted };
         match option {
             "tls" => match (flag(value).ok_or_else(|| wanted("true or false"))?, self.tls) {
@@ -223,7 +228,9 @@ impl ConnectionString {
                 }
             }
             "keepAliveInterval" if value == "-1" => self.keep_alive_interval = None,
-            "keepAliveInterval" => self.keep_alive_interval = Some(positive(value).ok_or_else(|| wanted(MILLIS))?),
+            "keepAliveInterval" => {
+                self.keep_alive_interval = Some(positive(value).ok_or_else(|| wanted(MILLIS))?)
+            }
             "keepAliveTimeout" => self.keep_alive_timeout = positive(value).ok_or_else(|| wanted(MILLIS))?,
             "defaultDeadline" => self.deadline = Some(positive(value).ok_or_else(|| wanted(MILLIS))?),
             "discoveryInterval" => self.discovery_interval = millis(value).ok_or_else(|| wanted(MILLIS))?,
@@ -375,7 +382,10 @@ mod tests {
         assert_eq!((read.tls, read.preference), (Tls::TrustAnybody, NodePreference::Follower));
         assert_eq!((read.keep_alive_interval, read.keep_alive_timeout), (None, Duration::from_millis(7)));
         assert_eq!((read.deadline, read.discover_attempts), (Some(Duration::from_millis(1_500)), 3));
-        assert_eq!((read.discovery_interval, read.gossip_timeout), (Duration::from_millis(50), Duration::from_secs(2)));
+        assert_eq!(
+            (read.discovery_interval, read.gossip_timeout),
+            (Duration::from_millis(50), Duration::from_secs(2))
+        );
         assert_eq!(read.ca_file(), Some("/ca.pem"));
     }
 
@@ -386,7 +396,9 @@ mod tests {
         assert_eq!((credentials.user.as_str(), credentials.password.as_str()), ("ada", "p@ss:word"));
         let told = format!("{read:?}");
         assert!(!told.contains("p@ss") && !told.contains("ada"), "{told}");
-        for text in ["kurrentdb://ada:s3cret@a?colour=red", "kurrentdb://ada:s3cret@a:port", "http://ada:s3cret@a"] {
+        for text in
+            ["kurrentdb://ada:s3cret@a?colour=red", "kurrentdb://ada:s3cret@a:port", "http://ada:s3cret@a"]
+        {
             let error = ConnectionString::parse(text).expect_err("an error");
             assert!(!format!("{error} {error:?}").contains("s3cret"), "{error}");
         }
@@ -401,11 +413,19 @@ mod tests {
         assert_eq!(error("kurrentdb://a:70000"), ConnectionStringError::Host { text: "a:70000".to_owned() });
         assert_eq!(error("kurrentdb://u%zz:p@a"), ConnectionStringError::Credentials);
         let unknown = error("kurrentdb://a?throwOnAppendFailure=false").to_string();
-        assert!(unknown.starts_with("'throwOnAppendFailure' is no option") && unknown.contains("tlsCaFile"), "{unknown}");
+        assert!(
+            unknown.starts_with("'throwOnAppendFailure' is no option") && unknown.contains("tlsCaFile"),
+            "{unknown}"
+        );
         let value = error("kurrentdb://a?tls=maybe");
         assert_eq!(value, ConnectionStringError::Value { option: "tls", wanted: "true or false" });
-        for bad in ["keepAliveInterval=x", "defaultDeadline=0", "nodePreference=best", "maxDiscoverAttempts=-1"] {
-            assert!(matches!(error(&format!("kurrentdb://a?{bad}")), ConnectionStringError::Value { .. }), "{bad}");
+        for bad in
+            ["keepAliveInterval=x", "defaultDeadline=0", "nodePreference=best", "maxDiscoverAttempts=-1"]
+        {
+            assert!(
+                matches!(error(&format!("kurrentdb://a?{bad}")), ConnectionStringError::Value { .. }),
+                "{bad}"
+            );
         }
     }
 }

@@ -43,7 +43,9 @@ pub enum TlsError {
         why: String,
     },
     /// The system has none.
-    #[error("this system lists no certificates that it trusts: name a file with tlsCaFile, or give tls=false")]
+    #[error(
+        "this system lists no certificates that it trusts: name a file with tlsCaFile, or give tls=false"
+    )]
     NoRoots,
     /// The library refuses the settings.
     #[error("TLS cannot be set up: {0}")]
@@ -139,7 +141,8 @@ impl tower_service::Service<http::Uri> for Connector {
 
 fn tls_config(settings: &ConnectionString) -> Result<ClientConfig, TlsError> {
     let provider = Arc::new(ring::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions()?;
+    let builder =
+        ClientConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions()?;
     let mut config = if settings.tls == Tls::TrustAnybody {
         let anybody = Arc::new(TrustAnybody(provider));
         builder.dangerous().with_custom_certificate_verifier(anybody).with_no_client_auth()

@@ -62,7 +62,8 @@ pub(super) fn fault_of(status: &Status) -> Fault {
             return Fault::WrongVersion { actual };
         }
         Some(exception::MAXIMUM_APPEND_SIZE_EXCEEDED) => {
-            let limit = trailer(exception::MAXIMUM_APPEND_SIZE).and_then(|text| text.parse().ok()).unwrap_or(0);
+            let limit =
+                trailer(exception::MAXIMUM_APPEND_SIZE).and_then(|text| text.parse().ok()).unwrap_or(0);
             return Fault::TooLarge { limit, actual: 0 };
         }
         Some(exception::MAXIMUM_APPEND_EVENT_SIZE_EXCEEDED) => {
@@ -109,7 +110,10 @@ impl Fault {
     pub(super) fn is_passing(&self) -> bool {
         matches!(
             self,
-            Fault::NotConnected { .. } | Fault::Broken { .. } | Fault::NotReady { .. } | Fault::NotLeader { .. }
+            Fault::NotConnected { .. }
+                | Fault::Broken { .. }
+                | Fault::NotReady { .. }
+                | Fault::NotLeader { .. }
         )
     }
 

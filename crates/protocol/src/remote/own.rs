@@ -20,7 +20,9 @@ use wire::store_client::StoreClient;
 const LARGEST_ANSWER_BYTES: usize = 32 * 1024 * 1024;
 
 fn client(channel: Channel) -> StoreClient<Channel> {
-    StoreClient::new(channel).max_decoding_message_size(LARGEST_ANSWER_BYTES).max_encoding_message_size(usize::MAX)
+    StoreClient::new(channel)
+        .max_decoding_message_size(LARGEST_ANSWER_BYTES)
+        .max_encoding_message_size(usize::MAX)
 }
 
 fn odd(error: &convert::Unreadable) -> ReadError {
@@ -81,7 +83,8 @@ pub(super) async fn read(cluster: Arc<Cluster>, read: Read) -> Result<(ReadHead,
     let call = |link: Arc<Link>| -> Calling<'_, _> {
         Box::pin(async move {
             let request = cluster.endless(request.clone());
-            let answer = client(link.channel.clone()).read(request).await.map_err(|status| fault_of(&status))?;
+            let answer =
+                client(link.channel.clone()).read(request).await.map_err(|status| fault_of(&status))?;
             let mut answers = answer.into_inner();
             let first = answers.message().await.map_err(|status| fault_of(&status))?;
             Ok((first.and_then(|first| first.content), answers))
@@ -93,7 +96,9 @@ pub(super) async fn read(cluster: Arc<Cluster>, read: Read) -> Result<(ReadHead,
             Ok((convert::head_from_wire(head).map_err(|error| odd(&error))?, OwnPages(answers)))
         }
         Some(Content::Failure(failure)) => Err(convert::read_error_from_wire(failure)),
-        _ => Err(ReadError::Invalid { why: "the server's answer to a read begins without its head".to_owned() }),
+        _ => Err(ReadError::Invalid {
+            why: "the server's answer to a read begins without its head".to_owned(),
+        }),
     }
 }
 
@@ -111,7 +116,9 @@ impl Pages for OwnPages {
                 Ok(Some(Page { events, examined_to }))
             }
             Some(Some(Content::Failure(failure))) => Err(convert::read_error_from_wire(failure)),
-            Some(_) => Err(ReadError::Invalid { why: "the server's answer to a read has an odd part".to_owned() }),
+            Some(_) => {
+                Err(ReadError::Invalid { why: "the server's answer to a read has an odd part".to_owned() })
+            }
         }
     }
 }

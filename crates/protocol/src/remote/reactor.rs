@@ -33,7 +33,10 @@ impl Reactor {
     }
 
     /// Begins `work`.
-    pub(super) fn run<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> Option<Work<T>> {
+    pub(super) fn run<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Option<Work<T>> {
         self.0.as_ref().map(|runtime| Work(runtime.spawn(work)))
     }
 }

@@ -5,8 +5,8 @@
 use std::sync::Arc;
 
 use factum_core::{
-    AppendCondition, EventReader, Page, ReadError, RecordedEvent, Selector, SubscribeFrom,
-    Subscription, SubscriptionMessage,
+    AppendCondition, EventReader, Page, ReadError, RecordedEvent, Selector, SubscribeFrom, Subscription,
+    SubscriptionMessage,
 };
 use factum_protocol::own::{self as convert, Unreadable};
 use factum_protocol::wire::own as wire;

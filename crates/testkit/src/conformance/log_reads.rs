@@ -1,8 +1,8 @@
 //! What does each selector give of the whole log, and what does a filter leave of it?
 
 use factum_core::{
-    Append, AppendId, Capability, Category, Direction, EventFilter, ExpectedRevision, NewEvent, Position, Query,
-    QueryItem, Read, ReadError, ReadFrom, Revision, Selector, SystemEvents,
+    Append, AppendId, Capability, Category, Direction, EventFilter, ExpectedRevision, NewEvent, Position,
+    Query, QueryItem, Read, ReadError, ReadFrom, Revision, Selector, SystemEvents,
 };
 
 use crate::case::{Case, event, event_type, events, positions, stream, tag, tagged};

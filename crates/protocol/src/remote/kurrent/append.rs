@@ -6,8 +6,8 @@ use std::sync::Arc;
 use factum_core::check_limits;
 use factum_core::{
     Append, AppendError, Appended, Capability, ContentType, Delete, DeleteMode, Deleted, Direction,
-    ExpectedRevision, FailedCheck, InvalidEvent, NewEvent, Position, ReadError, Revision,
-    StreamAppended, StreamName, StreamState, StreamWrite,
+    ExpectedRevision, FailedCheck, InvalidEvent, NewEvent, Position, ReadError, Revision, StreamAppended,
+    StreamName, StreamState, StreamWrite,
 };
 use prost::Message;
 use tonic::Status;
@@ -18,8 +18,8 @@ use crate::remote::cluster::{Calling, Cluster, Features, Link};
 use crate::remote::connection_string::Node;
 use crate::remote::failure::{Fault, fault_of};
 use crate::wire::google::rpc;
-use crate::wire::v1::streams::append_resp::{Result as Outcome, Success, WrongExpectedVersion, success};
 use crate::wire::v1::streams::append_resp::wrong_expected_version::CurrentRevisionOption;
+use crate::wire::v1::streams::append_resp::{Result as Outcome, Success, WrongExpectedVersion, success};
 use crate::wire::v1::streams::delete_resp::PositionOption;
 use crate::wire::v1::streams::{AppendReq, AppendResp, DeleteReq, append_req};
 use crate::wire::v1::{ChangeOptions, ProposedMessage};
@@ -32,7 +32,10 @@ use crate::wire::{server_errors, v2};
 use crate::{Expectation, Proposed, expected_number, stream_to_wire};
 
 /// Appends.
-pub(in crate::remote) async fn append(cluster: &Arc<Cluster>, append: Append) -> Result<Appended, AppendError> {
+pub(in crate::remote) async fn append(
+    cluster: &Arc<Cluster>,
+    append: Append,
+) -> Result<Appended, AppendError> {
     check_limits(&append)?;
     let lacks = |capability| Err(AppendError::Unsupported { capability });
     if append.append_id.is_some() {
@@ -87,7 +90,8 @@ fn options(stream: &StreamName, expected: ExpectedRevision) -> ChangeOptions {
 }
 
 async fn one(cluster: &Arc<Cluster>, write: &StreamWrite) -> Result<Appended, AppendError> {
-    let begin = AppendReq { content: Some(append_req::Content::Options(options(&write.stream, write.expected))) };
+    let begin =
+        AppendReq { content: Some(append_req::Content::Options(options(&write.stream, write.expected))) };
     let begin = &begin;
     let call = |link: Arc<Link>| -> Calling<'_, _> {
         Box::pin(async move {
@@ -96,11 +100,12 @@ async fn one(cluster: &Arc<Cluster>, write: &StreamWrite) -> Result<Appended, Ap
                 Err(error) => return Ok(Err(error)),
             };
             let event = |event| AppendReq { content: Some(append_req::Content::ProposedMessage(event)) };
-            let messages: Vec<AppendReq> = std::iter::once(begin.clone()).chain(events.into_iter().map(event)).collect();
+            let messages: Vec<AppendReq> =
+                std::iter::once(begin.clone()).chain(events.into_iter().map(event)).collect();
             let messages = cluster.request(Messages(messages.into_iter()));
             let answer = client(&link).append(messages).await.map_err(|status| fault_of(&status))?;
             Ok(Ok(answer.into_inner()))
-    })
+        })
     };
     let answer: AppendResp =
         cluster.call(call).await.map_err(|fault| fault.into_append(Some(&write.stream)))??;
@@ -196,7 +201,10 @@ async fn position_of(cluster: &Cluster, stream: &StreamName, revision: Revision)
 }
 
 /// Deletes.
-pub(in crate::remote) async fn delete(cluster: &Arc<Cluster>, delete: Delete) -> Result<Deleted, AppendError> {
+pub(in crate::remote) async fn delete(
+    cluster: &Arc<Cluster>,
+    delete: Delete,
+) -> Result<Deleted, AppendError> {
     let Delete { stream, expected, mode } = delete;
     // The rule of every store, which the protocol leaves to the server.
     if stream.as_str().starts_with("$$") || stream.as_str() == factum_core::SCHEMAS_STREAM {
@@ -222,7 +230,7 @@ pub(in crate::remote) async fn delete(cluster: &Arc<Cluster>, delete: Delete) ->
                 })),
                 Err(fault) => Err(fault),
             }
-    })
+        })
     };
     let answer = cluster.call(call).await.map_err(|fault| fault.into_append(Some(&stream)))?;
     let answer = answer.map_err(|failed| AppendError::Conflict { failed: vec![failed] })?;
@@ -260,7 +268,8 @@ type Last = Vec<(Option<String>, Option<i64>)>;
 async fn several(cluster: &Arc<Cluster>, append: &Append) -> Result<Appended, AppendError> {
     let call = |link: Arc<Link>| -> Calling<'_, _> {
         Box::pin(async move {
-            let mut client = StreamsServiceClient::new(link.channel.clone()).max_encoding_message_size(usize::MAX);
+            let mut client =
+                StreamsServiceClient::new(link.channel.clone()).max_encoding_message_size(usize::MAX);
             let told = if link.features.append_records {
                 let asked = match records(append) {
                     Ok(asked) => asked,
@@ -269,7 +278,7 @@ async fn several(cluster: &Arc<Cluster>, append: &Append) -> Result<Appended, Ap
                 client.append_records(cluster.request(asked)).await.map(|answer| {
                     let answer = answer.into_inner();
                     let told = answer.revisions.into_iter();
-                let last: Last = told.map(|told| (told.stream, told.revision)).collect();
+                    let last: Last = told.map(|told| (told.stream, told.revision)).collect();
                     (last, answer.position)
                 })
             } else if link.features.append_session {
@@ -280,7 +289,7 @@ async fn several(cluster: &Arc<Cluster>, append: &Append) -> Result<Appended, Ap
                 client.append_session(cluster.request(Messages(asked.into_iter()))).await.map(|answer| {
                     let answer = answer.into_inner();
                     let told = answer.output.into_iter();
-                let last: Last = told.map(|told| (told.stream, told.stream_revision)).collect();
+                    let last: Last = told.map(|told| (told.stream, told.stream_revision)).collect();
                     (last, answer.position)
                 })
             } else {
@@ -290,7 +299,7 @@ async fn several(cluster: &Arc<Cluster>, append: &Append) -> Result<Appended, Ap
                 Ok(told) => Ok(Ok(told)),
                 Err(status) => refused(&status, append).map(Err),
             }
-    })
+        })
     };
     let (last, position): (Last, Option<i64>) =
         cluster.call(call).await.map_err(|fault| fault.into_append(None))??;
@@ -378,7 +387,8 @@ fn session(append: &Append) -> Result<Vec<AppendRequest>, AppendError> {
         return Err(AppendError::Unsupported { capability: Capability::StreamChecks });
     }
     let request = |write: &StreamWrite| {
-        let records = write.events.iter().enumerate().map(|(index, event)| record(&write.stream, index, event));
+        let records =
+            write.events.iter().enumerate().map(|(index, event)| record(&write.stream, index, event));
         Ok(AppendRequest {
             stream: Some(write.stream.to_string()),
             records: records.collect::<Result<_, AppendError>>()?,
@@ -394,7 +404,9 @@ fn refused(status: &Status, append: &Append) -> Result<AppendError, Fault> {
     let expected = |stream: &str| {
         let written = append.writes.iter().find(|write| write.stream.as_str() == stream);
         let checked = append.checks.iter().find(|check| check.stream.as_str() == stream);
-        written.map(|write| (&write.stream, write.expected)).or(checked.map(|check| (&check.stream, check.expected)))
+        written
+            .map(|write| (&write.stream, write.expected))
+            .or(checked.map(|check| (&check.stream, check.expected)))
     };
     let failed = |stream: &str, actual: i64| {
         let (stream, expected) = expected(stream)?;
@@ -426,9 +438,9 @@ fn refused(status: &Status, append: &Append) -> Result<AppendError, Fault> {
             }
             "NotLeaderNodeErrorDetails" => {
                 let told = server_errors::NotLeaderNodeErrorDetails::decode(bytes).unwrap_or_default();
-                let leader = told.current_leader.and_then(|told| {
-                    Some(Node { host: told.host, port: u16::try_from(told.port).ok()? })
-                });
+                let leader = told
+                    .current_leader
+                    .and_then(|told| Some(Node { host: told.host, port: u16::try_from(told.port).ok()? }));
                 return Err(Fault::NotLeader { leader });
             }
             "AppendRecordSizeExceededErrorDetails" => {
@@ -456,7 +468,9 @@ fn too_large(limit: i32, actual: i32) -> Fault {
 fn violated(append: &Append, told: &v2::errors::AppendConsistencyViolationErrorDetails) -> AppendError {
     let mut failed = Vec::new();
     for violation in &told.violations {
-        let Some(v2::errors::consistency_violation::Type::StreamState(told)) = &violation.r#type else { continue };
+        let Some(v2::errors::consistency_violation::Type::StreamState(told)) = &violation.r#type else {
+            continue;
+        };
         let actual = state_of(told.actual_state);
         let written = append.writes.iter().find(|write| write.stream.as_str() == told.stream);
         let checked = append.checks.iter().find(|check| check.stream.as_str() == told.stream);

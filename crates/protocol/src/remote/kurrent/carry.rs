@@ -68,9 +68,7 @@ pub(super) fn packed(event: &NewEvent) -> Result<Bytes, NoObject> {
 }
 
 /// The event's metadata as the properties of a record, with what must travel in them.
-pub(super) fn properties(
-    event: &NewEvent,
-) -> Result<BTreeMap<String, prost_types::Value>, NoObject> {
+pub(super) fn properties(event: &NewEvent) -> Result<BTreeMap<String, prost_types::Value>, NoObject> {
     let members = if event.metadata.is_empty() { Map::new() } else { object(&event.metadata)? };
     let mut extras = extras(event);
     let text = std::str::from_utf8(&event.metadata).map_err(|_| NoObject)?;
@@ -89,9 +87,9 @@ fn value_to_wire(value: Value) -> prost_types::Value {
         // What is no double is kept whole in the text beside it.
         Value::Number(number) => Kind::NumberValue(number.as_f64().unwrap_or_default()),
         Value::String(text) => Kind::StringValue(text),
-        Value::Array(values) => {
-            Kind::ListValue(prost_types::ListValue { values: values.into_iter().map(value_to_wire).collect() })
-        }
+        Value::Array(values) => Kind::ListValue(prost_types::ListValue {
+            values: values.into_iter().map(value_to_wire).collect(),
+        }),
         Value::Object(members) => {
             let fields = members.into_iter().map(|(key, value)| (key, value_to_wire(value))).collect();
             Kind::StructValue(prost_types::Struct { fields })
@@ -205,7 +203,10 @@ mod tests {
             let back = unpacked(stored(&new, packed(&new).expect("an object")));
             assert_eq!(back.metadata(), metadata);
             assert_eq!(back.tags().collect::<Vec<_>>(), ["a:1", "b\"}"]);
-            assert_eq!((back.schema_version(), back.occurred_at()), (SchemaVersion(3), Some(Timestamp(i64::MIN))));
+            assert_eq!(
+                (back.schema_version(), back.occurred_at()),
+                (SchemaVersion(3), Some(Timestamp(i64::MIN)))
+            );
         }
     }
 

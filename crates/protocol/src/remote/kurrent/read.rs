@@ -5,8 +5,8 @@
 use std::sync::Arc;
 
 use factum_core::{
-    AsOf, Capability, Direction, Page, Position, Read, ReadError, ReadFrom, ReadHead, RecordedEvent, Revision,
-    Selector, StreamName, StreamState, StreamView, SystemEvents,
+    AsOf, Capability, Direction, Page, Position, Read, ReadError, ReadFrom, ReadHead, RecordedEvent,
+    Revision, Selector, StreamName, StreamState, StreamView, SystemEvents,
 };
 
 use super::place;
@@ -156,7 +156,8 @@ async fn window(
     Ok(match (forwards, beyond) {
         (true, true) => (None, all),
         (true, false) => {
-            let from = if of_stream || position == Position::START { From::Start } else { From::Position(position) };
+            let from =
+                if of_stream || position == Position::START { From::Start } else { From::Position(position) };
             (Some(from), Window { first: position, bound })
         }
         (false, true) => (Some(From::End), all),
@@ -276,7 +277,9 @@ impl KurrentPages {
     fn wants(&self, event: &RecordedEvent) -> bool {
         let position = event.position();
         let in_place = match self.read.from {
-            ReadFrom::Revision(revision) if self.read.direction == Direction::Forwards => event.revision() >= revision,
+            ReadFrom::Revision(revision) if self.read.direction == Direction::Forwards => {
+                event.revision() >= revision
+            }
             ReadFrom::Revision(revision) => event.revision() <= revision,
             _ => true,
         };

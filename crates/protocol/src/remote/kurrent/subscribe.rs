@@ -7,8 +7,8 @@
 use std::sync::Arc;
 
 use factum_core::{
-    Capability, Checkpoint, CheckpointError, Direction, EventFilter, Position, ReadError, RecordedEvent, Revision,
-    Selector, StreamName, Subscribe, SubscribeFrom, SubscriptionMessage,
+    Capability, Checkpoint, CheckpointError, Direction, EventFilter, Position, ReadError, RecordedEvent,
+    Revision, Selector, StreamName, Subscribe, SubscribeFrom, SubscriptionMessage,
 };
 
 use super::read::narrowing;
@@ -252,7 +252,8 @@ async fn last_before(
     name: &StreamName,
     next: Position,
 ) -> Result<Option<Revision>, ReadError> {
-    let asked = request(&Source::Stream(name.clone()), Direction::Backwards, From::End, Span::Count(u64::MAX));
+    let asked =
+        request(&Source::Stream(name.clone()), Direction::Backwards, From::End, Span::Count(u64::MAX));
     let lost = |fault: Fault| fault.into_read(Some(name));
     let mut answers = match Answers::open(cluster, &asked).await {
         Ok(answers) => answers,
