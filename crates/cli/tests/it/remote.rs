@@ -71,7 +71,9 @@ fn a_follower_sees_what_comes() {
 fn what_works_on_files_says_that_it_needs_them() {
     let factum = Factum::new();
     let url = "kurrentdb://ada:s3cret@127.0.0.1:1?tls=false";
-    for args in [&["storage", "info"][..], &["serve", "--insecure"], &["event", "redact", "0", "--reason", "r"]] {
+    for args in
+        [&["storage", "info"][..], &["serve", "--insecure"], &["event", "redact", "0", "--reason", "r"]]
+    {
         let said = factum.run(&[args, &["--store", url]].concat()).fails(2);
         assert!(said.contains("--data") && !said.contains("s3cret"), "{said}");
     }

@@ -82,8 +82,8 @@ pub fn head_to_wire(head: &ReadHead) -> wire::read_response::Head {
 ///
 /// # Errors
 /// `Unreadable` with the part.
-pub fn head_from_wire(head: wire::read_response::Head) -> Result<ReadHead, Unreadable> {
-    let state = head.stream.map(|state| state_from_wire(Some(state))).transpose()?;
+pub fn head_from_wire(head: &wire::read_response::Head) -> Result<ReadHead, Unreadable> {
+    let state = head.stream.as_ref().map(|state| state_from_wire(Some(*state))).transpose()?;
     let snapshot = checkpoint(&head.snapshot)?;
     Ok(ReadHead { snapshot, stream: state, first_visible: head.first_visible.map(Revision) })
 }
@@ -255,7 +255,7 @@ mod tests {
             Some(StreamState::Tombstoned),
         ] {
             let head = ReadHead { snapshot: token.clone(), stream, first_visible: Some(Revision(0)) };
-            assert_eq!(head_from_wire(head_to_wire(&head)), Ok(head));
+            assert_eq!(head_from_wire(&head_to_wire(&head)), Ok(head));
         }
         for durability in [Durability::Process, Durability::Disk, Durability::Replicated] {
             let supported = CAPABILITIES.iter().map(|(ours, _)| *ours).collect();

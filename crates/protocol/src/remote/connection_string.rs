@@ -229,7 +229,7 @@ impl ConnectionString {
             }
             "keepAliveInterval" if value == "-1" => self.keep_alive_interval = None,
             "keepAliveInterval" => {
-                self.keep_alive_interval = Some(positive(value).ok_or_else(|| wanted(MILLIS))?)
+                self.keep_alive_interval = Some(positive(value).ok_or_else(|| wanted(MILLIS))?);
             }
             "keepAliveTimeout" => self.keep_alive_timeout = positive(value).ok_or_else(|| wanted(MILLIS))?,
             "defaultDeadline" => self.deadline = Some(positive(value).ok_or_else(|| wanted(MILLIS))?),

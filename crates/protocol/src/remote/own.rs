@@ -93,7 +93,7 @@ pub(super) async fn read(cluster: Arc<Cluster>, read: Read) -> Result<(ReadHead,
     let (first, answers) = cluster.call(call).await.map_err(|fault| fault.into_read(None))?;
     match first {
         Some(Content::Head(head)) => {
-            Ok((convert::head_from_wire(head).map_err(|error| odd(&error))?, OwnPages(answers)))
+            Ok((convert::head_from_wire(&head).map_err(|error| odd(&error))?, OwnPages(answers)))
         }
         Some(Content::Failure(failure)) => Err(convert::read_error_from_wire(failure)),
         _ => Err(ReadError::Invalid {
