@@ -90,7 +90,7 @@ pub(crate) async fn run(args: BackupArgs, context: &Context) -> Result<(), Failu
         Verb::Create(args) => {
             let bar = Progress::bytes(context, 1);
             bar.says("copying");
-            let engine = context.open(Access::Existing)?;
+            let engine = context.engine(Access::Existing)?;
             let made = engine.backup(&args.to, |done, all| bar.of(done, all));
             drop(bar);
             report(context, &made.map_err(failure)?)
@@ -135,7 +135,7 @@ async fn run_restore(args: &RestoreArgs, context: &Context) -> Result<(), Failur
 
 /// Completes the record of erasures; carries them out too where the vault is there.
 async fn apply(ledger: &LedgerCopy, actor: &str, context: &Context) -> Result<(), Failure> {
-    let log: Arc<dyn EventStore> = Arc::new(context.open(Access::Existing)?);
+    let log: Arc<dyn EventStore> = Arc::new(context.engine(Access::Existing)?);
     let applied = ledger.apply(&*log).await?;
     let learned = format!("{} erasures were learned from the ledger", applied.erasures);
     if !context.vault().is_there(context.data()?) {

@@ -4,9 +4,11 @@ use std::io::{IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use factum_core::Checkpoint;
 use factum_engine::Engine;
 
 use crate::failure::{Exit, Failure};
+use crate::log::OpenLog;
 use crate::output::{Format, Out, Template};
 use crate::store::{self, Access};
 use crate::vault::VaultArgs;
@@ -19,6 +21,9 @@ pub(crate) struct Global {
     /// Directory of the store
     #[arg(long, value_name = "DIR", env = "FACTUM_DATA", hide_env_values = true, global = true, help_heading = GLOBAL)]
     pub(crate) data: Option<PathBuf>,
+    /// The store of a server, instead of the one in --data: kurrentdb://HOST:2113?tls=false
+    #[arg(long, value_name = "URL", env = "FACTUM_STORE", hide_env_values = true, global = true, help_heading = GLOBAL)]
+    pub(crate) store: Option<RemoteUrl>,
     #[command(flatten)]
     pub(crate) vault: VaultArgs,
     /// What results look like: table, json, ndjson, raw [default: table on a terminal, ndjson in a pipe]
@@ -33,6 +38,23 @@ pub(crate) struct Global {
     /// Show no progress bars
     #[arg(long, global = true, help_heading = GLOBAL)]
     pub(crate) no_progress: bool,
+}
+
+/// The URL of a store. It may have a password in it, so it is never shown.
+#[derive(Clone)]
+pub(crate) struct RemoteUrl(String);
+
+impl std::str::FromStr for RemoteUrl {
+    type Err = std::convert::Infallible;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl std::fmt::Debug for RemoteUrl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("RemoteUrl(...)")
+    }
 }
 
 /// What a command is given.
@@ -71,19 +93,65 @@ impl Context {
         self.global.format.is_some() || self.global.output.is_some_and(|format| format != Format::Table)
     }
 
-    /// The store in the data directory.
-    pub(crate) fn open(&self, access: Access) -> Result<Engine, Failure> {
+    /// Whether a log was named.
+    pub(crate) fn names_log(&self) -> bool {
+        self.global.store.is_some() || self.global.data.is_some()
+    }
+
+    /// The log of a server, if one was named.
+    fn remote(&self) -> Result<Option<OpenLog>, Failure> {
+        self.global.store.as_ref().map(|RemoteUrl(url)| OpenLog::connect(url)).transpose()
+    }
+
+    /// The log: the server's, or the one in the data directory.
+    pub(crate) fn open(&self, access: Access) -> Result<OpenLog, Failure> {
+        match self.remote()? {
+            Some(log) => Ok(log),
+            None => Ok(self.opened(store::open(self.data()?, access)?)?.into()),
+        }
+    }
+
+    /// The log; `None` where another process has its directory open.
+    pub(crate) fn open_unless_locked(&self, access: Access) -> Result<Option<OpenLog>, Failure> {
+        if let Some(log) = self.remote()? {
+            return Ok(Some(log));
+        }
+        let engine = store::open_unless_locked(self.data()?, access)?;
+        Ok(engine.map(|engine| self.opened(engine)).transpose()?.map(OpenLog::from))
+    }
+
+    /// The log, once another process that has its directory open is done.
+    pub(crate) async fn open_waiting(&self, access: Access) -> Result<OpenLog, Failure> {
+        match self.remote()? {
+            Some(log) => Ok(log),
+            None => Ok(self.opened(store::open_waiting(self.data()?, access).await?)?.into()),
+        }
+    }
+
+    /// The store in the data directory, for what no other store can do.
+    pub(crate) fn engine(&self, access: Access) -> Result<Engine, Failure> {
+        self.needs_data()?;
         self.opened(store::open(self.data()?, access)?)
     }
 
-    /// The store in the data directory; `None` where another process has it open.
-    pub(crate) fn open_unless_locked(&self, access: Access) -> Result<Option<Engine>, Failure> {
-        store::open_unless_locked(self.data()?, access)?.map(|engine| self.opened(engine)).transpose()
+    /// Refuses a server's store: what is asked for works on the files of a directory.
+    pub(crate) fn needs_data(&self) -> Result<(), Failure> {
+        if self.global.store.is_none() {
+            return Ok(());
+        }
+        Err(Failure::usage(
+            "a server's store cannot be used here",
+            "this command works on the files of a store, and --store (or FACTUM_STORE) names one of a server",
+            "run it where the files are, with --data DIR and without --store",
+        ))
     }
 
-    /// The store in the data directory, once another process that has it open is done.
-    pub(crate) async fn open_waiting(&self, access: Access) -> Result<Engine, Failure> {
-        self.opened(store::open_waiting(self.data()?, access).await?)
+    /// The beginning of the log, also where another process has its directory open.
+    pub(crate) fn origin(&self) -> Result<Checkpoint, Failure> {
+        match self.remote()? {
+            Some(log) => log.origin(),
+            None => store::origin(self.data()?),
+        }
     }
 
     fn opened(&self, engine: Engine) -> Result<Engine, Failure> {

@@ -12,6 +12,7 @@ use factum_vault::{KeyVault, SealingStore, VaultError};
 
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
+use crate::log::OpenLog;
 use crate::output::record;
 use crate::read_models::ReadModelsArgs;
 use crate::store::{self, Access};
@@ -44,13 +45,19 @@ pub(crate) struct DemoArgs {
 /// Runs the command.
 pub(crate) async fn run(args: &DemoArgs, context: &Context) -> Result<(), Failure> {
     if let Some(data) = context.data_if_given() {
-        let shown = business(args, data, context.vault()).await?;
+        let log = context.open(Access::Create)?;
+        let shown = business(args, log, data, context.vault()).await?;
         return show(context, &shown, Some(data));
     }
     let failed = |e| Failure::io("a temporary directory could not be made", &e);
     let dir = tempfile::Builder::new().prefix("factum-demo-").tempdir().map_err(failed)?;
     // A store that will be gone takes no vault that stays.
-    let shown = business(args, &dir.path().join("bank"), &VaultArgs::default()).await?;
+    let data = dir.path().join("bank");
+    let log = match context.names_log() {
+        true => context.open(Access::Create)?,
+        false => store::open(&data, Access::Create)?.into(),
+    };
+    let shown = business(args, log, &data, &VaultArgs::default()).await?;
     show(context, &shown, None)
 }
 
@@ -62,9 +69,9 @@ struct Shown {
     forgotten: Forgotten,
 }
 
-async fn business(args: &DemoArgs, data: &Path, vault: &VaultArgs) -> Result<Shown, Failure> {
-    let log: Arc<dyn EventStore> = Arc::new(store::open(data, Access::Create)?);
-    must_be_empty(&*log, data).await?;
+async fn business(args: &DemoArgs, log: OpenLog, data: &Path, vault: &VaultArgs) -> Result<Shown, Failure> {
+    let log: Arc<dyn EventStore> = log.shared();
+    must_be_empty(&*log).await?;
     let sealing = SealingStore::new(Arc::clone(&log), open_vault(&log, data, vault).await?);
     let store: Arc<dyn EventStore> = Arc::new(sealing.clone());
     let failed = |why: String| Failure::new((Exit::Error, "demo-failed"), "the demo stopped", why, "");
@@ -85,7 +92,7 @@ async fn business(args: &DemoArgs, data: &Path, vault: &VaultArgs) -> Result<Sho
     Ok(Shown { summary, seconds, read_side, forgotten })
 }
 
-async fn must_be_empty(log: &dyn EventStore, data: &Path) -> Result<(), Failure> {
+async fn must_be_empty(log: &dyn EventStore) -> Result<(), Failure> {
     // A vault that was made for it beforehand has left its own event.
     let own = EventFilter { system_events: SystemEvents::Exclude, ..EventFilter::default() };
     let mut reader = log.read(Read::forwards(Selector::All).filter(own).limit(1)).await?;
@@ -94,8 +101,8 @@ async fn must_be_empty(log: &dyn EventStore, data: &Path) -> Result<(), Failure>
             return Err(Failure::new(
                 (Exit::Refused, "not-empty"),
                 "nothing was done",
-                format!("the store in {} has events already", data.display()),
-                "name a directory that is empty or not there yet",
+                "the store has events already",
+                "name a directory that is empty or not there yet, or the server of an empty store",
             ));
         }
     }

@@ -19,7 +19,7 @@ pub(crate) enum Exit {
     Usage = 2,
     /// It was not confirmed.
     Refused = 3,
-    /// Who asks may not: a wrong PIN, a token that was revoked.
+    /// Who asks may not: a wrong PIN or password, a token that was revoked, a right that is not theirs.
     Denied = 4,
     /// What was asked for is not there.
     NotFound = 5,
@@ -170,6 +170,7 @@ pub(crate) fn of_kind(kind: ErrorKind) -> (Exit, &'static str) {
         ErrorKind::TooLarge => (Exit::Error, "too-large"),
         ErrorKind::Unsupported => (Exit::Error, "unsupported"),
         ErrorKind::Unavailable => (Exit::Unavailable, "unavailable"),
+        ErrorKind::Denied => (Exit::Denied, "access-denied"),
         ErrorKind::Damaged => (Exit::Error, "damaged"),
     }
 }
@@ -186,7 +187,7 @@ fn advice(kind: ErrorKind) -> &'static str {
         ErrorKind::Damaged => {
             "`factum storage verify` names every damaged place; `factum backup restore` goes back"
         }
-        ErrorKind::Invalid | ErrorKind::Unsupported | ErrorKind::Unavailable => "",
+        ErrorKind::Invalid | ErrorKind::Unsupported | ErrorKind::Unavailable | ErrorKind::Denied => "",
     }
 }
 

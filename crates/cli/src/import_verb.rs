@@ -90,7 +90,9 @@ pub(crate) async fn run(args: ImportArgs, context: &Context) -> Result<(), Failu
 
 async fn xes(args: XesArgs, context: &Context) -> Result<(), Failure> {
     let (input, bytes) = open(&args.file)?;
-    if !args.personal.is_empty() && !context.vault().is_there(context.data()?) {
+    if !args.personal.is_empty()
+        && !context.data_if_given().is_some_and(|data| context.vault().is_there(data))
+    {
         return Err(Failure::usage(
             "there is nothing that could seal personal data",
             "this store has no vault",
@@ -99,7 +101,7 @@ async fn xes(args: XesArgs, context: &Context) -> Result<(), Failure> {
     }
     let engine = context.open(Access::Create)?;
     let store: Arc<dyn EventStore> = match args.personal.is_empty() {
-        true => Arc::new(engine),
+        true => engine.shared(),
         false => context.with_vault(engine).await?,
     };
     let sort_dir = args.temp_dir.unwrap_or_else(std::env::temp_dir);

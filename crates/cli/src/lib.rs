@@ -18,6 +18,7 @@ mod export_verb;
 mod failure;
 mod import;
 mod import_verb;
+mod log;
 mod moment;
 mod output;
 mod privacy;

@@ -100,7 +100,7 @@ struct Opened {
 }
 
 async fn open(context: &Context) -> Result<Opened, Failure> {
-    let log: Arc<dyn EventStore> = Arc::new(context.open(Access::Existing)?);
+    let log: Arc<dyn EventStore> = context.open(Access::Existing)?.shared();
     let vault = context.open_vault(&log, Want::Existing).await?;
     Ok(Opened { log, vault })
 }

@@ -87,7 +87,7 @@ pub(crate) async fn run(args: ServeArgs, context: &Context) -> Result<(), Failur
     let server = if args.memory {
         Server::new(Arc::new(MemoryStore::new()), options)
     } else {
-        let engine = context.open(Access::Create)?;
+        let engine = context.engine(Access::Create)?;
         let store: Arc<dyn EventStore> = Arc::new(engine.clone());
         Server::new(store, options).with_maintenance(Arc::new(upkeep::Upkeep(engine)))
     };

@@ -156,8 +156,8 @@ async fn wait(
         return Ok(());
     }
     let left = || at_most.saturating_sub(elapsed_since(began));
-    let engine = match context.data_if_given() {
-        Some(_) => context.open_unless_locked(Access::Existing)?,
+    let engine = match context.names_log().then_some(()) {
+        Some(()) => context.open_unless_locked(Access::Existing)?,
         None => None,
     };
     let Some(engine) = engine else {

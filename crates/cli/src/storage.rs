@@ -78,7 +78,7 @@ pub(crate) fn run(args: StorageArgs, context: &Context) -> Result<(), Failure> {
 }
 
 fn info(context: &Context) -> Result<(), Failure> {
-    let info = context.open(Access::Existing)?.info();
+    let info = context.engine(Access::Existing)?.info();
     let text = |text: Option<String>| text.map_or(Value::Null, Value::from);
     let mut fields = record([
         ("data", context.data()?.display().to_string().into()),
@@ -155,7 +155,7 @@ fn verify_store(context: &Context) -> Result<(), Failure> {
 }
 
 fn scavenge(args: &ScavengeArgs, context: &Context) -> Result<(), Failure> {
-    let engine = context.open(Access::Existing)?;
+    let engine = context.engine(Access::Existing)?;
     let run = |mode, what| {
         let bar = Progress::count(context, 1);
         bar.says(what);

@@ -6,9 +6,9 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::log::OpenLog;
 use clap::Args;
 use factum_core::{EventStore, InvalidEvent, NewEvent, StreamName, SystemClock};
-use factum_engine::Engine;
 use factum_postgres::PostgresKeyStore;
 use factum_sqlite::SqliteKeyStore;
 use factum_vault::{
@@ -383,18 +383,23 @@ fn secret(what: &str) -> Result<String, Failure> {
 
 impl Context {
     /// The store of `engine`, with its vault where it has one: what is appended is sealed, what is read is opened.
-    pub(crate) async fn with_vault(&self, engine: Engine) -> Result<Arc<dyn EventStore>, Failure> {
-        let engine: Arc<dyn EventStore> = Arc::new(engine);
-        if !self.vault().is_there(self.data()?) {
-            return Ok(engine);
+    pub(crate) async fn with_vault(&self, log: OpenLog) -> Result<Arc<dyn EventStore>, Failure> {
+        let log = log.shared();
+        if !self.has_vault() {
+            return Ok(log);
         }
-        let vault = self.open_vault(&engine, Want::Existing).await?;
-        Ok(Arc::new(SealingStore::new(engine, vault)))
+        let vault = self.open_vault(&log, Want::Existing).await?;
+        Ok(Arc::new(SealingStore::new(log, vault)))
     }
 
-    /// The log of `engine` for whoever appends.
-    pub(crate) fn sealing(&self, engine: Engine) -> Sealing<'_> {
-        Sealing { context: self, log: Arc::new(engine), sealed: None }
+    /// Whether there is a vault beside the data directory. The log of a server may have one elsewhere.
+    fn has_vault(&self) -> bool {
+        self.data_if_given().is_some_and(|data| self.vault().is_there(data))
+    }
+
+    /// The log for whoever appends.
+    pub(crate) fn sealing(&self, log: OpenLog) -> Sealing<'_> {
+        Sealing { context: self, log: log.shared(), sealed: None }
     }
 
     /// The vault of this log.
@@ -446,8 +451,7 @@ impl Sealing<'_> {
             return Ok(&*self.log);
         }
         if self.sealed.is_none() {
-            let there = self.context.vault().is_there(self.context.data()?)
-                || Ledger::read(&*self.log).await?.vault.is_some();
+            let there = self.context.has_vault() || Ledger::read(&*self.log).await?.vault.is_some();
             if !there {
                 // It says that there is nothing to seal it with.
                 return Ok(&*self.log);

@@ -27,6 +27,8 @@ pub enum ErrorKind {
     Unsupported,
     /// The store cannot do it now.
     Unavailable,
+    /// The caller may not do that, or is not known.
+    Denied,
     /// Stored bytes are damaged.
     Damaged,
 }
@@ -217,6 +219,12 @@ pub enum AppendError {
         /// The first failure.
         cause: Arc<io::Error>,
     },
+    /// The answer of a store elsewhere did not come: the append may have been kept, or not.
+    #[error("whether the append was kept is not known ({why}): send the same events with the same ids again")]
+    OutcomeUnknown {
+        /// What happened.
+        why: String,
+    },
     /// The disk is full; nothing of the append was kept and the store goes on.
     #[error("the disk is full: free some space and append again")]
     DiskFull,
@@ -264,6 +272,7 @@ impl AppendError {
             AppendError::NotSealed { kind, .. } => *kind,
             AppendError::Unsupported { .. } => ErrorKind::Unsupported,
             AppendError::Stopped { .. }
+            | AppendError::OutcomeUnknown { .. }
             | AppendError::DiskFull
             | AppendError::Busy { .. }
             | AppendError::Closed => ErrorKind::Unavailable,
@@ -326,6 +335,18 @@ pub enum ReadError {
         /// What it lacks.
         capability: Capability,
     },
+    /// A store elsewhere cannot be reached, or is not ready.
+    #[error("the store cannot be reached: {why}")]
+    Unreachable {
+        /// What happened.
+        why: String,
+    },
+    /// The caller may not do that, or is not known.
+    #[error("the store refuses it: {why}")]
+    Denied {
+        /// What the store said.
+        why: String,
+    },
     /// The store was closed.
     #[error("the store is closed")]
     Closed,
@@ -341,7 +362,10 @@ impl ReadError {
                 ErrorKind::Invalid
             }
             ReadError::Damaged { .. } => ErrorKind::Damaged,
-            ReadError::Io { .. } | ReadError::Closed => ErrorKind::Unavailable,
+            ReadError::Io { .. } | ReadError::Unreachable { .. } | ReadError::Closed => {
+                ErrorKind::Unavailable
+            }
+            ReadError::Denied { .. } => ErrorKind::Denied,
             ReadError::Unsupported { .. } => ErrorKind::Unsupported,
         }
     }

@@ -172,7 +172,7 @@ impl Proposed {
         };
         metadata.insert(CONTENT_TYPE.to_owned(), content.to_owned());
         if !event.tags.is_empty() {
-            metadata.insert(TAGS.to_owned(), tags_text(event.tags.iter().map(|tag| tag.as_str())));
+            metadata.insert(TAGS.to_owned(), tags_text(event.tags.iter().map(Tag::as_str)));
         }
         if event.schema_version != SchemaVersion::FIRST {
             metadata.insert(SCHEMA_VERSION.to_owned(), event.schema_version.0.to_string());

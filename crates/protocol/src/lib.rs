@@ -13,6 +13,8 @@ mod expected;
 mod ids;
 mod links;
 mod names;
+pub mod own;
+pub mod remote;
 mod rich;
 
 pub use append_error::BatchFailure;
@@ -30,6 +32,7 @@ pub mod wire {
     include!("generated/packages.rs");
 
     pub use event_store::client as v1;
+    pub use factum::v1 as own;
     pub use kurrent::rpc as server_errors;
     pub use kurrentdb::protocol::v2::streams as v2;
 }

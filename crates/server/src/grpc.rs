@@ -3,6 +3,7 @@
 mod append;
 mod batch_append;
 mod delete;
+mod factum;
 mod features;
 mod gossip;
 mod groups;
@@ -24,6 +25,7 @@ mod users;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use factum_protocol::wire::own;
 use factum_protocol::wire::v1;
 use factum_protocol::wire::v2;
 use futures_util::Stream;
@@ -41,6 +43,9 @@ pub(crate) type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send
 /// Largest message that a client may send beyond the events in it, in bytes.
 const MESSAGE_OVERHEAD_BYTES: usize = 1024 * 1024;
 
+/// Bytes of a message around each of its events, at most: ids, numbers, lengths.
+const EVENT_OVERHEAD_BYTES: usize = 64;
+
 /// Every service.
 pub(crate) fn routes(shared: &Arc<Shared>) -> Routes {
     let largest = shared.options.limits.append_bytes + MESSAGE_OVERHEAD_BYTES;
@@ -57,9 +62,14 @@ pub(crate) fn routes(shared: &Arc<Shared>) -> Routes {
             groups::PersistentSubscriptions::new(shared.clone()),
         )
         .accept_compressed(CompressionEncoding::Gzip);
+    let around = factum_core::limits::MAX_EVENTS_PER_APPEND * EVENT_OVERHEAD_BYTES;
+    let store = own::store_server::StoreServer::new(factum::FactumStore::new(shared.clone()))
+        .max_decoding_message_size(largest + around)
+        .accept_compressed(CompressionEncoding::Gzip);
     Routes::new(read_service::StreamsService::new(streams, generated))
         .add_service(groups)
         .add_service(streams_v2)
+        .add_service(store)
         .add_service(v1::server_features::server_features_server::ServerFeaturesServer::new(
             features::Features,
         ))

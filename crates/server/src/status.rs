@@ -218,6 +218,7 @@ fn by_kind(kind: ErrorKind, message: String) -> Status {
         ErrorKind::Deleted | ErrorKind::Conflict => Code::FailedPrecondition,
         ErrorKind::Unsupported => Code::Unimplemented,
         ErrorKind::Unavailable => Code::Unavailable,
+        ErrorKind::Denied => Code::PermissionDenied,
         ErrorKind::Damaged => Code::DataLoss,
     };
     Status::new(code, message)

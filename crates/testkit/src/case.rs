@@ -54,7 +54,7 @@ where
     M: AsyncFnOnce() -> Fresh,
     R: AsyncFnOnce(Case),
 {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_time().build();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.expect("a runtime starts");
     runtime.block_on(async {
         let run = async {

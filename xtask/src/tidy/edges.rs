@@ -60,6 +60,7 @@ const TESTS_MAY_USE: &[(&str, &[&str])] = &[
     ("factum-testkit", &["factum-engine"]),
     ("bank", &["factum-postgres", "factum-sqlite"]),
     ("factum-postgres", &["factum", "factum-engine"]),
+    ("factum-protocol", &["factum", "factum-server"]),
 ];
 
 /// Foreign crates that only some of ours may know, by the start of their name.
@@ -76,9 +77,9 @@ const KNOWN_ONLY_TO: &[(&str, &[&str])] = &[
     ("chacha20", &["factum-vault"]),
     ("aes-", &["factum-vault"]),
     ("cryptoki", &["factum-vault", "factum-testkit"]),
-    ("rustls", &["factum-server", "factum-vault"]),
+    ("rustls", &["factum-protocol", "factum-server", "factum-vault"]),
     ("ureq", &["factum-vault"]),
-    ("tokio-rustls", &["factum-server"]),
+    ("tokio-rustls", &["factum-protocol", "factum-server"]),
     ("argon2", &["factum-server"]),
     ("clap", &["factum-cli", "soak", "bank", "loans", "orders"]),
     ("anyhow", &[]),

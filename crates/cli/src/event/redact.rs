@@ -46,7 +46,7 @@ pub(super) struct RedactArgs {
 
 /// Runs the command.
 pub(super) async fn run(args: RedactArgs, context: &Context) -> Result<(), Failure> {
-    let store = context.open(Access::Existing)?;
+    let store = context.engine(Access::Existing)?;
     let events = find(&store, &args.place, StreamView::Recorded).await?;
     let [event] = events.as_slice() else {
         let places: Vec<_> = events.iter().map(|event| event.position().to_string()).collect();

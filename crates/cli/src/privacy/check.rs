@@ -40,7 +40,7 @@ struct Finding {
 
 /// Runs the command.
 pub(super) async fn run(args: &CheckArgs, context: &Context) -> Result<(), Failure> {
-    let log: Arc<dyn EventStore> = Arc::new(context.open(Access::Existing)?);
+    let log: Arc<dyn EventStore> = context.open(Access::Existing)?.shared();
     let mut findings = Vec::new();
     let vault = match context.open_vault(&log, Want::Existing).await {
         Ok(vault) => Some(vault),

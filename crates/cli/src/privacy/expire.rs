@@ -51,8 +51,7 @@ fn kept(text: &str) -> Result<(Purpose, Duration), String> {
 
 /// Runs the command.
 pub(super) async fn run(args: &ExpireArgs, context: &Context) -> Result<(), Failure> {
-    let log: std::sync::Arc<dyn factum_core::EventStore> =
-        std::sync::Arc::new(context.open(Access::Existing)?);
+    let log: std::sync::Arc<dyn factum_core::EventStore> = context.open(Access::Existing)?.shared();
     let keep = args.keep.iter().cloned();
     let retention = keep.fold(Retention::none(), |retention, (purpose, time)| retention.keep(purpose, time));
     let vault = context.open_vault_keeping(&log, Want::Existing, retention).await?;

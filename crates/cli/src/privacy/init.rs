@@ -30,7 +30,7 @@ pub(super) async fn run(context: &Context) -> Result<(), Failure> {
         // A store is not made for a vault that cannot be.
         drop(context.vault().options(context.data()?, Want::Create)?);
     }
-    let log: Arc<dyn EventStore> = Arc::new(context.open(Access::Create)?);
+    let log: Arc<dyn EventStore> = context.open(Access::Create)?.shared();
     let vault = context.open_vault(&log, Want::Create).await?;
     let (keys, kek) = vault.description().await?;
     context.out.one(&record([

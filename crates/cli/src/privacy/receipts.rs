@@ -24,7 +24,7 @@ pub(super) struct ReceiptsArgs {
 
 /// Runs the command.
 pub(super) async fn run(args: &ReceiptsArgs, context: &Context) -> Result<(), Failure> {
-    let log: Arc<dyn EventStore> = Arc::new(context.open(Access::Existing)?);
+    let log: Arc<dyn EventStore> = context.open(Access::Existing)?.shared();
     let ledger = Ledger::read(&*log).await?;
     if let Some(erasure) = args.erasure {
         let receipt = receipt_of(&ledger, erasure)?.to_json();

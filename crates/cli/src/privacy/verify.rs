@@ -51,7 +51,7 @@ pub(super) async fn run(args: &VerifyArgs, context: &Context) -> Result<(), Fail
             &Verdict { verdict, old_key: None, tried: 0, opened: 0, silent: Vec::new() },
         );
     }
-    let log: Arc<dyn EventStore> = Arc::new(context.open(Access::Existing)?);
+    let log: Arc<dyn EventStore> = context.open(Access::Existing)?.shared();
     let ledger = Ledger::read(&*log).await?;
     let receipt = match args.receipt.parse::<ErasureId>() {
         Ok(erasure) => receipt_of(&ledger, erasure)?.clone(),

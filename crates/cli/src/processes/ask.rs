@@ -88,7 +88,7 @@ pub(super) async fn answer(args: AnswerArgs, context: &Context) -> Result<(), Fa
 }
 
 async fn ask(action: OperatorAction, asked: &Asked, context: &Context) -> Result<(), Failure> {
-    let store: Arc<dyn EventStore> = Arc::new(context.open(Access::Existing)?);
+    let store: Arc<dyn EventStore> = context.open(Access::Existing)?.shared();
     let name = &asked.instance;
     let done =
         request_process(&store, &name.process, &name.instance, action, &asked.actor, &asked.reason).await;

@@ -101,7 +101,7 @@ async fn bring_up(
     read_models: &Arc<dyn ReadModels>,
     versions: [&Version; 2],
 ) -> Result<(), Failure> {
-    if context.data_if_given().is_none() {
+    if !context.names_log() {
         return Ok(());
     }
     let Some(engine) = context.open_unless_locked(Access::Existing)? else { return Ok(()) };

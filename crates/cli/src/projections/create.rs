@@ -13,7 +13,7 @@ use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::output::record;
 use crate::read_models::{ReadModelsArgs, Want, in_role, numbered, serving, versions_of};
-use crate::store::{self, Access};
+use crate::store::Access;
 
 const CREATE_EXAMPLES: &str = "EXAMPLES:
   factum projections create balances.toml --dry-run
@@ -95,7 +95,7 @@ impl Declared {
             match context.open_unless_locked(Access::Existing)? {
                 Some(engine) => engine,
                 None if allow_unknown_types => {
-                    let origin = store::origin(context.data()?)?;
+                    let origin = context.origin()?;
                     return Ok(Self { projection, origin });
                 }
                 // A running process holds the log; it may be done soon.
@@ -108,7 +108,7 @@ impl Declared {
         if !allow_unknown_types && let Some(unknown) = projection.unknown_types(&engine).await?.first() {
             return Err(unknown_type(unknown));
         }
-        let origin = store::origin(context.data()?)?;
+        let origin = context.origin()?;
         Ok(Self { projection, origin })
     }
 

@@ -18,7 +18,7 @@ use crate::failure::{Exit, Failure};
 use crate::moment::elapsed_since;
 use crate::output::record;
 use crate::read_models::{ReadModelsArgs, Want, in_role, next, numbered, serving, versions_of};
-use crate::store::{self, Access};
+use crate::store::Access;
 
 const EXAMPLES: &str = "EXAMPLES:
   From the declaration that it has, such as after its rows were damaged:
@@ -112,7 +112,7 @@ fn building(
         }
         _ => match new {
             New::Declared(declared) => make(read_models, &declared.projection, &declared.origin, &args.by),
-            New::Same(known) => make(read_models, known, &store::origin(context.data()?)?, &args.by),
+            New::Same(known) => make(read_models, known, &context.origin()?, &args.by),
         },
     }
 }

@@ -150,9 +150,9 @@ async fn swap(
     let read_models = place.open(context, Want::Existing)?;
     let versions = versions_of(&*read_models, name)?;
     let next = in_role(&versions, swap.role()).ok_or_else(|| swap.missing(name))?;
-    let engine = match context.data_if_given() {
-        Some(_) => context.open_unless_locked(Access::Existing)?,
-        None => None,
+    let engine = match context.names_log() {
+        true => context.open_unless_locked(Access::Existing)?,
+        false => None,
     };
     let number = match engine {
         Some(engine) if known(next)?.is_some() => {

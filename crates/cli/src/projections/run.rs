@@ -49,7 +49,7 @@ pub(super) async fn run(args: &RunArgs, place: &ReadModelsArgs, context: &Contex
     let (store, rows, closed) = match context.with_vault(log.clone()).await {
         Ok(store) => (store, Rows::All, None),
         // What is not personal goes on.
-        Err(failure) => (Arc::new(log) as Arc<dyn EventStore>, Rows::NotPersonal, Some(failure)),
+        Err(failure) => (log.shared(), Rows::NotPersonal, Some(failure)),
     };
     if args.until_caught_up {
         let applying = Applying::over(store, Arc::clone(&read_models)).await?;

@@ -22,7 +22,8 @@ pub(super) enum Log {
 impl Log {
     /// Looks at the log, if no other process has it open.
     pub(super) async fn look(context: &Context) -> Result<Self, Failure> {
-        if context.data_if_given().is_none() {
+        // Whoever else follows a server's log is not seen from here.
+        if context.data_if_given().is_none() || context.needs_data().is_err() {
             return Ok(Self::OutOfSight);
         }
         match context.open_unless_locked(Access::Existing)? {

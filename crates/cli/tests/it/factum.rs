@@ -96,9 +96,15 @@ impl Factum {
 pub(crate) fn bare(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_factum"));
     command.args(args);
-    for variable in
-        ["FACTUM_DATA", "FACTUM_VAULT", "FACTUM_KEK", "FACTUM_TENANT", "FACTUM_READ_MODELS", "COLUMNS"]
-    {
+    for variable in [
+        "FACTUM_DATA",
+        "FACTUM_STORE",
+        "FACTUM_VAULT",
+        "FACTUM_KEK",
+        "FACTUM_TENANT",
+        "FACTUM_READ_MODELS",
+        "COLUMNS",
+    ] {
         command.env_remove(variable);
     }
     command

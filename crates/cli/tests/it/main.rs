@@ -19,6 +19,7 @@ mod read;
 mod read_models;
 mod redact;
 mod refusals;
+mod remote;
 mod schema;
 mod security;
 #[cfg(unix)]

@@ -28,6 +28,11 @@ pub mod event_store {
         }
     }
 }
+pub mod factum {
+    pub mod v1 {
+        include!("factum.v1.rs");
+    }
+}
 pub mod google {
     pub mod rpc {
         include!("google.rpc.rs");

@@ -82,6 +82,10 @@ const SERVICES: &[Service] = &[
         ],
     ),
     ("kurrentdb.protocol.v2.streams.streamsservice", &[("appendsession", &[]), ("appendrecords", &[])]),
+    (
+        "factum.v1.store",
+        &[("describe", &[]), ("append", &[]), ("delete", &[]), ("read", &[]), ("subscribe", &[])],
+    ),
 ];
 
 /// `event_store.client.server_features.ServerFeatures`.
