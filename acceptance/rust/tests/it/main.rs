@@ -1,0 +1,1 @@
+//! KurrentDB's own Rust client, against `factum serve`.
