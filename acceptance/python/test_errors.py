@@ -28,7 +28,7 @@ def test_an_event_over_the_limit_is_refused(client, append, stream, event):
 
 def test_an_append_over_the_limit_is_refused_as_a_whole(client, stream, event):
     with pytest.raises(published.MaximumAppendSizeExceeded):
-        client.append_to_stream(stream, events=[sized(8 * MIB) for _ in range(9)], current_version=ANY)
+        client.append_to_stream(stream, events=[*[sized(15 * MIB) for _ in range(4)], sized(9 * MIB // 2)], current_version=ANY)
     assert client.get_current_version(stream) is StreamState.NO_STREAM
     client.append_to_stream(stream, events=[event()], current_version=ANY)
 

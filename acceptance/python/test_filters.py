@@ -52,12 +52,6 @@ def test_types_are_included_and_excluded_by_expression(log):
     assert read(log, filter_exclude=[r"\$.*", "Opened"]) == [one for one in WRITTEN if one[1] != "Opened"]
 
 
-def test_types_are_included_by_prefix(log):
-    assert read(log, filter_include=["Place", "Dep"], filter_by_prefix=True) == [
-        one for one in WRITTEN if one[1].startswith(("Place", "Dep"))
-    ]
-
-
 def test_streams_are_included_and_excluded_by_expression(log):
     by_name = {"filter_by_stream_name": True}
     assert read(log, filter_include=["account-.*"], **by_name) == [one for one in WRITTEN if one[0].startswith("account")]
@@ -65,15 +59,8 @@ def test_streams_are_included_and_excluded_by_expression(log):
     assert read(log, filter_exclude=[r"\$.*", "order.*"], **by_name) == [one for one in WRITTEN if one[0].startswith("account")]
 
 
-def test_streams_are_included_by_prefix(log):
-    by_prefix = {"filter_by_stream_name": True, "filter_by_prefix": True}
-    assert read(log, filter_include=["order-"], **by_prefix) == [one for one in WRITTEN if one[0].startswith("order")]
-    assert read(log, filter_include=["order-1", "$$acc"], **by_prefix) == [("order-1", "Placed"), ("$$account-1", "$metadata")]
-
-
 def test_a_filter_that_nothing_passes_gives_nothing(log):
     assert read(log, filter_include=["NeverHeardOf"]) == []
-    assert read(log, filter_include=["never"], filter_by_stream_name=True, filter_by_prefix=True) == []
 
 
 def test_limits_count_what_passes(log):

@@ -65,7 +65,8 @@ impl Checks {
             };
             let name = state.stream.clone().unwrap_or_default();
             let stream = StreamName::new(name).map_err(|e| bad_request("checks.stream", &e.to_string()))?;
-            let expected = state.expected_state.unwrap_or(ANY);
+            // Some clients leave out what is zero: an absent number is the first revision.
+            let expected = state.expected_state.unwrap_or_default();
             if expected == ANY
                 || (expected < 0 && ![NO_STREAM, EXISTS, SOFT_DELETED, TOMBSTONED].contains(&expected))
             {
