@@ -34,5 +34,3 @@ def read(client, **filter):
     with client.subscribe_to_all(include_caught_up=True, timeout=PATIENCE, **filter) as subscription:
         assert list(itertools.takewhile(lambda event: not event.is_caught_up, subscription)) == forwards
     return [(event.stream_name, event.type) for event in forwards]
-
-

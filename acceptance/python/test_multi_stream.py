@@ -5,14 +5,7 @@ import uuid
 
 import pytest
 
-import published
-from published import NewEvent, StreamState
-
-if not published.is_current:
-    pytest.skip("esdbclient knows only the first version of the protocol", allow_module_level=True)
-
-from kurrentdbclient import NewEvents, NewRecord, StreamStateCheck
-from kurrentdbclient import exceptions
+from kurrentdbclient import NewEvent, NewEvents, NewRecord, StreamState, StreamStateCheck, exceptions
 
 ANY, NO_STREAM, EXISTS = StreamState.ANY, StreamState.NO_STREAM, StreamState.EXISTS
 MIB = 1024 * 1024
