@@ -140,6 +140,20 @@ mod tests {
     }
 
     #[test]
+    fn an_absent_number_is_the_first_revision() {
+        use factum_protocol::wire::v2::consistency_check::{StreamStateCheck, Type};
+        let check = |expected_state| ConsistencyCheck {
+            r#type: Some(Type::StreamState(StreamStateCheck {
+                stream: Some("a".to_owned()),
+                expected_state,
+            })),
+        };
+        let checks = Checks::from_wire(&[check(None), check(Some(4))]).expect("checks");
+        assert_eq!(checks.0.iter().map(|(_, expected)| *expected).collect::<Vec<_>>(), [0, 4]);
+        assert!(Checks::from_wire(&[check(Some(ANY))]).is_err());
+    }
+
+    #[test]
     fn a_written_stream_without_a_check_comes_after_the_checks() {
         let name = |text: &str| StreamName::new(text.to_owned()).expect("a name");
         let checks = Checks(vec![(name("b"), 3), (name("c"), -1)]);
