@@ -31,6 +31,11 @@ const TASKS: &[Task] = &[
         run: codegen,
     },
     Task {
+        name: "soak",
+        about: "ten minutes of clients against the release binary, killed every minute (build it first)",
+        run: soak,
+    },
+    Task {
         name: "services",
         about: "start what tests need (PostgreSQL, OpenBao, SoftHSM) and keep it until Ctrl-C, to run single tests",
         run: services::run,
@@ -77,6 +82,13 @@ fn listing() -> String {
 /// The generator is a package of its own, so that the other tasks do not wait for it to be built.
 fn codegen(arguments: &[String]) -> Result<(), String> {
     let mut cargo = vec!["run", "--quiet", "--package", "codegen", "--"];
+    cargo.extend(arguments.iter().map(String::as_str));
+    step::Step::cargo(&cargo).run()
+}
+
+/// A package of its own: it is a client of the server.
+fn soak(arguments: &[String]) -> Result<(), String> {
+    let mut cargo = vec!["run", "--quiet", "--package", "soak", "--"];
     cargo.extend(arguments.iter().map(String::as_str));
     step::Step::cargo(&cargo).run()
 }

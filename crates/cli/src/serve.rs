@@ -1,10 +1,14 @@
 //! `factum serve`: answers KurrentDB's clients, over the store in a directory or one in memory.
 
+mod logs;
+mod upkeep;
+
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Args;
 use factum_core::{EventStore, MemoryStore};
-use factum_server::{Endpoint, RunningServer, ServeError, Server, ServerOptions};
+use factum_server::{Collector, Endpoint, RunningServer, ServeError, Server, ServerOptions, Telemetry};
 
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
@@ -41,6 +45,14 @@ pub(crate) struct ServeArgs {
     /// Ask nobody who they are, and let everybody do everything: for development
     #[arg(long)]
     insecure: bool,
+    /// Send traces and metrics to a collector of OpenTelemetry: OTLP over HTTP, http://127.0.0.1:4318 [default: nowhere]
+    #[arg(long, value_name = "URL", env = "FACTUM_OTLP_ENDPOINT", hide_env_values = true)]
+    otlp_endpoint: Option<Collector>,
+    /// Write figures about the server into its log, in `$stats-HOST:PORT`, every so many seconds [default: never]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(10..))]
+    stats_every: Option<u64>,
+    #[command(flatten)]
+    logs: logs::LogArgs,
 }
 
 fn endpoint(text: &str) -> Result<Endpoint, String> {
@@ -55,12 +67,27 @@ fn endpoint(text: &str) -> Result<Endpoint, String> {
 
 /// Runs the command.
 pub(crate) async fn run(args: ServeArgs, context: &Context) -> Result<(), Failure> {
-    let store: Arc<dyn EventStore> =
-        if args.memory { Arc::new(MemoryStore::new()) } else { Arc::new(context.open(Access::Create)?) };
-    let options = ServerOptions { advertise: args.advertise, ..ServerOptions::default() };
-    let server = Server::new(store, options).listen(&args.listen).await.map_err(failure)?;
+    args.logs.begin();
+    let options = ServerOptions {
+        advertise: args.advertise,
+        process: Some(upkeep::process),
+        stats_every: args.stats_every.map(Duration::from_secs),
+        telemetry: args.otlp_endpoint.map(Telemetry::to),
+        ..ServerOptions::default()
+    };
+    let server = if args.memory {
+        Server::new(Arc::new(MemoryStore::new()), options)
+    } else {
+        let engine = context.open(Access::Create)?;
+        let store: Arc<dyn EventStore> = Arc::new(engine.clone());
+        Server::new(store, options).with_maintenance(Arc::new(upkeep::Upkeep(engine)))
+    };
+    let server = server.listen(&args.listen).await.map_err(failure)?;
     announce(&server, context)?;
-    ended().await;
+    tokio::select! {
+        () = ended() => {}
+        () = server.wait() => {}
+    }
     server.stop().await;
     Ok(())
 }

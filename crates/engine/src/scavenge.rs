@@ -5,6 +5,7 @@
 //! event of a stream stays, since numbering goes on from it.
 
 use std::collections::HashMap;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use factum_core::{
@@ -75,6 +76,21 @@ impl Engine {
         mode: ScavengeMode,
         mut progress: impl FnMut(u64, u64),
     ) -> Result<Scavenged, ReadError> {
+        self.scavenge_while(mode, |done, all| {
+            progress(done, all);
+            ControlFlow::Continue(())
+        })
+    }
+
+    /// The same, and it ends after the segment at which `progress` breaks off: a later one goes on from there.
+    ///
+    /// # Errors
+    /// As of [`scavenge`](Engine::scavenge).
+    pub fn scavenge_while(
+        &self,
+        mode: ScavengeMode,
+        mut progress: impl FnMut(u64, u64) -> ControlFlow<()>,
+    ) -> Result<Scavenged, ReadError> {
         let shared = self.shared();
         let removable = removable_streams(shared)?;
         let mut done = Scavenged::default();
@@ -90,7 +106,9 @@ impl Engine {
                 }
             }
             done.segments += 1;
-            progress(done.segments, sealed.len() as u64);
+            if progress(done.segments, sealed.len() as u64).is_break() {
+                break;
+            }
         }
         Ok(done)
     }

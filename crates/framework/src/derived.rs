@@ -85,7 +85,11 @@ pub fn read_personal<'de, P: PersonalField, D: Deserializer<'de>>(
 /// As `Event::decode`.
 pub fn from_json<T: DeserializeOwned>(data: &[u8]) -> Result<T, JsonError> {
     match data.iter().find(|byte| !byte.is_ascii_whitespace()) {
-        Some(b'{') => serde_json::from_slice(data),
+        // One look at all of it is less than one at each of its texts; what is not UTF-8 gets an error with its place.
+        Some(b'{') => match std::str::from_utf8(data) {
+            Ok(text) => serde_json::from_str(text),
+            Err(_) => serde_json::from_slice(data),
+        },
         _ => Err(JsonError::custom("the data of an event is a JSON object, this is none")),
     }
 }

@@ -84,7 +84,7 @@ impl EventForm {
 }
 
 /// Tags as one JSON array of texts.
-fn tags_text<'a>(tags: impl Iterator<Item = &'a str>) -> String {
+pub(crate) fn tags_text<'a>(tags: impl Iterator<Item = &'a str>) -> String {
     serde_json::Value::from(tags.map(str::to_owned).collect::<Vec<_>>()).to_string()
 }
 

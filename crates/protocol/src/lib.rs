@@ -7,6 +7,7 @@
 
 mod append_error;
 mod event;
+mod event_bytes;
 pub mod exception;
 mod expected;
 mod ids;
@@ -16,6 +17,7 @@ mod rich;
 
 pub use append_error::BatchFailure;
 pub use event::{EventForm, Proposed, ProposedError, WireEvent, ticks, timestamp_of_ticks};
+pub use event_bytes::EventBytes;
 pub use expected::{Expectation, actual_number, expected_number};
 pub use ids::{UuidError, UuidForm, uuid_from_wire, uuid_to_wire};
 pub use links::{LINK_TYPE, LinkTarget, STREAM_REFERENCE_TYPE};

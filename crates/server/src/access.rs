@@ -19,6 +19,10 @@ pub(crate) enum Action<'a> {
     Write(&'a str),
     /// Delete a stream.
     Delete(&'a str),
+    /// Run the server: scavenges, restarts, its end.
+    Operate,
+    /// See figures about the server.
+    Statistics,
 }
 
 /// The rules.

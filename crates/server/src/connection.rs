@@ -7,11 +7,15 @@ use axum::Router;
 use axum::body::Body;
 use http::{HeaderMap, Request};
 use hyper::body::Incoming;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
-use hyper_util::server::conn::auto::Builder;
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::graceful::Watcher;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tonic::codegen::Service;
 
 use crate::call::Call;
+use crate::first_bytes::{Version, look};
 use crate::options::Limits;
 
 /// Bytes that may be on their way on one call before the other side has taken them.
@@ -23,28 +27,41 @@ const MAX_HEADER_BYTES: u32 = 64 * 1024;
 /// How often a silent connection is asked whether it still lives, and how long its answer may take.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
 
-/// How connections are served.
-pub(crate) fn builder(limits: &Limits) -> Builder<TokioExecutor> {
-    let mut builder = Builder::new(TokioExecutor::new());
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(limits.handshake_timeout)
-        .max_buf_size(usize::try_from(MAX_HEADER_BYTES).unwrap_or(usize::MAX));
-    builder
-        .http2()
-        .timer(TokioTimer::new())
-        .initial_stream_window_size(STREAM_WINDOW_BYTES)
-        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
-        .max_header_list_size(MAX_HEADER_BYTES)
-        .max_concurrent_streams(limits.calls_per_connection)
-        .keep_alive_interval(KEEP_ALIVE)
-        .keep_alive_timeout(KEEP_ALIVE);
-    builder
+/// Serves one connection until it ends. `graceful` ends it, calls first, when the server stops.
+pub(crate) async fn serve<I>(io: I, peer: SocketAddr, router: Router, limits: &Limits, graceful: Watcher)
+where
+    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let Some((version, io)) = look(io, limits.handshake_timeout).await else { return };
+    let io = TokioIo::new(io);
+    let service = service_fn(move |request| answer(&router, peer, request));
+    // A connection that breaks is the client's business: its calls have their own answers.
+    match version {
+        Version::Http1 => {
+            let connection = http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(limits.handshake_timeout)
+                .max_buf_size(usize::try_from(MAX_HEADER_BYTES).unwrap_or(usize::MAX))
+                .serve_connection(io, service);
+            let _ = graceful.watch(connection).await;
+        }
+        Version::Http2 => {
+            let connection = http2::Builder::new(TokioExecutor::new())
+                .timer(TokioTimer::new())
+                .initial_stream_window_size(STREAM_WINDOW_BYTES)
+                .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+                .max_header_list_size(MAX_HEADER_BYTES)
+                .max_concurrent_streams(limits.calls_per_connection)
+                .keep_alive_interval(KEEP_ALIVE)
+                .keep_alive_timeout(KEEP_ALIVE)
+                .serve_connection(io, service);
+            let _ = graceful.watch(connection).await;
+        }
+    }
 }
 
 /// Answers one request, with what is known of its connection beside it.
-pub(crate) fn answer(
+fn answer(
     router: &Router,
     peer: SocketAddr,
     request: Request<Incoming>,

@@ -5,8 +5,13 @@ mod batch_append;
 mod delete;
 mod features;
 mod gossip;
+mod monitoring;
+mod operations;
+mod projections;
 mod read;
+mod read_answer;
 mod read_options;
+mod read_service;
 mod streams;
 mod streams_v2;
 mod subscribe;
@@ -34,17 +39,27 @@ const MESSAGE_OVERHEAD_BYTES: usize = 1024 * 1024;
 /// Every service.
 pub(crate) fn routes(shared: &Arc<Shared>) -> Routes {
     let largest = shared.options.limits.append_bytes + MESSAGE_OVERHEAD_BYTES;
-    let streams = v1::streams::streams_server::StreamsServer::new(streams::Streams::new(shared.clone()))
+    let streams = streams::Streams::new(shared.clone());
+    let generated = v1::streams::streams_server::StreamsServer::new(streams.clone())
         .max_decoding_message_size(largest)
         .accept_compressed(CompressionEncoding::Gzip);
     let streams_v2 =
         v2::streams_service_server::StreamsServiceServer::new(streams_v2::StreamsV2::new(shared.clone()))
             .max_decoding_message_size(largest)
             .accept_compressed(CompressionEncoding::Gzip);
-    Routes::new(streams)
+    Routes::new(read_service::StreamsService::new(streams, generated))
         .add_service(streams_v2)
         .add_service(v1::server_features::server_features_server::ServerFeaturesServer::new(
             features::Features,
         ))
         .add_service(v1::gossip::gossip_server::GossipServer::new(gossip::Gossip::new(shared.clone())))
+        .add_service(v1::operations::operations_server::OperationsServer::new(operations::Operations::new(
+            shared.clone(),
+        )))
+        .add_service(v1::monitoring::monitoring_server::MonitoringServer::new(monitoring::Monitoring::new(
+            shared.clone(),
+        )))
+        .add_service(v1::projections::projections_server::ProjectionsServer::new(
+            projections::Projections::new(shared.clone()),
+        ))
 }

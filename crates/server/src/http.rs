@@ -12,6 +12,8 @@ use serde_json::json;
 
 use crate::call::Call;
 use crate::grpc::PROTOCOL_VERSION;
+use crate::metrics;
+use crate::observe::is_grpc;
 use crate::shared::Shared;
 
 /// The routes.
@@ -22,12 +24,13 @@ pub(crate) fn routes(shared: &Arc<Shared>) -> Router {
         .route("/info", get(info))
         .route("/gossip", get(gossip))
         .route("/ping", get(ping))
+        .route("/metrics", get(figures))
         .with_state(shared.clone())
 }
 
-/// Lives: 204, or what `liveCode` names; about to stop: 503.
+/// Lives: 204, or what `liveCode` names; not ready yet, or about to stop: 503.
 async fn live(State(shared): State<Arc<Shared>>, Query(query): Query<HashMap<String, String>>) -> Response {
-    if shared.stopping.is_due() {
+    if shared.stopping.is_due() || !shared.ops.is_ready() {
         return StatusCode::SERVICE_UNAVAILABLE.into_response();
     }
     let chosen = query
@@ -35,6 +38,20 @@ async fn live(State(shared): State<Arc<Shared>>, Query(query): Query<HashMap<Str
         .and_then(|code| code.parse().ok())
         .and_then(|code| StatusCode::from_u16(code).ok());
     chosen.unwrap_or(StatusCode::NO_CONTENT).into_response()
+}
+
+/// Everything that is counted, as Prometheus reads it.
+async fn figures(State(shared): State<Arc<Shared>>) -> Response {
+    let content_type = [(axum::http::header::CONTENT_TYPE, metrics::CONTENT_TYPE)];
+    (content_type, metrics::text(&metrics::collect(&shared))).into_response()
+}
+
+/// What no service and no route answers: clients of gRPC want that in their own way.
+pub(crate) async fn unknown(headers: axum::http::HeaderMap) -> Response {
+    if is_grpc(&headers) {
+        return tonic::Status::unimplemented("").into_http();
+    }
+    StatusCode::NOT_FOUND.into_response()
 }
 
 async fn ping() -> Response {

@@ -8,18 +8,31 @@
 //! an error from `status.rs`.
 
 mod access;
+mod boot;
 mod call;
 mod connection;
 mod filter;
+mod first_bytes;
 mod grpc;
 mod http;
+mod limited;
 mod links;
+mod maintenance;
+mod metrics;
+mod observe;
+mod ops;
 mod options;
+mod otlp;
+mod projections;
+mod scavenges;
 mod server;
 mod shared;
 mod source;
+mod stats;
 mod status;
 mod stopping;
 
-pub use options::{Endpoint, LimitError, Limits, ServerOptions};
+pub use maintenance::{Maintenance, ProcessFigures, Reclaimed, ScavengeProgress, StorageFigures};
+pub use options::{Endpoint, FirstEvents, LimitError, Limits, ServerOptions};
+pub use otlp::{Collector, CollectorError, Telemetry};
 pub use server::{RunningServer, ServeError, Server};

@@ -1,12 +1,14 @@
 //! Where does a link lead?
 
-use factum_core::{EventStore, EventStoreExt, Read, ReadError, ReadFrom, RecordedEvent, Selector};
+use factum_core::{
+    EventStore, EventStoreExt, Read, ReadError, ReadFrom, RecordedEvent, Selector, StreamName,
+};
 use factum_protocol::{LINK_TYPE, LinkTarget};
 
 use crate::access::Action;
 use crate::call::Call;
 use crate::shared::Shared;
-use crate::source::Resolved;
+use crate::source::{Resolved, Source};
 
 /// What a reader wants to see of links.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +23,17 @@ impl Links {
     /// Reads it.
     pub(crate) fn of(resolve: bool) -> Self {
         if resolve { Links::Resolve } else { Links::Show }
+    }
+
+    /// Gets ready for events of `source` that were read just now: what has been hidden meanwhile is known from then on.
+    ///
+    /// # Errors
+    /// `ReadError` where the store cannot be asked.
+    pub(crate) async fn prepare(self, shared: &Shared, source: &Source) -> Result<(), ReadError> {
+        match (self, source) {
+            (Links::Resolve, Source::Index(_)) => shared.limited.look(shared.store.as_ref()).await,
+            _ => Ok(()),
+        }
     }
 
     /// The event as this reader wants it.
@@ -47,6 +60,16 @@ impl Links {
                 Ok(Resolved { event, link: Some(link) })
             }
             (Links::Resolve, Resolved { event: Some(event), link: Some(link) }) => {
+                if shared.limited.has(event.stream()) {
+                    let event = match StreamName::new(event.stream().to_owned()) {
+                        Ok(stream) => {
+                            let target = LinkTarget { stream, revision: event.revision() };
+                            self::target(shared, call, target).await?
+                        }
+                        Err(_) => None,
+                    };
+                    return Ok(Resolved { event, link: Some(link) });
+                }
                 let may = shared.access.check(&call.caller, Action::Read(event.stream())).await.is_ok();
                 Ok(Resolved { event: may.then_some(event), link: Some(link) })
             }

@@ -6,6 +6,9 @@ use std::time::Duration;
 use factum_core::limits::{MAX_APPEND_BYTES, MAX_EVENT_BYTES};
 use factum_core::{Clock, SystemClock};
 
+use crate::maintenance::ProcessFigures;
+use crate::otlp::Telemetry;
+
 /// A host and port as clients dial them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint {
@@ -83,11 +86,37 @@ pub struct ServerOptions {
     pub limits: Limits,
     /// What time it is.
     pub clock: Arc<dyn Clock>,
+    /// Whether a log that was never served gets the server's own first events.
+    pub first_events: FirstEvents,
+    /// How the process is asked about itself; `None`: figures about it are left out.
+    pub process: Option<fn() -> Option<ProcessFigures>>,
+    /// How often figures are written into the log; `None`: never after the first start.
+    pub stats_every: Option<Duration>,
+    /// Where OpenTelemetry's data goes; `None`: nowhere.
+    pub telemetry: Option<Telemetry>,
+}
+
+/// Whether a log that was never served gets the server's own first events.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FirstEvents {
+    /// It does: KurrentDB's clients expect a log to begin with them.
+    #[default]
+    Write,
+    /// It holds what its writers put there, and nothing else.
+    None,
 }
 
 impl Default for ServerOptions {
     fn default() -> Self {
-        Self { advertise: None, limits: Limits::default(), clock: Arc::new(SystemClock) }
+        Self {
+            advertise: None,
+            limits: Limits::default(),
+            clock: Arc::new(SystemClock),
+            first_events: FirstEvents::default(),
+            process: None,
+            stats_every: None,
+            telemetry: None,
+        }
     }
 }
 

@@ -6,20 +6,25 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::middleware::from_fn_with_state;
 use factum_core::EventStore;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 use crate::access::Access;
-use crate::options::{LimitError, ServerOptions};
+use crate::limited::Limited;
+use crate::maintenance::Maintenance;
+use crate::metrics::{Counted, Gauge, Metrics, Present};
+use crate::observe::observe;
+use crate::ops::Ops;
+use crate::options::{FirstEvents, LimitError, ServerOptions};
+use crate::otlp::{self, Spans};
 use crate::shared::Shared;
 use crate::stopping::Stopping;
-use crate::{connection, grpc, http};
+use crate::{boot, connection, grpc, http};
 
 /// How long calls that are under way may go on after the server was told to stop.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -46,6 +51,7 @@ pub enum ServeError {
 pub struct Server {
     store: Arc<dyn EventStore>,
     options: ServerOptions,
+    maintenance: Option<Arc<dyn Maintenance>>,
 }
 
 /// A server that runs. Dropping it stops it at once; [`stop`](RunningServer::stop) lets calls end.
@@ -59,7 +65,14 @@ pub struct RunningServer {
 impl Server {
     /// A server over `store`.
     pub fn new(store: Arc<dyn EventStore>, options: ServerOptions) -> Self {
-        Self { store, options }
+        Self { store, options, maintenance: None }
+    }
+
+    /// With the store's upkeep.
+    #[must_use]
+    pub fn with_maintenance(mut self, maintenance: Arc<dyn Maintenance>) -> Self {
+        self.maintenance = Some(maintenance);
+        self
     }
 
     /// Listens on `address` (`host:port`; port 0 takes a free one) and answers from then on.
@@ -72,16 +85,28 @@ impl Server {
         let listener = TcpListener::bind(address).await.map_err(bind)?;
         let local = listener.local_addr().map_err(bind)?;
         let (stop, stopping) = Stopping::channel();
+        let metrics = Arc::new(Metrics::default());
+        let (spans, gathered) = Spans::channel(metrics.clone());
+        let spans = self.options.telemetry.is_some().then_some(spans);
         let shared = Arc::new(Shared {
-            store: self.store,
+            store: Arc::new(Counted::new(self.store, metrics.clone())),
+            limited: Limited::default(),
+            started: self.options.clock.now(),
+            ops: Ops::new(self.maintenance, metrics, spans, stop.clone()),
             options: self.options,
             access: Access::default(),
             address: local,
             instance: Uuid::new_v4(),
             stopping: stopping.clone(),
         });
-        let router = grpc::routes(&shared).into_axum_router().merge(http::routes(&shared));
-        let accepting = tokio::spawn(accept(listener, router, shared, stopping));
+        let router =
+            grpc::routes(&shared).into_axum_router().merge(http::routes(&shared)).fallback(http::unknown);
+        let router = router.layer(from_fn_with_state(shared.clone(), observe));
+        if let Some(telemetry) = shared.options.telemetry.clone() {
+            tokio::spawn(otlp::export(shared.clone(), telemetry, gathered));
+        }
+        let accepting = tokio::spawn(accept(listener, router, shared.clone(), stopping));
+        make_ready(&shared).await;
         Ok(RunningServer { address: local, stop, accepting })
     }
 }
@@ -90,6 +115,13 @@ impl RunningServer {
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Waits until the server is to end, because a client with the right to it asked for that or [`stop`](Self::stop) was
+    /// called. Then it takes no more calls; [`stop`](Self::stop) waits for those that are under way.
+    pub async fn wait(&self) {
+        // Without a sender it has ended.
+        let _ = self.stop.subscribe().wait_for(|stopping| *stopping).await;
     }
 
     /// Stops: takes no more connections, tells subscriptions, and lets other calls end for some seconds.
@@ -107,6 +139,19 @@ impl Drop for RunningServer {
     }
 }
 
+/// Writes what the log is to begin with, and lets calls in.
+async fn make_ready(shared: &Arc<Shared>) {
+    if shared.options.first_events == FirstEvents::Write
+        && let Err(error) = boot::write(shared).await
+    {
+        // A log that cannot be written can still be read.
+        tracing::warn!(error = %error, "the server's own first events are not in the log");
+    }
+    tokio::spawn(boot::keep_figures(shared.clone()));
+    shared.ops.set_ready();
+    tracing::info!(address = %shared.address, instance = %shared.instance, "the server is ready");
+}
+
 async fn accept(listener: TcpListener, router: Router, shared: Arc<Shared>, mut stopping: Stopping) {
     let places = Arc::new(Semaphore::new(shared.options.limits.connections));
     let graceful = GracefulShutdown::new();
@@ -115,18 +160,25 @@ async fn accept(listener: TcpListener, router: Router, shared: Arc<Shared>, mut 
             () = stopping.wait() => break,
             accepted = listener.accept() => match accepted {
                 Ok(accepted) => accepted,
-                Err(_) => {
+                Err(error) => {
+                    tracing::warn!(error = %error, "a connection could not be taken");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                     continue;
                 }
             },
         };
         // Over the limit: the socket is closed at once, and those that are served stay served.
-        let Ok(place) = places.clone().try_acquire_owned() else { continue };
-        serve(socket, peer, router.clone(), &shared, &graceful, place);
+        let Ok(place) = places.clone().try_acquire_owned() else {
+            shared.ops.metrics.refused_connections.add(1);
+            tracing::warn!(%peer, "a connection was refused: there are too many");
+            continue;
+        };
+        serve(socket, peer, router.clone(), &shared, graceful.watcher(), place);
     }
     // Calls that do not end in time end with their connections.
-    let _ = tokio::time::timeout(DRAIN, graceful.shutdown()).await;
+    tracing::info!("the server stops");
+    let drained = tokio::time::timeout(DRAIN, graceful.shutdown()).await.is_ok();
+    tracing::info!(drained, "the server has stopped");
 }
 
 fn serve(
@@ -134,18 +186,23 @@ fn serve(
     peer: SocketAddr,
     router: Router,
     shared: &Arc<Shared>,
-    graceful: &GracefulShutdown,
-    place: tokio::sync::OwnedSemaphorePermit,
+    graceful: Watcher,
+    place: OwnedSemaphorePermit,
 ) {
     // Answers are small and wanted at once. A socket that refuses this is served all the same.
     let _ = socket.set_nodelay(true);
-    let builder = connection::builder(&shared.options.limits);
-    let service = service_fn(move |request| connection::answer(&router, peer, request));
-    let connection = builder.serve_connection_with_upgrades(TokioIo::new(socket), service).into_owned();
-    let watched = graceful.watch(connection);
+    let shared = shared.clone();
+    let present = Present::new(Connections(shared.ops.metrics.clone()));
     tokio::spawn(async move {
-        // A connection that breaks is the client's business: its calls have their own answers.
-        let _ = watched.await;
-        drop(place);
+        connection::serve(socket, peer, router, &shared.options.limits, graceful).await;
+        drop((place, present));
     });
+}
+
+struct Connections(Arc<Metrics>);
+
+impl AsRef<Gauge> for Connections {
+    fn as_ref(&self) -> &Gauge {
+        &self.0.connections
+    }
 }

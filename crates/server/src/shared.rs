@@ -4,11 +4,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::stopping::Stopping;
-use factum_core::EventStore;
+use factum_core::{EventStore, Timestamp};
 use uuid::Uuid;
 
 use crate::access::Access;
 use crate::call::Call;
+use crate::limited::Limited;
+use crate::ops::Ops;
 use crate::options::{Endpoint, ServerOptions};
 
 /// One per server, behind an `Arc`.
@@ -23,6 +25,12 @@ pub(crate) struct Shared {
     pub(crate) address: SocketAddr,
     /// This run of the server, for gossip.
     pub(crate) instance: Uuid,
+    /// When it started.
+    pub(crate) started: Timestamp,
+    /// Streams of which some events may be hidden.
+    pub(crate) limited: Limited,
+    /// What running it needs.
+    pub(crate) ops: Ops,
     /// Becomes true when the server is to stop: whatever has no end of its own ends then.
     pub(crate) stopping: Stopping,
 }

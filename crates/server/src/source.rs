@@ -74,7 +74,11 @@ impl IndexStream {
         if !text.starts_with('$') {
             return None;
         }
-        let category = |text: &str| Category::new(text.to_owned()).ok();
+        // What stands before a `-` has none in it, and system streams have no category: no index has such a name.
+        let category = |text: &str| {
+            let category = Category::new(text.to_owned()).ok()?;
+            (!text.contains('-') && !text.starts_with('$')).then_some(category)
+        };
         let of = if text == "$streams" {
             Index::Streams
         } else if let Some(rest) = text.strip_prefix("$ce-") {
@@ -82,7 +86,8 @@ impl IndexStream {
         } else if let Some(rest) = text.strip_prefix("$category-") {
             Index::StreamsOfCategory(category(rest)?)
         } else if let Some(rest) = text.strip_prefix("$et-") {
-            Index::Type(EventType::new(rest.to_owned()).ok()?)
+            // Links are in no index.
+            Index::Type(EventType::new(rest.to_owned()).ok().filter(|of| of.as_str() != LINK_TYPE)?)
         } else {
             Index::Correlation(text.strip_prefix("$bc-").filter(|rest| !rest.is_empty())?.to_owned())
         };
@@ -198,6 +203,10 @@ impl Source {
             Source::Stream(_) => Some(Resolved::plain(event)),
             Source::Index(index) => {
                 let link = index.link_to(&event)?;
+                // A reference to a stream points to no event.
+                if matches!(index.of, Index::StreamsOfCategory(_)) {
+                    return Some(Resolved::plain(link));
+                }
                 Some(Resolved { event: Some(event), link: Some(link) })
             }
         }
@@ -218,7 +227,20 @@ mod tests {
             assert!(matches!(named(name), Source::Index(_)), "{name}");
             assert_eq!(named(name).name(), name);
         }
-        for name in ["account-1", "$ce-", "$et-", "$bc-", "$ce", "$settings", "$$ce-account"] {
+        let streams = [
+            "account-1",
+            "$ce-",
+            "$et-",
+            "$bc-",
+            "$ce",
+            "$settings",
+            "$$ce-account",
+            "$ce-a-b",
+            "$category-a-b",
+            "$ce-$a",
+            "$et-$>",
+        ];
+        for name in streams {
             assert!(matches!(named(name), Source::Stream(_)), "{name}");
         }
     }

@@ -1,7 +1,7 @@
 //! Which keys are in memory, and until when may they be used?
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
@@ -36,7 +36,13 @@ pub(crate) struct Cache {
     keys: RwLock<Keys>,
     refresh_at: AtomicI64,
     usable_until: AtomicI64,
+    forgotten: AtomicU64,
 }
+
+/// How often keys were forgotten since the vault was opened: where it is the same as before, what they opened then they would
+/// open now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Forgotten(u64);
 
 #[derive(Debug, Default)]
 struct Keys {
@@ -60,7 +66,12 @@ impl Cache {
             keys: RwLock::default(),
             refresh_at: AtomicI64::new(i64::MIN),
             usable_until: AtomicI64::new(i64::MIN),
+            forgotten: AtomicU64::new(0),
         }
+    }
+
+    pub(crate) fn forgotten(&self) -> Forgotten {
+        Forgotten(self.forgotten.load(Ordering::SeqCst))
     }
 
     pub(crate) fn freshness(&self, now: Timestamp) -> Freshness {
@@ -128,6 +139,8 @@ impl Cache {
             keys.by_id.remove(id);
         }
         keys.latest.retain(|owner, _| owner.subject != entry.fence.subject);
+        // After they went: who reads the number before looks them up in vain, or sees it change.
+        self.forgotten.fetch_add(1, Ordering::SeqCst);
     }
 
     /// Forgets everything, and lets nothing be used until the ledger was read.
@@ -135,6 +148,7 @@ impl Cache {
         self.usable_until.store(i64::MIN, Ordering::Release);
         let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
         *keys = Keys::default();
+        self.forgotten.fetch_add(1, Ordering::SeqCst);
     }
 }
 
@@ -174,7 +188,9 @@ mod tests {
             at: NOW,
         };
         let keys = vec![KeyId([1; 16])];
+        let before = cache.forgotten();
         cache.evict(&LedgerEntry { number: Watermark(1), fence, keys, destroyed: false, lifted: false });
+        assert_ne!(cache.forgotten(), before);
         assert!(cache.latest(key(1).owner(), NOW).is_none());
         assert!(cache.find(&[KeyId([1; 16])], NOW)[0].is_none());
     }

@@ -4,8 +4,9 @@ use factum_core::ErrorKind;
 use zeroize::Zeroizing;
 
 use crate::cache::Known;
-use crate::envelope::{Body, Envelope, SEALED_MEMBER, find};
+use crate::envelope::{Body, Envelope, SEALED_MEMBER};
 use crate::error::VaultError;
+use crate::find::find;
 use crate::marker::Unavailable;
 use crate::seal::{Place, SealError, open, seal};
 use crate::subject::{ErasureId, KeyOwner};
@@ -94,7 +95,7 @@ impl KeyVault {
         let envelope = Envelope::parse(&stored.as_bytes()[found.value.clone()]);
         let envelope = envelope.map_err(|_| failed(Unavailable::Malformed))?;
         let mut keys = self.keys(&[envelope.key]).await.map_err(|_| failed(Unavailable::VaultDown))?;
-        let key = match keys.remove(&envelope.key) {
+        let key = match keys.pop() {
             Some(Ok(Known::Key(key))) => key,
             Some(Ok(Known::Erased { erasure, .. })) => return Ok(OpenedCell::Erased(erasure)),
             Some(Err(reason)) => return Err(failed(reason)),

@@ -7,6 +7,7 @@ use hkdf::Hkdf;
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
+use crate::marker::opened_head;
 use crate::subject::{KeyId, KeyOwner};
 
 /// Size of a data key, in bytes.
@@ -21,6 +22,8 @@ pub struct DataKey(Arc<Inner>);
 struct Inner {
     id: KeyId,
     owner: KeyOwner,
+    /// How the marker of each value that it opens begins.
+    marker_head: Box<[u8]>,
     // A data key is 256 random bits, so the extract step of HKDF has nothing to do (RFC 5869, 3.3).
     derive: Hkdf<Sha256>,
 }
@@ -31,7 +34,8 @@ impl DataKey {
         // 32 bytes are what SHA-256 asks for, so this is never the other case; a constant key would be worse than a panic.
         #[allow(clippy::expect_used)]
         let derive = Hkdf::from_prk(key).expect("a data key has the size of a hash");
-        Self(Arc::new(Inner { id, owner, derive }))
+        let marker_head = opened_head(id, &owner);
+        Self(Arc::new(Inner { id, owner, marker_head, derive }))
     }
 
     /// Its identity.
@@ -42,6 +46,10 @@ impl DataKey {
     /// Whose it is.
     pub fn owner(&self) -> &KeyOwner {
         &self.0.owner
+    }
+
+    pub(crate) fn marker_head(&self) -> &[u8] {
+        &self.0.marker_head
     }
 
     /// `N` bytes for this label and salt.

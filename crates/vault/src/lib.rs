@@ -14,12 +14,14 @@ mod envelope;
 mod erase;
 mod error;
 mod expiry;
+mod find;
 mod keeper;
 mod kek;
 mod key_store;
 mod ledger;
 mod marker;
 mod open_event;
+mod opening;
 mod own_rate;
 mod receipt;
 mod retention;
@@ -34,12 +36,10 @@ mod vault;
 pub use cache::{KEY_TTL, LEASE, MAX_CACHED_KEYS, REFRESH_EVERY};
 pub use cell::{Cell, CellError, OpenedCell};
 pub use data_key::{DATA_KEY_BYTES, DataKey, RandomError};
-pub use envelope::{
-    Body, Envelope, Found as FoundObject, MAX_DEPTH, MAX_ENVELOPES, MalformedEnvelope, NotSearched,
-    SEALED_MEMBER, find as find_objects,
-};
+pub use envelope::{Body, Envelope, MalformedEnvelope, SEALED_MEMBER};
 pub use erase::{EraseError, ErasureHandler, ErasureRequest, Preview, Reached, SUBJECT_TAG, subject_tag};
 pub use error::VaultError;
+pub use find::{Found as FoundObject, MAX_DEPTH, MAX_ENVELOPES, NotSearched, find as find_objects};
 pub use kek::{
     EpochInfo, KekEpoch, KekError, KekProvider, LocalKeyFile, MAX_WRAP_BATCH, OpenBaoTransit, Pkcs11Options,
     Pkcs11Token, ToUnwrap, ToWrap, TransitOptions, Wrapped,

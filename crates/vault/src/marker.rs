@@ -205,10 +205,7 @@ impl<'a> Marker<'a> {
 
     /// Writes the whole object, `$personal` and all.
     pub fn write(&self, into: &mut Vec<u8>) {
-        into.extend_from_slice(b"{\"");
-        into.extend_from_slice(PERSONAL_MEMBER.as_bytes());
-        into.extend_from_slice(b"\":{");
-        let mut members = Members { into, first: true };
+        let mut members = Members::begin(into);
         match &self.content {
             Content::Fresh { subject, purpose, keep, value } => {
                 members.json(b's', &serde_json::to_vec(subject.expose()).unwrap_or_default());
@@ -219,8 +216,7 @@ impl<'a> Marker<'a> {
                 members.json(b'v', value.as_bytes());
             }
             Content::Opened { key, owner, keep, value } => {
-                members.json(b'k', &quoted_key(*key));
-                members.text(b'o', |into| owner.write_to(into));
+                members.opened_by(*key, owner);
                 members.keep(*keep);
                 members.json(b'v', value.as_bytes());
             }
@@ -235,11 +231,33 @@ impl<'a> Marker<'a> {
                 members.text(b'u', |into| into.extend_from_slice(reason.word().as_bytes()));
             }
         }
-        if let Some(partial) = self.partial {
-            members.json(b'c', partial.as_bytes());
-        }
-        into.extend_from_slice(b"}}");
+        members.end(self.partial);
     }
+}
+
+/// How the marker of each value begins that was opened with this key.
+pub(crate) fn opened_head(key: KeyId, owner: &KeyOwner) -> Box<[u8]> {
+    let mut head = Vec::new();
+    Members::begin(&mut head).opened_by(key, owner);
+    head.into()
+}
+
+/// Writes the marker of an opened value, as [`Marker::write`] does, its beginning made once per key and the value by `value`:
+/// where that fails, the marker is unfinished.
+pub(crate) fn write_opened<E>(
+    head: &[u8],
+    keep: Keep,
+    partial: Option<&str>,
+    into: &mut Vec<u8>,
+    value: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
+) -> Result<(), E> {
+    into.extend_from_slice(head);
+    let mut members = Members { into, first: false };
+    members.keep(keep);
+    members.name(b'v');
+    value(members.into)?;
+    members.end(partial);
+    Ok(())
 }
 
 /// The members of a marker while they are written.
@@ -248,7 +266,26 @@ struct Members<'v> {
     first: bool,
 }
 
-impl Members<'_> {
+impl<'v> Members<'v> {
+    fn begin(into: &'v mut Vec<u8>) -> Self {
+        into.extend_from_slice(b"{\"");
+        into.extend_from_slice(PERSONAL_MEMBER.as_bytes());
+        into.extend_from_slice(b"\":{");
+        Self { into, first: true }
+    }
+
+    fn end(mut self, partial: Option<&str>) {
+        if let Some(partial) = partial {
+            self.json(b'c', partial.as_bytes());
+        }
+        self.into.extend_from_slice(b"}}");
+    }
+
+    fn opened_by(&mut self, key: KeyId, owner: &KeyOwner) {
+        self.json(b'k', &quoted_key(key));
+        self.text(b'o', |into| owner.write_to(into));
+    }
+
     fn name(&mut self, name: u8) {
         if !std::mem::replace(&mut self.first, false) {
             self.into.push(b',');
@@ -316,7 +353,7 @@ impl fmt::Debug for Content<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::envelope::find;
+    use crate::find::find;
     use crate::subject::SubjectRef;
 
     #[test]
@@ -340,6 +377,14 @@ mod tests {
                 marker.write(&mut text);
                 let found = find(&text, PERSONAL_MEMBER).unwrap();
                 assert_eq!(found.len(), 1);
+                if let Content::Opened { key, owner, keep, value } = &content {
+                    let (mut same, head) = (Vec::new(), opened_head(*key, owner));
+                    let written = write_opened(&head, *keep, partial, &mut same, |into| {
+                        into.extend_from_slice(value.as_bytes());
+                        Ok::<_, ()>(())
+                    });
+                    assert_eq!((written, &same), (Ok(()), &text));
+                }
                 assert_eq!(Marker::parse(&text[found[0].value.clone()]), Ok(marker));
             }
         }

@@ -1,70 +1,77 @@
 //! How do the sealed values of events become values again, as erased, or as not to be had?
 
 use std::collections::HashMap;
+use std::ops::Range;
 
+use bytes::Bytes;
 use factum_core::{ContentType, RecordedEvent};
 use uuid::Uuid;
 
-use crate::cache::Known;
-use crate::envelope::{Body, Envelope, Found, SEALED_MEMBER, find};
+use crate::cache::{Forgotten, Known};
+use crate::envelope::{Written, WrittenBody};
+use crate::find::{Spot, Spots, has_sealed_name};
 use crate::keeper::KeyState;
-use crate::marker::{Content, Keep, Marker, Unavailable};
-use crate::seal::{Place, SALT_BYTES, SealError, open};
+use crate::marker::{Content, Keep, Marker, Unavailable, write_opened};
+use crate::seal::{AssociatedData, Place, SALT_BYTES, SealError, open_onto};
 use crate::subject::KeyId;
 use crate::vault::KeyVault;
 
-/// What one event holds, before its keys are known.
-struct Pending<'a> {
-    index: usize,
-    values: Vec<(Found, Option<Envelope<'a>>)>,
+/// The same events, opened.
+pub(crate) struct Opened {
+    pub(crate) events: Vec<RecordedEvent>,
+    /// Whether each sealed value is what it is until an erasure: none was unavailable.
+    pub(crate) settled: Settled,
+}
+
+/// Until when values may be given out that were opened earlier.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Settled {
+    /// As long as no key was forgotten since.
+    Until(Forgotten),
+    /// Not at all: some were not to be had.
+    Never,
 }
 
 impl KeyVault {
-    /// The same events with every sealed value opened: in its place is a marker, for typed code to read. An event without
-    /// sealed values is given as it is, and costs a look at its bytes.
-    ///
-    /// Never fails: a value that cannot be opened says so itself, and the others are there.
-    pub async fn open_events(&self, mut events: Vec<RecordedEvent>) -> Vec<RecordedEvent> {
-        let opened = {
-            let pending: Vec<Pending<'_>> =
-                events.iter().enumerate().filter_map(|(index, event)| pending(index, event)).collect();
-            if pending.is_empty() {
-                return events;
+    /// Opens every sealed value of a few events, on this thread.
+    pub(crate) async fn open_here(&self, events: &[RecordedEvent]) -> Opened {
+        // Before any key is looked up: what is forgotten after that counts.
+        let forgotten = self.forgotten();
+        let mut opened = events.to_vec();
+        let page = SealedPage::of(events);
+        let mut room = Room::default();
+        if !page.events.is_empty() {
+            let keys = self.states_of(&page).await;
+            let outside = self.outside_of(&page, &keys).await;
+            let vault = Opening { tenant: self.tenant(), page: &page, keys: &keys, outside: &outside };
+            for (index, event) in vault.open(&mut room) {
+                opened[index] = event;
             }
-            let keys = self.keys_of_pending(&pending).await;
-            let outside = self.outside_of_pending(&pending, &keys).await;
-            let open = |pending: &Pending<'_>| {
-                let event = &events[pending.index];
-                let data = opened_data(self.tenant(), event, &pending.values, &keys, &outside);
-                (pending.index, event.with_data(&data))
-            };
-            pending.iter().map(open).collect::<Vec<_>>()
-        };
-        for (index, event) in opened {
-            events[index] = event;
         }
-        events
+        let settled = if room.unavailable { Settled::Never } else { Settled::Until(forgotten) };
+        Opened { events: opened, settled }
     }
 
-    async fn keys_of_pending(&self, pending: &[Pending<'_>]) -> Keys {
-        let mut ids: Vec<KeyId> = envelopes(pending).map(|envelope| envelope.key).collect();
-        ids.sort_unstable();
-        ids.dedup();
-        if ids.is_empty() {
-            return Keys::default();
+    /// What is known of each of a page's keys, in its order.
+    async fn states_of(&self, page: &SealedPage<'_>) -> Vec<KeyState> {
+        if page.keys.is_empty() {
+            return Vec::new();
         }
-        self.keys(&ids).await.unwrap_or_default()
+        let states = self.keys(&page.keys).await;
+        states.unwrap_or_else(|_| vec![Err(Unavailable::VaultDown); page.keys.len()])
     }
 
-    async fn outside_of_pending(
-        &self,
-        pending: &[Pending<'_>],
-        keys: &Keys,
-    ) -> Option<HashMap<Uuid, Vec<u8>>> {
-        let opens = |key: &KeyId| matches!(keys.get(key), Some(Ok(Known::Key(_))));
-        let ids: Vec<Uuid> = envelopes(pending)
-            .filter_map(|envelope| match envelope.body {
-                Body::Outside { value, .. } if opens(&envelope.key) => Some(value),
+    /// The bytes of values that are kept outside; `None` where they could not be asked for.
+    async fn outside_of(&self, page: &SealedPage<'_>, keys: &[KeyState]) -> Outside {
+        let opens = |key: usize| matches!(keys[key], Ok(Known::Key(_)));
+        let ids: Vec<Uuid> = page
+            .values
+            .iter()
+            .filter_map(|value| match value {
+                Some(SealedValue { key, written }) if opens(*key) => match written.body {
+                    WrittenBody::Outside { value, .. } => Some(value),
+                    _ => None,
+                },
                 _ => None,
             })
             .collect();
@@ -76,98 +83,211 @@ impl KeyVault {
     }
 }
 
-/// Keys that are not in it could not be asked for.
-type Keys = HashMap<KeyId, KeyState>;
+type Outside = Option<HashMap<Uuid, Vec<u8>>>;
 
-fn envelopes<'a, 'b>(pending: &'b [Pending<'a>]) -> impl Iterator<Item = &'b Envelope<'a>> {
-    pending.iter().flat_map(|pending| pending.values.iter().filter_map(|(_, envelope)| envelope.as_ref()))
+/// Whether it is worth a closer look: it has the name of the member in it.
+pub(crate) fn may_hold_sealed(event: &RecordedEvent) -> bool {
+    event.content_type() == ContentType::Json && has_sealed_name(event.data_slice())
 }
 
-fn pending(index: usize, event: &RecordedEvent) -> Option<Pending<'_>> {
-    if event.content_type() != ContentType::Json {
-        return None;
+/// What some events hold, before their keys are known.
+struct SealedPage<'a> {
+    /// Those that hold anything.
+    events: Vec<SealedEvent<'a>>,
+    spots: Spots<'a>,
+    /// For each spot, the value; `None` for what is none.
+    values: Vec<Option<SealedValue<'a>>>,
+    /// Each key once.
+    keys: Vec<KeyId>,
+}
+
+struct SealedEvent<'a> {
+    index: usize,
+    event: &'a RecordedEvent,
+    /// Which of the page's spots are its own.
+    spots: Range<usize>,
+}
+
+struct SealedValue<'a> {
+    /// Which of the page's keys.
+    key: usize,
+    written: Written<'a>,
+}
+
+impl<'a> SealedPage<'a> {
+    fn of(events: &'a [RecordedEvent]) -> Self {
+        let mut page =
+            Self { events: Vec::new(), spots: Spots::default(), values: Vec::new(), keys: Vec::new() };
+        for (index, event) in events.iter().enumerate() {
+            let from = page.spots.list.len();
+            // What cannot be looked through is given as it is: typed code refuses it with a place.
+            if event.content_type() != ContentType::Json || page.spots.add_sealed(event.data_slice()).is_err()
+            {
+                continue;
+            }
+            let spots = from..page.spots.list.len();
+            if !spots.is_empty() {
+                page.events.push(SealedEvent { index, event, spots });
+            }
+        }
+        page.read_envelopes();
+        page
     }
-    // Text without the member's name is not parsed. What cannot be looked through is given as it is: typed code refuses it
-    // with a place.
-    let found = find(event.data_slice(), SEALED_MEMBER).ok()?;
-    let envelope = |found: Found| {
-        let envelope = Envelope::parse(&event.data_slice()[found.value.clone()]).ok();
-        (found, envelope)
-    };
-    (!found.is_empty()).then(|| Pending { index, values: found.into_iter().map(envelope).collect() })
+
+    fn read_envelopes(&mut self) {
+        let mut numbers: HashMap<KeyId, usize> = HashMap::with_capacity(self.events.len());
+        // The values of one event mostly have the same key.
+        let mut last: Option<(KeyId, usize)> = None;
+        self.values.reserve(self.spots.list.len());
+        for SealedEvent { event, spots, .. } in &self.events {
+            for spot in &mut self.spots.list[spots.clone()] {
+                let parse = || Written::parse(&event.data_slice()[spot.value.clone()]).ok();
+                self.values.push(spot.written.take().or_else(parse).map(|written| {
+                    let id = written.key;
+                    let key = match last {
+                        Some((same, key)) if same == id => key,
+                        _ => *numbers.entry(id).or_insert_with(|| {
+                            self.keys.push(id);
+                            self.keys.len() - 1
+                        }),
+                    };
+                    last = Some((id, key));
+                    SealedValue { key, written }
+                }));
+            }
+        }
+    }
 }
 
-fn opened_data(
-    tenant: &str,
-    event: &RecordedEvent,
-    values: &[(Found, Option<Envelope<'_>>)],
-    keys: &Keys,
-    outside: &Option<HashMap<Uuid, Vec<u8>>>,
-) -> Vec<u8> {
-    let (stored, id) = (event.data_slice(), event.id());
-    let mut data = Vec::with_capacity(stored.len());
-    let mut done = 0;
-    for (found, envelope) in values {
-        data.extend_from_slice(&stored[done..found.object.start]);
-        done = found.object.end;
-        let Some(envelope) = envelope else {
-            let content = Content::Unavailable(Unavailable::Malformed);
-            Marker { content, partial: None }.write(&mut data);
-            continue;
-        };
-        let place = Place {
-            tenant,
+/// Opens the events of a page, once its keys are known.
+struct Opening<'a> {
+    tenant: &'a str,
+    page: &'a SealedPage<'a>,
+    keys: &'a [KeyState],
+    outside: &'a Outside,
+}
+
+/// What is used again for each value of a part.
+#[derive(Default)]
+struct Room {
+    sealed: Vec<u8>,
+    bound_to: AssociatedData,
+    /// For which of the page's keys `bound_to` is, in the event at hand.
+    bound_for: Option<usize>,
+    /// Whether any value was not to be had.
+    unavailable: bool,
+}
+
+impl Room {
+    fn write_unavailable(&mut self, why: Unavailable, partial: Option<&str>, into: &mut Vec<u8>) {
+        self.unavailable = true;
+        Marker { content: Content::Unavailable(why), partial }.write(into);
+    }
+}
+
+impl Opening<'_> {
+    /// The events that hold anything, opened, with their places among all. They share a buffer.
+    fn open(&self, room: &mut Room) -> Vec<(usize, RecordedEvent)> {
+        let events = &self.page.events;
+        // A marker is shorter than the envelope in whose place it comes, but for values that are kept outside.
+        let length = events.iter().map(|sealed| sealed.event.body().len()).sum();
+        let (mut bodies, mut ends) = (Vec::with_capacity(length), Vec::with_capacity(events.len()));
+        for sealed in events {
+            self.write_body(sealed, room, &mut bodies);
+            ends.push(bodies.len());
+        }
+        let (bodies, mut start) = (Bytes::from(bodies), 0);
+        let opened = events.iter().zip(ends).map(|(sealed, end)| {
+            let body = bodies.slice(std::mem::replace(&mut start, end)..end);
+            // Only the data is another one, which is the last part.
+            let event = RecordedEvent::from_encoded(*sealed.event.header(), body, sealed.event.layout());
+            (sealed.index, event)
+        });
+        opened.collect()
+    }
+
+    fn write_body(&self, sealed: &SealedEvent<'_>, room: &mut Room, bodies: &mut Vec<u8>) {
+        let (event, spots) = (sealed.event, &sealed.spots);
+        let (body, id) = (event.body(), event.id());
+        let mut place = Place {
+            tenant: self.tenant,
             stream: event.stream(),
             event_id: id.0.as_bytes(),
             event_type: event.event_type(),
-            pointer: &found.pointer,
-            partial: envelope.partial.unwrap_or_default().as_bytes(),
+            pointer: "",
+            partial: b"",
         };
-        write_opened(envelope, &place, keys.get(&envelope.key), outside, &mut data);
-    }
-    data.extend_from_slice(&stored[done..]);
-    data
-}
-
-fn write_opened(
-    envelope: &Envelope<'_>,
-    place: &Place<'_>,
-    key: Option<&KeyState>,
-    outside: &Option<HashMap<Uuid, Vec<u8>>>,
-    data: &mut Vec<u8>,
-) {
-    let mut write = |content| Marker { content, partial: envelope.partial }.write(data);
-    let key = match key {
-        None => return write(Content::Unavailable(Unavailable::VaultDown)),
-        Some(Err(reason)) => return write(Content::Unavailable(*reason)),
-        Some(Ok(Known::Erased { owner, erasure })) => {
-            return write(Content::Erased { key: envelope.key, owner: owner.clone(), erasure: *erasure });
-        }
-        Some(Ok(Known::Key(key))) => key,
-    };
-    let sealed: (&[u8; SALT_BYTES], &[u8]) = match (&envelope.body, outside) {
-        (Body::Here(sealed), _) => (&sealed.salt, &sealed.bytes),
-        (Body::Outside { .. }, None) => return write(Content::Unavailable(Unavailable::VaultDown)),
-        (Body::Outside { salt, value }, Some(outside)) => match outside.get(value) {
-            Some(bytes) => (salt, bytes),
-            None => return write(Content::Unavailable(Unavailable::Missing)),
-        },
-        // It was erased when it was written, and its key is live again: that cannot be.
-        (Body::Erased, _) => return write(Content::Unavailable(Unavailable::Malformed)),
-    };
-    match open(key, place, sealed.0, sealed.1) {
-        Ok(text) => match std::str::from_utf8(&text) {
-            Ok(value) => {
-                let (key, owner) = (key.id(), key.owner().clone());
-                let keep = match envelope.body {
-                    Body::Outside { .. } => Keep::Outside,
-                    Body::Here(_) | Body::Erased => Keep::InEvent,
-                };
-                write(Content::Opened { key, owner, keep, value: value.trim_end_matches(' ') });
+        room.bound_for = None;
+        let data_at = body.len() - event.data_slice().len();
+        let mut done = 0;
+        let values = &self.page.values[spots.clone()];
+        for (spot, value) in self.page.spots.list[spots.clone()].iter().zip(values) {
+            let Spot { object, pointer, .. } = spot;
+            bodies.extend_from_slice(&body[done..data_at + object.start]);
+            done = data_at + object.end;
+            let Some(SealedValue { key, written }) = value else {
+                room.write_unavailable(Unavailable::Malformed, None, bodies);
+                continue;
+            };
+            if let WrittenBody::Here { sealed, .. } = written.body
+                && Written::decode(sealed, &mut room.sealed).is_err()
+            {
+                room.write_unavailable(Unavailable::Malformed, None, bodies);
+                continue;
             }
-            Err(_) => write(Content::Unavailable(Unavailable::Malformed)),
-        },
-        Err(SealError::OtherKey) => write(Content::Unavailable(Unavailable::WrongKey)),
-        Err(SealError::Tampered | SealError::CutOff) => write(Content::Unavailable(Unavailable::Tampered)),
+            place.pointer = &self.page.spots.pointers[pointer.clone()];
+            place.partial = written.partial.unwrap_or_default().as_bytes();
+            let start = bodies.len();
+            if let Err(why) = self.write_value(*key, written, &place, room, bodies) {
+                bodies.truncate(start);
+                room.write_unavailable(why, written.partial, bodies);
+            }
+        }
+        bodies.extend_from_slice(&body[done..]);
+    }
+
+    /// Writes the marker of one value, whose sealed bytes are in `room` if they are here; where it is not to be had, part of one.
+    fn write_value(
+        &self,
+        number: usize,
+        written: &Written<'_>,
+        place: &Place<'_>,
+        room: &mut Room,
+        into: &mut Vec<u8>,
+    ) -> Result<(), Unavailable> {
+        let key = match &self.keys[number] {
+            Err(why) => return Err(*why),
+            Ok(Known::Erased { owner, erasure }) => {
+                let content = Content::Erased { key: written.key, owner: owner.clone(), erasure: *erasure };
+                Marker { content, partial: written.partial }.write(into);
+                return Ok(());
+            }
+            Ok(Known::Key(key)) => key,
+        };
+        let (salt, sealed, keep): (&[u8; SALT_BYTES], &[u8], Keep) = match (&written.body, self.outside) {
+            (WrittenBody::Here { salt, .. }, _) => (salt, &room.sealed, Keep::InEvent),
+            (WrittenBody::Outside { .. }, None) => return Err(Unavailable::VaultDown),
+            (WrittenBody::Outside { salt, value }, Some(outside)) => {
+                (salt, outside.get(value).ok_or(Unavailable::Missing)?, Keep::Outside)
+            }
+            // It was erased when it was written, and its key is live again: that cannot be.
+            (WrittenBody::Erased, _) => return Err(Unavailable::Malformed),
+        };
+        if room.bound_for.replace(number) != Some(number) {
+            room.bound_to.event(key, place);
+        }
+        room.bound_to.value(place);
+        write_opened(key.marker_head(), keep, written.partial, into, |into| {
+            let start = into.len();
+            open_onto(key, &room.bound_to, salt, sealed, into).map_err(|error| match error {
+                SealError::OtherKey => Unavailable::WrongKey,
+                SealError::Tampered | SealError::CutOff => Unavailable::Tampered,
+            })?;
+            std::str::from_utf8(&into[start..]).map_err(|_| Unavailable::Malformed)?;
+            while into.len() > start && into.ends_with(b" ") {
+                into.pop();
+            }
+            Ok(())
+        })
     }
 }

@@ -108,7 +108,7 @@ pub fn seal(key: &DataKey, place: &Place<'_>, json: &[u8]) -> Result<Sealed, Not
     bytes.extend_from_slice(json);
     // White space after a JSON value means nothing: the length hides, and nothing has to be cut off again.
     bytes.resize(COMMITMENT_BYTES + padded, b' ');
-    let aad = associated_data(key, place);
+    let aad = AssociatedData::of(key, place).data;
     let buffer = (&mut bytes[COMMITMENT_BYTES..]).into();
     // The cipher refuses only what is far above the limit of a value.
     let tag = cipher(&derived)
@@ -128,6 +128,20 @@ pub fn open(
     salt: &[u8; SALT_BYTES],
     bytes: &[u8],
 ) -> Result<Zeroizing<Vec<u8>>, SealError> {
+    // With room for all of it: a text that moves leaves a copy behind.
+    let mut text = Zeroizing::new(Vec::with_capacity(bytes.len()));
+    open_onto(key, &AssociatedData::of(key, place), salt, bytes, &mut text)?;
+    Ok(text)
+}
+
+/// Puts what [`open`] gives behind what is in `text`; where it is an error, nothing.
+pub(crate) fn open_onto(
+    key: &DataKey,
+    bound_to: &AssociatedData,
+    salt: &[u8; SALT_BYTES],
+    bytes: &[u8],
+    text: &mut Vec<u8>,
+) -> Result<(), SealError> {
     let (commitment, rest) = bytes.split_at_checked(COMMITMENT_BYTES).ok_or(SealError::CutOff)?;
     let length = rest.len().checked_sub(TAG_BYTES).ok_or(SealError::CutOff)?;
     let (sealed, tag) = rest.split_at(length);
@@ -136,12 +150,14 @@ pub fn open(
         return Err(SealError::OtherKey);
     }
     let tag = <Tag>::try_from(tag).map_err(|_| SealError::CutOff)?;
-    let mut text = Zeroizing::new(sealed.to_vec());
-    let aad = associated_data(key, place);
-    cipher(&derived)
-        .decrypt_inout_detached(&NONCE.into(), &aad, text.as_mut_slice().into(), &tag)
-        .map_err(|_| SealError::Tampered)?;
-    Ok(text)
+    let start = text.len();
+    text.extend_from_slice(sealed);
+    let buffer = (&mut text[start..]).into();
+    let decrypted = cipher(&derived).decrypt_inout_detached(&NONCE.into(), &bound_to.data, buffer, &tag);
+    decrypted.map_err(|_| {
+        text.truncate(start);
+        SealError::Tampered
+    })
 }
 
 fn cipher(derived: &[u8; 32 + COMMITMENT_BYTES]) -> Aes256Gcm {
@@ -150,28 +166,53 @@ fn cipher(derived: &[u8; 32 + COMMITMENT_BYTES]) -> Aes256Gcm {
     Aes256Gcm::new((&*key).into())
 }
 
-/// What the seal is bound to: each part with its length before it, so that no two places read the same.
-fn associated_data(key: &DataKey, place: &Place<'_>) -> Vec<u8> {
-    let owner = key.owner();
-    let purpose = owner.purpose.as_ref().map_or("", |purpose| purpose.as_str());
-    let parts: [&[u8]; 10] = [
-        AAD_LABEL,
-        place.tenant.as_bytes(),
-        &owner.subject.0,
-        purpose.as_bytes(),
-        &key.id().0,
-        place.stream.as_bytes(),
-        place.event_id,
-        place.event_type.as_bytes(),
-        place.pointer.as_bytes(),
-        place.partial,
-    ];
-    let mut data = Vec::with_capacity(parts.iter().map(|part| part.len() + 8).sum());
-    for part in parts {
-        data.extend_from_slice(&(part.len() as u64).to_le_bytes());
-        data.extend_from_slice(part);
+/// What a seal is bound to: each part with its length before it, so that no two places read the same.
+#[derive(Default)]
+pub(crate) struct AssociatedData {
+    data: Vec<u8>,
+    /// Where the part ends that the values of one event under one key have in common, in bytes.
+    common: usize,
+}
+
+impl AssociatedData {
+    fn of(key: &DataKey, place: &Place<'_>) -> Self {
+        let mut this = Self::default();
+        this.event(key, place);
+        this.value(place);
+        this
     }
-    data
+
+    /// For the values of another event, or of the same under another key. [`value`](Self::value) has to follow.
+    pub(crate) fn event(&mut self, key: &DataKey, place: &Place<'_>) {
+        let owner = key.owner();
+        let purpose = owner.purpose.as_ref().map_or("", |purpose| purpose.as_str());
+        self.data.clear();
+        self.put(&[
+            AAD_LABEL,
+            place.tenant.as_bytes(),
+            &owner.subject.0,
+            purpose.as_bytes(),
+            &key.id().0,
+            place.stream.as_bytes(),
+            place.event_id,
+            place.event_type.as_bytes(),
+        ]);
+        self.common = self.data.len();
+    }
+
+    /// For another value of the same event under the same key.
+    pub(crate) fn value(&mut self, place: &Place<'_>) {
+        self.data.truncate(self.common);
+        self.put(&[place.pointer.as_bytes(), place.partial]);
+    }
+
+    fn put(&mut self, parts: &[&[u8]]) {
+        self.data.reserve(parts.iter().map(|part| part.len() + 8).sum());
+        for part in parts {
+            self.data.extend_from_slice(&(part.len() as u64).to_le_bytes());
+            self.data.extend_from_slice(part);
+        }
+    }
 }
 
 /// The size that a value of `length` bytes is padded to: 16, 32, 64 .. 4,096, then multiples of that.

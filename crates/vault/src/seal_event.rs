@@ -7,9 +7,10 @@ use memchr::memmem;
 use uuid::Uuid;
 
 use crate::data_key::DataKey;
-use crate::envelope::{Body, Envelope, Found, find};
+use crate::envelope::{Body, Envelope};
 use crate::erase::subject_tag;
 use crate::error::VaultError;
+use crate::find::{Found, find};
 use crate::key_store::OutsideValue;
 use crate::marker::{Content, Keep, Marker, Unavailable};
 use crate::seal::{Place, seal};

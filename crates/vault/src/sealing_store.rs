@@ -1,5 +1,6 @@
 //! An event store in front of another one: seals what is appended, opens what is read.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
 
@@ -8,6 +9,7 @@ use factum_core::{
     Read, ReadError, ReadHead, Redact, RedactError, Redacted, Subscribe, Subscription, SubscriptionMessage,
 };
 
+use crate::opening::OpeningEvents;
 use crate::vault::KeyVault;
 
 /// A store whose personal data is sealed by a vault. Typed code uses it as it uses any store; the log behind it has sealed
@@ -77,7 +79,7 @@ impl EventStore for SealingStore {
     fn read(&self, read: Read) -> BoxFuture<'_, Result<Box<dyn EventReader>, ReadError>> {
         Box::pin(async move {
             let reader = self.store.read(read).await?;
-            Ok(Box::new(OpeningReader { reader, vault: self.vault.clone() }) as Box<dyn EventReader>)
+            Ok(Box::new(OpeningReader::new(reader, self.vault.clone())) as Box<dyn EventReader>)
         })
     }
 
@@ -98,9 +100,48 @@ impl EventStore for SealingStore {
     }
 }
 
+/// A reader that is asked for a second page reads one page ahead, so that it is being opened while its caller works on the
+/// one before. Whoever wants one page only pays for one.
 struct OpeningReader {
     reader: Box<dyn EventReader>,
     vault: KeyVault,
+    /// Read and not given out yet, in order. Kept here and not in a future: a call that is given up loses nothing.
+    pages: VecDeque<(Page, OpeningEvents)>,
+    /// What comes after them.
+    then: Then,
+    /// The most pages to have read before one is given out.
+    depth: usize,
+}
+
+/// What comes after the pages that were read.
+enum Then {
+    More,
+    /// The inner reader said so.
+    Ended,
+    /// It is given out in its turn.
+    Failed(ReadError),
+}
+
+/// The page that is given out, and the next.
+const PAGES_AHEAD: usize = 2;
+
+impl OpeningReader {
+    fn new(reader: Box<dyn EventReader>, vault: KeyVault) -> Self {
+        Self { reader, vault, pages: VecDeque::new(), then: Then::More, depth: 1 }
+    }
+
+    async fn read_ahead(&mut self) {
+        while self.pages.len() < self.depth && matches!(self.then, Then::More) {
+            match self.reader.next_page().await {
+                Ok(Some(mut page)) => {
+                    let opening = OpeningEvents::begin(&self.vault, std::mem::take(&mut page.events));
+                    self.pages.push_back((page, opening));
+                }
+                Ok(None) => self.then = Then::Ended,
+                Err(error) => self.then = Then::Failed(error),
+            }
+        }
+    }
 }
 
 impl EventReader for OpeningReader {
@@ -110,8 +151,20 @@ impl EventReader for OpeningReader {
 
     fn next_page(&mut self) -> BoxFuture<'_, Result<Option<Page>, ReadError>> {
         Box::pin(async move {
-            let Some(page) = self.reader.next_page().await? else { return Ok(None) };
-            Ok(Some(Page { events: self.vault.open_events(page.events).await, ..page }))
+            for (_, opening) in &mut self.pages {
+                opening.was_begun_earlier();
+            }
+            self.read_ahead().await;
+            self.depth = PAGES_AHEAD;
+            let Some((_, opening)) = self.pages.front_mut() else {
+                // Asked again, the inner reader is.
+                return match std::mem::replace(&mut self.then, Then::More) {
+                    Then::Failed(error) => Err(error),
+                    Then::More | Then::Ended => Ok(None),
+                };
+            };
+            let events = opening.finish(&self.vault).await;
+            Ok(self.pages.pop_front().map(|(page, _)| Page { events, ..page }))
         })
     }
 }

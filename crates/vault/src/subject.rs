@@ -142,9 +142,8 @@ impl KeyOwner {
 impl KeyOwner {
     /// Writes what `Display` shows: without its machinery, since each opened value has one.
     pub(crate) fn write_to(&self, into: &mut Vec<u8>) {
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
         for byte in self.subject.0 {
-            into.extend_from_slice(&[DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
+            into.extend_from_slice(&[HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
         }
         if let Some(purpose) = &self.purpose {
             into.push(b'#');
@@ -166,13 +165,43 @@ impl FromStr for KeyOwner {
     type Err = InvalidName;
 
     fn from_str(text: &str) -> Result<Self, InvalidName> {
-        match text.split_once('#') {
-            Some((subject, purpose)) => {
-                Ok(Self { subject: subject.parse()?, purpose: Some(Purpose::new(purpose)?) })
+        // Where the purpose begins is known: each opened value has an owner.
+        match text.as_bytes().get(SIXTEEN_BYTES_TEXT) {
+            Some(b'#') => {
+                let (subject, purpose) = text.split_at(SIXTEEN_BYTES_TEXT);
+                Ok(Self { subject: subject.parse()?, purpose: Some(Purpose::new(&purpose[1..])?) })
             }
-            None => Ok(Self::of(text.parse()?)),
+            _ => Ok(Self::of(text.parse()?)),
         }
     }
+}
+
+/// Characters of 16 bytes in hexadecimal.
+const SIXTEEN_BYTES_TEXT: usize = 32;
+/// Stands for a character that is no digit: it has bits that no digit has.
+const NO_DIGIT: u8 = 0xf0;
+/// What each byte is as a hexadecimal digit in lower case.
+const DIGITS: [u8; 256] = {
+    let mut digits = [NO_DIGIT; 256];
+    let mut digit = 0;
+    while digit < 16 {
+        digits[HEX[digit as usize] as usize] = digit;
+        digit += 1;
+    }
+    digits
+};
+const HEX: &[u8; 16] = b"0123456789abcdef";
+
+/// Looks at all digits before it says whether they are some.
+fn sixteen_bytes(text: &str) -> Option<[u8; 16]> {
+    let text: &[u8; SIXTEEN_BYTES_TEXT] = text.as_bytes().try_into().ok()?;
+    let (mut bytes, mut seen) = ([0; 16], 0);
+    for (byte, pair) in bytes.iter_mut().zip(text.chunks_exact(2)) {
+        let (high, low) = (DIGITS[usize::from(pair[0])], DIGITS[usize::from(pair[1])]);
+        seen |= high | low;
+        *byte = high << 4 | low & 0x0f;
+    }
+    (seen & NO_DIGIT == 0).then_some(bytes)
 }
 
 /// 16 bytes as 32 hexadecimal digits.
@@ -191,24 +220,7 @@ macro_rules! sixteen_bytes {
         impl FromStr for $name {
             type Err = InvalidName;
             fn from_str(text: &str) -> Result<Self, InvalidName> {
-                let malformed = InvalidName::Malformed { what: $what };
-                let digits = text.as_bytes();
-                if digits.len() != 32 {
-                    return Err(malformed);
-                }
-                let mut bytes = [0; 16];
-                for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-                    let digit = |d: u8| match d {
-                        b'0'..=b'9' => Some(d - b'0'),
-                        b'a'..=b'f' => Some(d - b'a' + 10),
-                        _ => None,
-                    };
-                    match (digit(pair[0]), digit(pair[1])) {
-                        (Some(high), Some(low)) => *byte = high << 4 | low,
-                        _ => return Err(malformed),
-                    }
-                }
-                Ok(Self(bytes))
+                sixteen_bytes(text).map(Self).ok_or(InvalidName::Malformed { what: $what })
             }
         }
     };
@@ -275,6 +287,17 @@ mod tests {
         assert!("abab".parse::<KeyOwner>().is_err());
         assert!(format!("{subject}#").parse::<KeyOwner>().is_err());
         assert!("é".repeat(16).parse::<KeyId>().is_err());
+        assert!(format!("{subject}é").parse::<KeyOwner>().is_err());
+        assert!("é#".repeat(16).parse::<KeyOwner>().is_err());
+        for at in 0..32 {
+            for wrong in ['g', 'A', '/', ':', '`', '\u{7f}', '\0'] {
+                let mut text = subject.to_string();
+                text.replace_range(at..=at, &wrong.to_string());
+                assert!(text.parse::<SubjectRef>().is_err(), "{wrong:?} at {at}");
+            }
+        }
+        let digits = "0123456789abcdef".repeat(2);
+        assert_eq!(digits.parse::<KeyId>().map(|id| id.to_string()), Ok(digits));
     }
 
     #[test]

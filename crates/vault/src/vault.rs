@@ -1,16 +1,15 @@
 //! How is a vault opened, and what does it give to whom?
 
-use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 
 use factum_core::{Clock, EventStore, ExpectedRevision, Read, Selector, StoreId, SystemClock, Timestamp};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
-use crate::cache::{Cache, Freshness};
+use crate::cache::{Cache, Forgotten, Freshness};
 use crate::data_key::DataKey;
 use crate::erase::reconcile;
 use crate::error::VaultError;
@@ -18,6 +17,9 @@ use crate::keeper::{Job, Keeper, KeyState};
 use crate::kek::{EpochInfo, KekProvider};
 use crate::key_store::{Holdings, Identity, KeyStore, KeySummary, OutsideValue};
 use crate::ledger::{self, Ledger};
+use crate::marker::Unavailable;
+use crate::open_event::Settled;
+use crate::opening::Openers;
 use crate::receipt::hex;
 use crate::retention::Retention;
 use crate::roots::{BlindIndex, Roots};
@@ -75,6 +77,16 @@ struct Inner {
     log: StoreId,
     tenant: String,
     retention: Retention,
+    openers: Openers,
+}
+
+/// A vault, for those who do not keep it open.
+pub(crate) struct WeakVault(Weak<Inner>);
+
+impl WeakVault {
+    pub(crate) fn upgrade(&self) -> Option<KeyVault> {
+        self.0.upgrade().map(KeyVault)
+    }
 }
 
 impl Drop for Inner {
@@ -120,7 +132,9 @@ impl KeyVault {
             Ok((identity, roots, opened)) => {
                 let vault = identity.vault;
                 let (jobs, thread) = (Some(jobs), Some(thread));
-                let inner = Inner { jobs, thread, cache, clock, roots, vault, log, tenant, retention };
+                let openers = Openers::new();
+                let inner =
+                    Inner { jobs, thread, cache, clock, roots, vault, log, tenant, retention, openers };
                 Ok((Self(Arc::new(inner)), opened))
             }
             Err(error) => {
@@ -227,14 +241,32 @@ impl KeyVault {
         self.0.roots.blind_index(field, value)
     }
 
-    /// What is known under these ids.
-    pub(crate) async fn keys(&self, ids: &[KeyId]) -> Result<HashMap<KeyId, KeyState>, VaultError> {
+    pub(crate) fn openers(&self) -> &Openers {
+        &self.0.openers
+    }
+
+    pub(crate) fn downgrade(&self) -> WeakVault {
+        WeakVault(Arc::downgrade(&self.0))
+    }
+
+    /// How often keys were forgotten.
+    pub(crate) fn forgotten(&self) -> Forgotten {
+        self.0.cache.forgotten()
+    }
+
+    /// Whether values that were opened earlier would be opened now, and without asking anybody.
+    pub(crate) fn still_opens(&self, settled: Settled) -> bool {
+        settled == Settled::Until(self.forgotten())
+            && self.0.cache.freshness(self.0.clock.now()) == Freshness::Fresh
+    }
+
+    /// What is known under these ids, in order.
+    pub(crate) async fn keys(&self, ids: &[KeyId]) -> Result<Vec<KeyState>, VaultError> {
         let now = self.0.clock.now();
         if self.0.cache.freshness(now) == Freshness::Fresh {
             let found = self.0.cache.find(ids, now);
             if found.iter().all(Option::is_some) {
-                let known = ids.iter().zip(found).filter_map(|(id, known)| Some((*id, Ok(known?))));
-                return Ok(known.collect());
+                return Ok(found.into_iter().flatten().map(Ok).collect());
             }
         }
         let wanted = ids.to_vec();
@@ -246,10 +278,12 @@ impl KeyVault {
                 if found.iter().all(Option::is_none) {
                     return Err(error);
                 }
-                let down = Err(crate::marker::Unavailable::VaultDown);
-                Ok(ids.iter().zip(found).map(|(id, known)| (*id, known.map_or(down.clone(), Ok))).collect())
+                Ok(found.into_iter().map(|known| known.ok_or(Unavailable::VaultDown)).collect())
             }
-            answer => answer,
+            Ok(states) => {
+                let state = |id| states.get(id).cloned().unwrap_or(Err(Unavailable::VaultDown));
+                Ok(ids.iter().map(state).collect())
+            }
         }
     }
 

@@ -19,6 +19,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("factum-protocol", &["factum-core"]),
     ("factum-server", &["factum-core", "factum-protocol"]),
     ("codegen", &[]),
+    ("soak", &["factum-core", "factum-protocol"]),
     ("factum-sqlite", &["factum-core", "factum-vault"]),
     ("bank", &["factum", "factum-core", "factum-engine", "factum-vault"]),
     (
@@ -55,6 +56,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
 const TESTS_MAY_USE: &[(&str, &[&str])] = &[
     ("factum", &["factum-engine", "factum-sqlite"]),
     ("factum-derive", &["factum", "factum-core"]),
+    ("factum-server", &["factum-engine"]),
     ("factum-testkit", &["factum-engine"]),
     ("bank", &["factum-postgres", "factum-sqlite"]),
     ("factum-postgres", &["factum", "factum-engine"]),
@@ -65,7 +67,7 @@ const KNOWN_ONLY_TO: &[(&str, &[&str])] = &[
     ("syn", &["factum-derive"]),
     ("quote", &["factum-derive"]),
     ("proc-macro", &["factum-derive"]),
-    ("tonic", &["factum-protocol", "factum-server", "codegen"]),
+    ("tonic", &["factum-protocol", "factum-server", "codegen", "soak"]),
     ("prost", &["factum-protocol", "factum-server"]),
     ("axum", &["factum-server", "factum-console"]),
     ("rusqlite", &["factum-sqlite"]),
@@ -76,7 +78,7 @@ const KNOWN_ONLY_TO: &[(&str, &[&str])] = &[
     ("cryptoki", &["factum-vault", "factum-testkit"]),
     ("rustls", &["factum-vault"]),
     ("ureq", &["factum-vault"]),
-    ("clap", &["factum-cli", "bank", "loans", "orders"]),
+    ("clap", &["factum-cli", "soak", "bank", "loans", "orders"]),
     ("anyhow", &[]),
 ];
 

@@ -24,6 +24,33 @@ const SERVICES: &[Service] = &[
     ),
     ("event_store.client.server_features.serverfeatures", &[("getsupportedmethods", &[])]),
     ("event_store.client.gossip.gossip", &[("read", &[])]),
+    (
+        "event_store.client.operations.operations",
+        &[
+            ("startscavenge", &[]),
+            ("stopscavenge", &[]),
+            ("shutdown", &[]),
+            ("mergeindexes", &[]),
+            ("resignnode", &[]),
+            ("setnodepriority", &[]),
+            ("restartpersistentsubscriptions", &[]),
+        ],
+    ),
+    ("event_store.client.monitoring.monitoring", &[("stats", &[])]),
+    // Creating and updating are left out: users' projections do not run here.
+    (
+        "event_store.client.projections.projections",
+        &[
+            ("delete", &[]),
+            ("statistics", &[]),
+            ("disable", &[]),
+            ("enable", &[]),
+            ("reset", &[]),
+            ("state", &[]),
+            ("result", &[]),
+            ("restartsubsystem", &[]),
+        ],
+    ),
     ("kurrentdb.protocol.v2.streams.streamsservice", &[("appendsession", &[]), ("appendrecords", &[])]),
 ];
 

@@ -7,12 +7,12 @@ use std::sync::Arc;
 
 use factum_core::{Direction, EventReader, EventStore, EventStoreExt, Page, Read, ReadError, ReadHead};
 use factum_protocol::stream_to_wire;
-use factum_protocol::wire::v1::streams::ReadResp;
-use factum_protocol::wire::v1::streams::read_resp::{Content, ReadEvent, StreamNotFound, read_event};
+use factum_protocol::wire::v1::streams::read_resp::{Content, StreamNotFound};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use tonic::Status;
 
 use super::Answers;
+use super::read_answer::Answer;
 use super::read_options::{Ends, Place, Reading};
 use crate::access::Action;
 use crate::call::Call;
@@ -20,28 +20,13 @@ use crate::shared::Shared;
 use crate::source::{Resolved, Source};
 use crate::status;
 
-/// An answer.
-pub(super) fn answer(content: Content) -> ReadResp {
-    ReadResp { content: Some(content) }
-}
-
-/// An event as an answer.
-pub(super) fn event_answer(reading: &Reading, resolved: &Resolved) -> Option<ReadResp> {
-    let position = resolved.original()?.position().0;
-    Some(answer(Content::Event(ReadEvent {
-        event: resolved.event.as_ref().map(|event| reading.form.to_wire(event)),
-        link: resolved.link.as_ref().map(|link| reading.form.to_wire(link)),
-        position: Some(read_event::Position::CommitPosition(position)),
-    })))
-}
-
 /// Begins the read, and gives its answers.
 pub(super) async fn answers(
     shared: Arc<Shared>,
     call: Call,
     reading: Reading,
     count: u64,
-) -> Result<Answers<ReadResp>, Status> {
+) -> Result<Answers<Answer>, Status> {
     shared.access.check(&call.caller, Action::Read(reading.source.name())).await?;
     if count == 0 {
         return Ok(Box::pin(stream::empty()));
@@ -64,6 +49,7 @@ pub(super) async fn answers(
         Err(error) => return Err(status::of_read(&error)),
     };
     check_place(&reading, reader.head())?;
+    reading.links.prepare(&shared, &reading.source).await.map_err(|error| status::of_read(&error))?;
     let first = reader.next_page().await.map_err(|error| status::of_read(&error))?;
     if first.as_ref().is_none_or(|page| page.events.is_empty())
         && is_missing_index(&shared, &reading.source).await?
@@ -86,9 +72,9 @@ async fn is_missing_index(shared: &Shared, source: &Source) -> Result<bool, Stat
     Ok(store.read_all(read).await.map_err(|error| status::of_read(&error))?.is_empty())
 }
 
-fn not_found(source: &Source) -> Answers<ReadResp> {
+fn not_found(source: &Source) -> Answers<Answer> {
     let content = StreamNotFound { stream_identifier: Some(stream_to_wire(source.name())) };
-    Box::pin(stream::once(async move { Ok(answer(Content::StreamNotFound(content))) }))
+    Box::pin(stream::once(async move { Ok(Answer::of(Content::StreamNotFound(content))) }))
 }
 
 /// A position beyond the end is an error of the caller's, other than for the store.
@@ -117,7 +103,7 @@ struct State {
 
 impl State {
     /// The answers of one page. `None` in the place of the state: there are no more.
-    async fn step(state: Option<State>) -> Result<Option<(Vec<ReadResp>, Option<State>)>, Status> {
+    async fn step(state: Option<State>) -> Result<Option<(Vec<Answer>, Option<State>)>, Status> {
         let Some(mut state) = state else { return Ok(None) };
         let Some(page) = state.page.take() else {
             let ends = state.ends();
@@ -143,7 +129,7 @@ impl State {
                 answers.extend(state.first_position(&resolved));
             }
             state.last = resolved.original().map(|event| event.revision().0);
-            answers.extend(event_answer(&state.reading, &resolved));
+            answers.extend(Answer::event(state.reading.form, resolved));
             state.left -= 1;
         }
         if state.left == 0 {
@@ -155,7 +141,7 @@ impl State {
     }
 
     /// Where the stream begins, if that is not where the client asked for.
-    fn first_position(&self, first: &Resolved) -> Option<ReadResp> {
+    fn first_position(&self, first: &Resolved) -> Option<Answer> {
         let asked = match (self.reading.ends, self.reading.direction, self.reading.place) {
             (Ends::Tell, Direction::Forwards, Place::Start) => 0,
             (Ends::Tell, Direction::Forwards, Place::Revision(revision)) => revision.0,
@@ -163,11 +149,11 @@ impl State {
         };
         let Source::Stream(_) = self.reading.source else { return None };
         let first = first.original()?.revision().0;
-        (first > asked).then(|| answer(Content::FirstStreamPosition(first)))
+        (first > asked).then(|| Answer::of(Content::FirstStreamPosition(first)))
     }
 
     /// What is said at the end of the stream: of an empty page, where the stream begins; and where it ends.
-    fn ends(&self) -> Vec<ReadResp> {
+    fn ends(&self) -> Vec<Answer> {
         let (Ends::Tell, Source::Stream(_)) = (self.reading.ends, &self.reading.source) else {
             return Vec::new();
         };
@@ -175,12 +161,12 @@ impl State {
         let last = head.stream.and_then(factum_core::StreamState::last_revision).map(|last| last.0);
         let mut answers = Vec::new();
         if !self.given && self.reading.direction == Direction::Forwards {
-            answers.extend(head.first_visible.map(|first| answer(Content::FirstStreamPosition(first.0))));
+            answers.extend(head.first_visible.map(|first| Answer::of(Content::FirstStreamPosition(first.0))));
         }
         // A read that its count cut short does not know that the stream ends there.
         let at_end = self.left > 0 || self.last == last;
         if at_end {
-            answers.extend(last.map(|last| answer(Content::LastStreamPosition(last))));
+            answers.extend(last.map(|last| Answer::of(Content::LastStreamPosition(last))));
         }
         answers
     }

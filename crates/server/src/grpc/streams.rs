@@ -3,14 +3,17 @@
 use std::sync::Arc;
 
 use factum_protocol::wire::v1::streams as wire;
+use futures_util::TryStreamExt;
 use tonic::{Request, Response, Status, Streaming};
 
+use super::read_answer::Answer;
 use super::read_options::{Reading, Span};
 use super::{Answers, append, batch_append, delete, read, subscribe};
 use crate::call::Call;
 use crate::shared::Shared;
 
 /// `event_store.client.streams.Streams`.
+#[derive(Clone)]
 pub(crate) struct Streams {
     shared: Arc<Shared>,
 }
@@ -19,6 +22,16 @@ impl Streams {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
         Self { shared }
     }
+
+    /// The answers of a read or a subscription.
+    pub(super) async fn answers(&self, request: Request<wire::ReadReq>) -> Result<Answers<Answer>, Status> {
+        let call = Call::of(&request);
+        let reading = Reading::from_wire(request.into_inner())?;
+        match reading.span {
+            Span::Count(count) => read::answers(self.shared.clone(), call, reading, count).await,
+            Span::Subscription => subscribe::answers(self.shared.clone(), call, reading).await,
+        }
+    }
 }
 
 #[tonic::async_trait]
@@ -26,14 +39,10 @@ impl wire::streams_server::Streams for Streams {
     type ReadStream = Answers<wire::ReadResp>;
     type BatchAppendStream = Answers<wire::BatchAppendResp>;
 
+    /// The service in front of this one takes the short way to the same answers.
     async fn read(&self, request: Request<wire::ReadReq>) -> Result<Response<Self::ReadStream>, Status> {
-        let call = Call::of(&request);
-        let reading = Reading::from_wire(request.into_inner())?;
-        let answers = match reading.span {
-            Span::Count(count) => read::answers(self.shared.clone(), call, reading, count).await?,
-            Span::Subscription => subscribe::answers(self.shared.clone(), call, reading).await?,
-        };
-        Ok(Response::new(answers))
+        let answers = self.answers(request).await?;
+        Ok(Response::new(Box::pin(answers.map_ok(Answer::into_message))))
     }
 
     async fn append(

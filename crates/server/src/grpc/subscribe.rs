@@ -8,7 +8,6 @@ use factum_core::{
     SubscriptionMessage, Timestamp,
 };
 use factum_protocol::wire::v1::AllStreamPosition;
-use factum_protocol::wire::v1::streams::ReadResp;
 use factum_protocol::wire::v1::streams::read_resp::{
     CaughtUp, Checkpoint, Content, SubscriptionConfirmation,
 };
@@ -17,7 +16,7 @@ use tonic::Status;
 use uuid::Uuid;
 
 use super::Answers;
-use super::read::{answer, event_answer};
+use super::read_answer::Answer;
 use super::read_options::Reading;
 use crate::access::Action;
 use crate::call::Call;
@@ -36,7 +35,7 @@ pub(super) async fn answers(
     shared: Arc<Shared>,
     call: Call,
     reading: Reading,
-) -> Result<Answers<ReadResp>, Status> {
+) -> Result<Answers<Answer>, Status> {
     debug_assert_eq!(reading.direction, Direction::Forwards, "options refuse the other");
     shared.access.check(&call.caller, Action::Read(reading.source.name())).await?;
     let filter =
@@ -58,7 +57,7 @@ pub(super) async fn answers(
     let rest = stream::try_unfold(following, Following::step)
         .map_ok(|answers| stream::iter(answers).map(Ok))
         .try_flatten();
-    Ok(Box::pin(stream::iter([Ok(answer(Content::Confirmation(confirmation)))]).chain(rest)))
+    Ok(Box::pin(stream::iter([Ok(Answer::of(Content::Confirmation(confirmation)))]).chain(rest)))
 }
 
 struct Following {
@@ -76,7 +75,7 @@ struct Following {
 }
 
 impl Following {
-    async fn step(mut self) -> Result<Option<(Vec<ReadResp>, Self)>, Status> {
+    async fn step(mut self) -> Result<Option<(Vec<Answer>, Self)>, Status> {
         let message = tokio::select! {
             biased;
             () = self.stopping.wait() => return Err(status::stopping()),
@@ -94,7 +93,8 @@ impl Following {
         Ok(Some((answers, self)))
     }
 
-    async fn events(&mut self, events: Vec<RecordedEvent>) -> Result<Vec<ReadResp>, ReadError> {
+    async fn events(&mut self, events: Vec<RecordedEvent>) -> Result<Vec<Answer>, ReadError> {
+        self.reading.links.prepare(&self.shared, &self.reading.source).await?;
         let mut answers = Vec::with_capacity(events.len());
         for event in events {
             let position = event.position();
@@ -103,7 +103,7 @@ impl Following {
             {
                 let resolved = self.reading.links.apply(&self.shared, &self.call, placed).await?;
                 self.last_revision = resolved.original().map(|event| event.revision().0);
-                answers.extend(event_answer(&self.reading, &resolved));
+                answers.extend(Answer::event(self.reading.form, resolved));
             }
             answers.extend(self.passed(position));
         }
@@ -111,12 +111,12 @@ impl Following {
     }
 
     /// Everything up to the checkpoint was looked at.
-    fn looked(&mut self, checkpoint: &Place) -> Option<ReadResp> {
+    fn looked(&mut self, checkpoint: &Place) -> Option<Answer> {
         self.passed(last_before(checkpoint)?)
     }
 
     /// `position` was looked at: a checkpoint, if enough was looked at since the last one.
-    fn passed(&mut self, position: Position) -> Option<ReadResp> {
+    fn passed(&mut self, position: Position) -> Option<Answer> {
         self.looked_at = Some(position);
         let Filter { interval, .. } = self.reading.filter.as_ref()?;
         let since = match self.told {
@@ -126,26 +126,26 @@ impl Following {
         if since < *interval { None } else { self.checkpoint(position) }
     }
 
-    fn checkpoint(&mut self, position: Position) -> Option<ReadResp> {
+    fn checkpoint(&mut self, position: Position) -> Option<Answer> {
         if self.told == Some(position) {
             return None;
         }
         self.told = Some(position);
-        Some(answer(Content::Checkpoint(Checkpoint {
+        Some(Answer::of(Content::Checkpoint(Checkpoint {
             commit_position: position.0,
             prepare_position: position.0,
             timestamp: Some(timestamp(self.shared.options.clock.now())),
         })))
     }
 
-    fn caught_up(&mut self, checkpoint: &Place) -> Vec<ReadResp> {
+    fn caught_up(&mut self, checkpoint: &Place) -> Vec<Answer> {
         let mut answers = Vec::with_capacity(2);
         let last = last_before(checkpoint);
         if self.reading.filter.is_some() {
             answers.extend(last.and_then(|last| self.checkpoint(last)));
         }
         let of_log = matches!(self.reading.source, Source::All);
-        answers.push(answer(Content::CaughtUp(CaughtUp {
+        answers.push(Answer::of(Content::CaughtUp(CaughtUp {
             timestamp: Some(timestamp(self.shared.options.clock.now())),
             stream_revision: if of_log {
                 None

@@ -1,6 +1,7 @@
 //! The vault through its public API, in memory and against real services.
 #![allow(clippy::unwrap_used, reason = "tests may panic, and their helpers too")]
 
+mod ahead;
 mod erasure;
 mod faults;
 mod hostile;

@@ -1,0 +1,13 @@
+//! The server through its port: every test has a server of its own.
+
+mod batch;
+mod first_events;
+mod hostile;
+mod house;
+mod indexes;
+mod metrics;
+mod operations;
+mod projections;
+mod several_streams;
+mod streams;
+mod telemetry;
