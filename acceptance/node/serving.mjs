@@ -10,6 +10,8 @@ import { fileURLToPath } from "node:url";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const binary = process.env.FACTUM_BINARY || join(root, "target/debug/factum");
+/** What the first users of a server with users sign in with. */
+export const PASSWORD = "acceptance-of-factum";
 const START_LIMIT_MS = 60_000;
 
 const freePort = () =>
@@ -36,7 +38,8 @@ export class Server {
   begin() {
     const store = this.directory ? ["--data", this.directory] : ["--memory"];
     const command = ["serve", ...store, "--listen", `127.0.0.1:${this.port}`, ...this.more];
-    this.process = spawn(binary, command, { stdio: ["ignore", "pipe", "pipe"] });
+    const env = { ...process.env, FACTUM_ADMIN_PASSWORD: PASSWORD, FACTUM_OPS_PASSWORD: PASSWORD };
+    this.process = spawn(binary, command, { env, stdio: ["ignore", "pipe", "pipe"] });
     this.ended = new Promise((resolve) => this.process.on("exit", resolve));
     const said = [];
     return new Promise((resolve, reject) => {

@@ -13,6 +13,9 @@ import threading
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BINARY = os.environ.get("FACTUM_BINARY") or str(ROOT / "target" / "debug" / "factum")
 
+# What the first users of a server with users sign in with.
+PASSWORD = "acceptance-of-factum"
+
 # Longest time for a server to begin to listen, and to end, in seconds.
 START_LIMIT = 60
 STOP_LIMIT = 20
@@ -41,7 +44,8 @@ class Server:
         store = ["--data", self._directory] if self._directory else ["--memory"]
         trust = [] if self._secure else ["--insecure"]
         command = [BINARY, "serve", *store, *trust, "--listen", f"127.0.0.1:{self._port}", *self._arguments]
-        self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        environment = {**os.environ, "FACTUM_ADMIN_PASSWORD": PASSWORD, "FACTUM_OPS_PASSWORD": PASSWORD}
+        self._process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         self.said = []
         listening = threading.Event()
         threading.Thread(target=self._listen, args=(self._process, listening), daemon=True).start()
