@@ -7,20 +7,22 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 
+use crate::acceptance;
 use crate::services::Services;
 use crate::step::Step;
 
 /// What the runners counted.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Counts {
-    passed: u64,
-    failed: u64,
-    skipped: u64,
+pub(crate) struct Counts {
+    pub(crate) passed: u64,
+    pub(crate) failed: u64,
+    pub(crate) skipped: u64,
     /// Whether a closing line was seen at all: a runner without one did not get to its tests.
-    closed: bool,
+    pub(crate) closed: bool,
 }
 
-/// Runs unit, integration and documentation tests. Further arguments go to the runner, as a filter.
+/// Runs unit, integration and documentation tests, and those of the published clients. Further arguments go to the runner, as
+/// a filter.
 pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
     let skips = SkipFile::new()?;
     let services = Services::start();
@@ -40,6 +42,14 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
         counts.passed += here.passed;
         counts.failed += here.failed;
         counts.skipped += here.skipped;
+    }
+    // A filter is one of Rust's tests: the clients' have other names.
+    if arguments.is_empty() {
+        let (acceptance, unfinished) = acceptance::all()?;
+        counts.passed += acceptance.passed;
+        counts.failed += acceptance.failed;
+        counts.skipped += acceptance.skipped;
+        broken.extend(unfinished);
     }
     let said = skips.read();
     for (name, reason) in &said {
@@ -113,7 +123,7 @@ fn read_nextest(line: &str, counts: &mut Counts) {
 }
 
 /// `test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.00s`
-fn read_cargo_test(line: &str, counts: &mut Counts) {
+pub(crate) fn read_cargo_test(line: &str, counts: &mut Counts) {
     let Some(results) = line.trim().strip_prefix("test result: ") else { return };
     counts.closed = true;
     let Some((_, results)) = results.split_once(". ") else { return };
