@@ -59,21 +59,20 @@ def test_a_read_may_stop_in_the_middle(client, ten):
     assert revisions(client.get_stream(ten)) == list(range(10))
 
 
-def knows_users(server):
-    if b"users.users" not in published.features(server):
-        pytest.skip("the server has no users yet, and so no events at its start")
+# KurrentDB's log begins with events of its own, and clients take position 0 for "nothing yet". Strict: fails once it is mended.
+begins_empty = pytest.mark.xfail(strict=True, reason="the log of a new server has no events of the system's yet")
 
 
-def test_the_log_begins_with_the_systems_own_events(own_server, own_client):
-    knows_users(own_server)
+@begins_empty
+def test_the_log_begins_with_the_systems_own_events(own_client):
     (first,) = own_client.read_all(filter_exclude=(), limit=1)
     assert first.type.startswith("$")
     assert first.stream_name.startswith("$")
 
 
-def test_the_log_of_a_new_server_has_events_enough_for_a_consumer(own_server, own_client):
-    knows_users(own_server)
-    assert len(list(own_client.read_all(filter_exclude=()))) >= 10
+@begins_empty
+def test_an_event_of_a_users_is_not_at_position_nought(own_client, event):
+    assert own_client.append_to_stream("a-1", events=event(), current_version=NO_STREAM) > 0
 
 
 def test_the_log_of_a_new_server_has_nothing_of_a_users(own_client):

@@ -87,6 +87,11 @@ impl Server {
         let _ = self.process.wait();
     }
 
+    /// Waits until it has ended by itself.
+    pub(crate) fn wait(&mut self) {
+        assert!(self.process.wait().unwrap().success());
+    }
+
     fn settings(&self, more: &str) -> ClientSettings {
         format!("kurrentdb://{}?tls=false{more}", self.address).parse().unwrap()
     }
