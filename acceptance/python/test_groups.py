@@ -15,7 +15,7 @@ PATIENCE = 60
 
 @pytest.fixture(scope="module", autouse=True)
 def known(server):
-    if b"persistentsubscriptions" not in published.features(server):
+    if b"persistent_subscriptions.persistentsubscriptions" not in published.features(server):
         pytest.skip("the server has no persistent subscriptions yet")
 
 
