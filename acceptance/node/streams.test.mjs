@@ -163,8 +163,8 @@ test("the log is read both ways, from anywhere", async () => {
   assert.deepEqual(revisions(back), [1, 0]);
 });
 
-test("the log is read through a filter", async () => {
-  if (!isCurrent) return;
+test("the log is read through a filter", async (t) => {
+  if (!isCurrent) return t.skip("this client filters no reads");
   const category = `ledger${randomUUID().replaceAll("-", "")}`;
   await client.appendToStream(`${category}-1`, [event("Wanted"), event("Other")]);
   const read = async (filter) => (await collect(client.readAll({ filter, maxCount: 1_000_000 }))).map(({ event }) => event.type);
@@ -194,13 +194,13 @@ test("metadata is what was set last", async () => {
   await client.appendToStream(name, events(5), expecting(NO_STREAM));
   assert.deepEqual((await client.getStreamMetadata(name)).metadata, undefined);
   const metadata = { maxAge: 3600, maxCount: 2, truncateBefore: 1, cacheControl: 5, acl: { readRoles: ["$all"] }, colour: "blue" };
-  const { nextExpectedRevision } = await client.setStreamMetadata(name, metadata, { expectedRevision: NO_STREAM });
+  const { nextExpectedRevision } = await client.setStreamMetadata(name, metadata, expecting(NO_STREAM));
   assert.equal(nextExpectedRevision, 0n);
   const read = await client.getStreamMetadata(name);
   assert.deepEqual([read.metadata.maxCount, read.metadata.maxAge, read.metadata.colour], [2, 3600, "blue"]);
   assert.equal(typeof read.metastreamRevision, "bigint");
   assert.deepEqual(revisions(await collect(client.readStream(name))), [3, 4]);
-  await assert.rejects(client.setStreamMetadata(name, {}, { expectedRevision: NO_STREAM }), ofType(ErrorType.WRONG_EXPECTED_VERSION));
+  await assert.rejects(client.setStreamMetadata(name, {}, expecting(NO_STREAM)), ofType(ErrorType.WRONG_EXPECTED_VERSION));
 });
 
 test("links are resolved where that is asked for", async () => {

@@ -10,16 +10,16 @@ SYSTEM = ["$by_category", "$by_correlation_id", "$by_event_type", "$stream_by_ca
 
 @pytest.mark.parametrize("name", SYSTEM)
 def test_a_projection_of_the_systems_runs(client, name):
-    told = client.get_projection_statistics(name)
+    told = client.get_projection_statistics(name=name)
     assert (told.name, told.status, told.progress) == (name, "Running", 100.0)
-    client.enable_projection(name)
+    client.enable_projection(name=name)
 
 
 def test_a_projection_that_is_not_there_is_not_found(client):
     with pytest.raises(NotFound):
-        client.get_projection_statistics("never-heard-of")
+        client.get_projection_statistics(name="never-heard-of")
     with pytest.raises(NotFound):
-        client.enable_projection("never-heard-of")
+        client.enable_projection(name="never-heard-of")
 
 
 def test_a_projection_of_a_users_is_refused(client):
