@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use crate::root;
 use crate::step::Step;
-use crate::test::{Counts, read_cargo_test};
+use crate::test::{Counts, SkipFile, read_cargo_test};
 
 /// Longest time for one test of Node's, in milliseconds.
 const NODE_TEST_LIMIT: &str = "--test-timeout=120000";
@@ -73,7 +73,9 @@ const SUITES: &[Suite] = &[
 pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
     let chosen =
         |suite: &&Suite| arguments.is_empty() || arguments.iter().any(|name| suite.name.contains(name));
-    let (counts, broken) = of_suites(SUITES.iter().filter(chosen))?;
+    let skips = SkipFile::new()?;
+    let (mut counts, broken) = of_suites(SUITES.iter().filter(chosen), &skips)?;
+    counts.move_skipped(&skips);
     println!("{} passed, {} failed, {} skipped", counts.passed, counts.failed, counts.skipped);
     if counts.failed > 0 || !broken.is_empty() {
         return Err(format!("{} tests failed; did not finish: {}", counts.failed, broken.join(", ")));
@@ -82,11 +84,14 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
 }
 
 /// Runs every suite. What did not finish is named.
-pub(crate) fn all() -> Result<(Counts, Vec<String>), String> {
-    of_suites(SUITES.iter())
+pub(crate) fn all(skips: &SkipFile) -> Result<(Counts, Vec<String>), String> {
+    of_suites(SUITES.iter(), skips)
 }
 
-fn of_suites<'a>(suites: impl Iterator<Item = &'a Suite>) -> Result<(Counts, Vec<String>), String> {
+fn of_suites<'a>(
+    suites: impl Iterator<Item = &'a Suite>,
+    skips: &SkipFile,
+) -> Result<(Counts, Vec<String>), String> {
     Step::cargo(&["build", "--package", "factum-cli"]).run()?;
     let mut counts = Counts::default();
     let mut broken = Vec::new();
@@ -98,6 +103,7 @@ fn of_suites<'a>(suites: impl Iterator<Item = &'a Suite>) -> Result<(Counts, Vec
             continue;
         }
         let step = (suite.step)(suite, &place)?.env("FACTUM_BINARY", target().join("debug").join("factum"));
+        let step = skips.tell(step);
         let shown = step.shown().to_owned();
         let mut here = Counts::default();
         let succeeded = step.watch(|line| (suite.read)(line, &mut here))?;

@@ -21,6 +21,18 @@ pub(crate) struct Counts {
     pub(crate) closed: bool,
 }
 
+impl Counts {
+    /// Names the tests that said they could not run, and counts them so: their runner took them as passed.
+    pub(crate) fn move_skipped(&mut self, skips: &SkipFile) {
+        let said = skips.read();
+        for (name, reason) in &said {
+            println!("SKIPPED {name}: {reason}");
+        }
+        self.passed = self.passed.saturating_sub(said.len() as u64);
+        self.skipped += said.len() as u64;
+    }
+}
+
 /// Runs unit, integration and documentation tests, and those of the published clients. Further arguments go to the runner, as
 /// a filter.
 pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
@@ -32,7 +44,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
     for (step, read) in runners(arguments) {
         let shown = step.shown().to_owned();
         let mut here = Counts::default();
-        let succeeded = services.tell(step).env("FACTUM_SKIPS", &skips.0).watch(|line| {
+        let succeeded = skips.tell(services.tell(step)).watch(|line| {
             read(line, &mut here);
             ignored.extend(ignored_test(line));
         })?;
@@ -45,21 +57,16 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
     }
     // A filter is one of Rust's tests: the clients' have other names.
     if arguments.is_empty() {
-        let (acceptance, unfinished) = acceptance::all()?;
+        let (acceptance, unfinished) = acceptance::all(&skips)?;
         counts.passed += acceptance.passed;
         counts.failed += acceptance.failed;
         counts.skipped += acceptance.skipped;
         broken.extend(unfinished);
     }
-    let said = skips.read();
-    for (name, reason) in &said {
-        println!("SKIPPED {name}: {reason}");
-    }
+    counts.move_skipped(&skips);
     for name in &ignored {
         println!("SKIPPED {name}: marked #[ignore]");
     }
-    counts.passed = counts.passed.saturating_sub(said.len() as u64);
-    counts.skipped += said.len() as u64;
     println!("{} passed, {} failed, {} skipped", counts.passed, counts.failed, counts.skipped);
     if !broken.is_empty() {
         return Err(format!("did not finish: {}", broken.join(", ")));
@@ -148,13 +155,18 @@ fn ignored_test(line: &str) -> Option<String> {
 }
 
 /// The file in which tests say that they could not run. Gone when the task ends.
-struct SkipFile(PathBuf);
+pub(crate) struct SkipFile(PathBuf);
 
 impl SkipFile {
-    fn new() -> Result<Self, String> {
+    pub(crate) fn new() -> Result<Self, String> {
         let path = std::env::temp_dir().join(format!("factum-skips-{}", std::process::id()));
         fs::write(&path, "").map_err(|error| format!("cannot write {}: {error}", path.display()))?;
         Ok(Self(path))
+    }
+
+    /// `step`, told of the file.
+    pub(crate) fn tell(&self, step: Step) -> Step {
+        step.env("FACTUM_SKIPS", &self.0)
     }
 
     /// Name and reason of each test, sorted; a test that said it twice counts once.
