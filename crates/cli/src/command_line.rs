@@ -124,7 +124,7 @@ async fn run_verb(verb: Verb, context: &Context) -> Result<(), Failure> {
         Verb::Import(args) => import_verb::run(args, context).await,
         Verb::Export(args) => export_verb::run(args, context).await,
         Verb::Storage(args) => storage::run(args, context),
-        Verb::Backup(args) => backup::run(args, context),
+        Verb::Backup(args) => backup::run(args, context).await,
         Verb::Serve(args) => serve::run(args, context).await,
         Verb::Demo(args) => demo::run(&args, context).await,
         Verb::Bench(args) => tokio::task::block_in_place(|| bench::run(&args, context)),

@@ -19,6 +19,8 @@ pub(crate) enum Exit {
     Usage = 2,
     /// It was not confirmed.
     Refused = 3,
+    /// Who asks may not: a wrong PIN, a token that was revoked.
+    Denied = 4,
     /// What was asked for is not there.
     NotFound = 5,
     /// A stream is not as expected.

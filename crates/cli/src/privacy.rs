@@ -6,11 +6,14 @@ mod check;
 mod erase;
 mod expire;
 mod export;
+mod hold;
 mod init;
+pub(crate) mod ledger;
 mod lint;
 mod receipts;
 mod rotate;
 mod show;
+mod sinks;
 mod verify;
 
 use std::sync::Arc;
@@ -57,6 +60,13 @@ enum Verb {
     Rotate(rotate::RotateArgs),
     Check(check::CheckArgs),
     Backup(backup::BackupArgs),
+    Hold(hold::HoldArgs),
+    Release(hold::ReleaseArgs),
+    Holds(hold::HoldsArgs),
+    Sinks(sinks::SinksArgs),
+    Ack(sinks::AckArgs),
+    Ledger(ledger::LedgerArgs),
+    ApplyLedger(ledger::ApplyLedgerArgs),
 }
 
 /// Runs the command.
@@ -73,6 +83,13 @@ pub(crate) async fn run(args: PrivacyArgs, context: &Context) -> Result<(), Fail
         Verb::Rotate(args) => rotate::run(&args, context).await,
         Verb::Check(args) => check::run(&args, context).await,
         Verb::Backup(args) => backup::run(&args, context),
+        Verb::Hold(args) => hold::hold(&args, context).await,
+        Verb::Release(args) => hold::release(&args, context).await,
+        Verb::Holds(_) => hold::list(context).await,
+        Verb::Sinks(args) => sinks::run(&args, context).await,
+        Verb::Ack(args) => sinks::acknowledge(&args, context).await,
+        Verb::Ledger(_) => ledger::write(context).await,
+        Verb::ApplyLedger(args) => ledger::apply(&args, context).await,
     }
 }
 
@@ -90,16 +107,23 @@ async fn open(context: &Context) -> Result<Opened, Failure> {
 
 /// A person, as people name it.
 #[derive(Args, Debug)]
-struct SubjectArgs {
+struct PersonArgs {
     /// The subject's id as the application knows it, or ref:HEX as receipts name it
     #[arg(value_name = "SUBJECT")]
     subject: String,
+}
+
+/// A person, or what is kept of it for one purpose.
+#[derive(Args, Debug)]
+struct SubjectArgs {
+    #[command(flatten)]
+    person: PersonArgs,
     /// Only what is kept for this purpose
     #[arg(long, value_name = "NAME")]
     purpose: Option<String>,
 }
 
-impl SubjectArgs {
+impl PersonArgs {
     fn subject_ref(&self, vault: &KeyVault) -> Result<SubjectRef, Failure> {
         let wrong = |why: String| Failure::usage("that names no subject", why, "");
         match self.subject.strip_prefix("ref:") {
@@ -110,6 +134,12 @@ impl SubjectArgs {
                 Ok(vault.subject_ref(&subject))
             }
         }
+    }
+}
+
+impl SubjectArgs {
+    fn subject_ref(&self, vault: &KeyVault) -> Result<SubjectRef, Failure> {
+        self.person.subject_ref(vault)
     }
 
     fn purpose(&self) -> Result<Option<Purpose>, Failure> {

@@ -83,7 +83,9 @@ pub(crate) async fn run(args: ServeArgs, context: &Context) -> Result<(), Failur
         Server::new(store, options).with_maintenance(Arc::new(upkeep::Upkeep(engine)))
     };
     let server = server.listen(&args.listen).await.map_err(failure)?;
-    announce(&server, context)?;
+    if args.logs.are_for_people() {
+        announce(&server, context)?;
+    }
     tokio::select! {
         () = ended() => {}
         () = server.wait() => {}

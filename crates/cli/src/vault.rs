@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Args;
 use factum_core::{EventStore, InvalidEvent, NewEvent, StreamName, SystemClock};
@@ -12,12 +13,13 @@ use factum_postgres::PostgresKeyStore;
 use factum_sqlite::SqliteKeyStore;
 use factum_vault::{
     DEFAULT_TENANT, KekError, KekProvider, KeyStore, KeyStoreError, KeyVault, Ledger, LocalKeyFile,
-    OpenBaoTransit, Pkcs11Options, Pkcs11Token, Retention, SealingStore, TransitOptions, VaultError,
-    VaultOptions,
+    OpenBaoTransit, Pkcs11Options, Pkcs11Token, Retention, Rotation, SealingStore, TransitOptions,
+    VaultError, VaultOptions,
 };
 
 use crate::context::Context;
 use crate::failure::{Exit, Failure, of_kind};
+use crate::moment::duration;
 
 const GLOBAL: &str = "Options of every command";
 
@@ -49,6 +51,17 @@ pub struct VaultArgs {
         hide = true
     )]
     tenant: Option<String>,
+    /// How often the key-encryption key is rotated: receipts say when older copies of the key store become useless
+    #[arg(
+        long,
+        value_name = "TIME",
+        value_parser = duration,
+        env = "FACTUM_KEK_ROTATION",
+        hide_env_values = true,
+        global = true,
+        hide = true
+    )]
+    kek_rotation: Option<Duration>,
 }
 
 /// Why the vault that a command line names did not open.
@@ -177,7 +190,8 @@ impl VaultArgs {
             }
         };
         let tenant = self.tenant.clone().unwrap_or_else(|| DEFAULT_TENANT.to_owned());
-        Ok(VaultOptions { tenant, ..VaultOptions::new(key_store, kek) })
+        let rotation = self.kek_rotation.map_or(Rotation::Unscheduled, Rotation::Every);
+        Ok(VaultOptions { tenant, rotation, ..VaultOptions::new(key_store, kek) })
     }
 
     /// The options of the vault of this log, which is in `data`. A lost vault is not replaced by a new one.
@@ -462,11 +476,15 @@ impl From<KekError> for Failure {
     fn from(error: KekError) -> Self {
         let (exit, slug) = match &error {
             KekError::Exposed { .. } => (Exit::Usage, "key-exposed"),
+            KekError::Denied { .. } => (Exit::Denied, "permission-denied"),
             other => of_kind(other.kind()),
         };
         let next = match &error {
             KekError::NoEpoch { .. } | KekError::NotOurs { .. } => {
                 "check --kek and --vault: a key store put back from before a rotation is of no use any more, and so is an older key"
+            }
+            KekError::Denied { .. } => {
+                "check the token or the PIN that FACTUM_KEK_SECRET_FILE or FACTUM_KEK_SECRET holds, and what it may do there"
             }
             _ => "check --kek",
         };
@@ -489,6 +507,19 @@ impl From<VaultError> for Failure {
                 )
             }
             VaultError::Append(error) => error.into(),
+            error @ (VaultError::LogRestored { .. } | VaultError::LogBehind { .. }) => Self::new(
+                (Exit::Refused, "log-restored"),
+                "the vault does not open: the log was restored",
+                error.to_string(),
+                "factum privacy apply-ledger FILE, with the newest copy that `factum privacy ledger` wrote; or, if nothing was \
+                 erased since the backup, factum privacy apply-ledger --accept-resurrection --reason TEXT",
+            ),
+            error @ VaultError::Held { .. } => Self::new(
+                (Exit::Refused, "legal-hold"),
+                "nothing was erased",
+                error.to_string(),
+                "`factum privacy release SUBJECT --reason TEXT` ends the hold",
+            ),
             error => {
                 let (exit, slug) = of_kind(error.kind());
                 Self::new((exit, slug), "the vault refused", error.to_string(), "")

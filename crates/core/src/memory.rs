@@ -56,6 +56,27 @@ impl MemoryStore {
         Self { shared: Arc::new(Shared { clock, log: Mutex::new(Log::new()), head }) }
     }
 
+    /// What it holds now, in a store of its own with the same identity: what a copy of a store's files is.
+    #[must_use]
+    pub fn copy(&self) -> Self {
+        self.with_log(self.log().clone())
+    }
+
+    /// The same, as it is after it was restored from a backup: in a new epoch.
+    #[must_use]
+    pub fn restored(&self) -> Self {
+        let mut log = self.log().clone();
+        log.begin_epoch();
+        self.with_log(log)
+    }
+
+    fn with_log(&self, log: Log) -> Self {
+        let (head, _) = watch::channel(log.next_position());
+        Self {
+            shared: Arc::new(Shared { clock: Arc::clone(&self.shared.clock), log: Mutex::new(log), head }),
+        }
+    }
+
     fn log(&self) -> MutexGuard<'_, Log> {
         // A panic elsewhere cannot have left half an append: the log is only changed by code that cannot panic.
         self.shared.log.lock().unwrap_or_else(PoisonError::into_inner)

@@ -8,7 +8,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use factum_core::{Position, ReadError, StoreId};
+use factum_core::{
+    EventReader, PRIVACY_STREAM, Position, Read, ReadError, ReadFrom, Selector, StoreId, StreamName,
+    StreamView, block_on,
+};
 use serde_json::{Map, Value, json};
 
 use crate::engine::Engine;
@@ -40,6 +43,17 @@ pub struct BackupInfo {
     pub bytes: u64,
     /// Number of its segments.
     pub segments: u64,
+    /// How far its record of erasures goes; `None` where it has none, or the backup is older than this member.
+    pub ledger: Option<LedgerEnd>,
+}
+
+/// How far the record of erasures in a log goes. A restored log has to be given what was erased after this.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LedgerEnd {
+    /// Events in the stream `$privacy`.
+    pub events: u64,
+    /// Position of the last one.
+    pub last: Position,
 }
 
 /// Why a backup or a restore was not done.
@@ -132,18 +146,34 @@ impl Engine {
         vfs.sync_dir(&log_dir).map_err(io("syncing", &log_dir))?;
         // After the segments: none of them is newer than this format.
         let identity = Identity { format: shared.format.load(Ordering::Acquire), ..shared.identity };
-        finish(vfs, to, &identity, end, &copied)?;
-        Ok(info(&identity, end, &copied))
+        let manifest = Manifest { end, ledger: self.ledger_end(end)?, files: copied };
+        finish(vfs, to, &identity, &manifest)?;
+        Ok(info(&identity, &manifest))
+    }
+
+    /// How far the record of erasures goes below `end`.
+    fn ledger_end(&self, end: Position) -> Result<Option<LedgerEnd>, ReadError> {
+        let stream = StreamName::new(PRIVACY_STREAM).unwrap_or_else(|_| unreachable!("a constant name"));
+        let read = Read::backwards(Selector::Stream(stream)).from(ReadFrom::Position(end)).limit(1);
+        let mut reader = match self.shared().read(read.view(StreamView::Recorded)) {
+            Ok(reader) => reader,
+            Err(ReadError::StreamNotFound { .. }) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let page = block_on(reader.next_page())?;
+        let last = page.and_then(|page| page.events.into_iter().next());
+        Ok(last.map(|event| LedgerEnd { events: event.revision().0 + 1, last: event.position() }))
     }
 }
 
-fn info(identity: &Identity, end: Position, copied: &[Copied]) -> BackupInfo {
+fn info(identity: &Identity, manifest: &Manifest) -> BackupInfo {
     BackupInfo {
         store: identity.id,
         epoch: identity.epoch,
-        end,
-        bytes: copied.iter().map(|file| file.bytes).sum(),
-        segments: copied.len() as u64,
+        end: manifest.end,
+        bytes: manifest.files.iter().map(|file| file.bytes).sum(),
+        segments: manifest.files.len() as u64,
+        ledger: manifest.ledger,
     }
 }
 
@@ -189,24 +219,21 @@ fn copy(
     Ok(checksum)
 }
 
-fn finish(
-    vfs: &dyn Vfs,
-    to: &Path,
-    identity: &Identity,
-    end: Position,
-    copied: &[Copied],
-) -> Result<(), BackupError> {
-    write_tail(vfs, to, end).map_err(io("writing into", to))?;
+fn finish(vfs: &dyn Vfs, to: &Path, identity: &Identity, finished: &Manifest) -> Result<(), BackupError> {
+    write_tail(vfs, to, finished.end).map_err(io("writing into", to))?;
     identity.write(vfs, to).map_err(io("writing into", to))?;
-    let files: Map<String, Value> = copied
+    let files: Map<String, Value> = finished
+        .files
         .iter()
         .map(|file| (file.name.clone(), json!({ "bytes": file.bytes, "crc32c": file.checksum })))
         .collect();
+    let ledger = finished.ledger.map(|ledger| json!({ "events": ledger.events, "last": ledger.last.0 }));
     let manifest = json!({
         "factumBackup": MANIFEST_VERSION,
         "store": identity.id.to_string(),
         "epoch": identity.epoch,
-        "end": end.0,
+        "end": finished.end.0,
+        "ledger": ledger,
         "files": files,
     });
     let path = to.join(MANIFEST);
@@ -215,6 +242,7 @@ fn finish(
 
 struct Manifest {
     end: Position,
+    ledger: Option<LedgerEnd>,
     files: Vec<Copied>,
 }
 
@@ -245,7 +273,14 @@ fn read_manifest(vfs: &dyn Vfs, dir: &Path, identity: &Identity) -> Result<Manif
             _ => Err(no_backup("an entry of its files is malformed")),
         }
     });
-    Ok(Manifest { end, files: files.collect::<Result<_, _>>()? })
+    let ledger = match &manifest["ledger"] {
+        Value::Null => None,
+        ledger => match (ledger["events"].as_u64(), ledger["last"].as_u64()) {
+            (Some(events), Some(last)) => Some(LedgerEnd { events, last: Position(last) }),
+            _ => return Err(no_backup("its ledger is malformed")),
+        },
+    };
+    Ok(Manifest { end, ledger, files: files.collect::<Result<_, _>>()? })
 }
 
 fn identity_of(vfs: &dyn Vfs, backup: &Path) -> Result<Identity, BackupError> {
@@ -266,7 +301,7 @@ pub fn verify_backup(vfs: &dyn Vfs, backup: &Path) -> Result<BackupInfo, BackupE
         let path = backup.join("log").join(&file.name);
         check_file(vfs, &path, file)?;
     }
-    Ok(info(&identity, manifest.end, &manifest.files))
+    Ok(info(&identity, &manifest))
 }
 
 fn check_file(vfs: &dyn Vfs, path: &Path, expected: &Copied) -> Result<Arc<dyn VfsFile>, BackupError> {

@@ -10,6 +10,15 @@ pub(crate) enum Caller {
     System,
 }
 
+impl Caller {
+    /// The name that others see.
+    pub(crate) fn name(&self) -> &str {
+        match self {
+            Caller::System => "anonymous",
+        }
+    }
+}
+
 /// What somebody wants to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Action<'a> {
@@ -23,6 +32,10 @@ pub(crate) enum Action<'a> {
     Operate,
     /// See figures about the server.
     Statistics,
+    /// Make, change and delete groups of consumers, and replay what they put aside.
+    ManageGroups,
+    /// See which groups there are, and how they are.
+    SeeGroups,
 }
 
 /// The rules.

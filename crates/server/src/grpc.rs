@@ -5,6 +5,10 @@ mod batch_append;
 mod delete;
 mod features;
 mod gossip;
+mod groups;
+mod groups_info;
+mod groups_options;
+mod groups_read;
 mod monitoring;
 mod operations;
 mod projections;
@@ -47,7 +51,13 @@ pub(crate) fn routes(shared: &Arc<Shared>) -> Routes {
         v2::streams_service_server::StreamsServiceServer::new(streams_v2::StreamsV2::new(shared.clone()))
             .max_decoding_message_size(largest)
             .accept_compressed(CompressionEncoding::Gzip);
+    let groups =
+        v1::persistent_subscriptions::persistent_subscriptions_server::PersistentSubscriptionsServer::new(
+            groups::PersistentSubscriptions::new(shared.clone()),
+        )
+        .accept_compressed(CompressionEncoding::Gzip);
     Routes::new(read_service::StreamsService::new(streams, generated))
+        .add_service(groups)
         .add_service(streams_v2)
         .add_service(v1::server_features::server_features_server::ServerFeaturesServer::new(
             features::Features,

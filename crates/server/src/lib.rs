@@ -13,6 +13,7 @@ mod call;
 mod connection;
 mod filter;
 mod first_bytes;
+mod groups;
 mod grpc;
 mod http;
 mod limited;

@@ -1,7 +1,7 @@
 //! Where does a link lead?
 
 use factum_core::{
-    EventStore, EventStoreExt, Read, ReadError, ReadFrom, RecordedEvent, Selector, StreamName,
+    EventStore, EventStoreExt, Read, ReadError, RecordedEvent, StreamName,
 };
 use factum_protocol::{LINK_TYPE, LinkTarget};
 
@@ -78,7 +78,11 @@ impl Links {
     }
 }
 
-async fn target(
+/// What a link points to; `None` where that is gone, or the caller may not read it.
+///
+/// # Errors
+/// `ReadError` where it could not be looked up.
+pub(crate) async fn target(
     shared: &Shared,
     call: &Call,
     target: LinkTarget,
@@ -87,10 +91,14 @@ async fn target(
         return Ok(None);
     }
     let store: &dyn EventStore = shared.store.as_ref();
-    let read =
-        Read::forwards(Selector::Stream(target.stream)).from(ReadFrom::Revision(target.revision)).limit(1);
+    let source = Source::named(target.stream);
+    let mut read = Read::forwards(source.selector()).from(source.from_revision(target.revision)).limit(1);
+    read.filter = source.filter();
     match store.read_all(read).await {
-        Ok(events) => Ok(events.into_iter().find(|event| event.revision() == target.revision)),
+        Ok(events) => {
+            let placed = events.into_iter().filter_map(|event| source.place(event)?.original().cloned());
+            Ok(placed.into_iter().find(|event| event.revision() == target.revision))
+        }
         Err(ReadError::StreamNotFound { .. } | ReadError::StreamDeleted { .. }) => Ok(None),
         Err(error) => Err(error),
     }

@@ -24,7 +24,7 @@ use crate::options::{FirstEvents, LimitError, ServerOptions};
 use crate::otlp::{self, Spans};
 use crate::shared::Shared;
 use crate::stopping::Stopping;
-use crate::{boot, connection, grpc, http};
+use crate::{boot, connection, groups, grpc, http};
 
 /// How long calls that are under way may go on after the server was told to stop.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -60,6 +60,7 @@ pub struct RunningServer {
     address: SocketAddr,
     stop: watch::Sender<bool>,
     accepting: JoinHandle<()>,
+    groups: JoinHandle<()>,
 }
 
 impl Server {
@@ -88,6 +89,7 @@ impl Server {
         let metrics = Arc::new(Metrics::default());
         let (spans, gathered) = Spans::channel(metrics.clone());
         let spans = self.options.telemetry.is_some().then_some(spans);
+        let (groups, unstarted) = groups::channel();
         let shared = Arc::new(Shared {
             store: Arc::new(Counted::new(self.store, metrics.clone())),
             limited: Limited::default(),
@@ -95,10 +97,12 @@ impl Server {
             ops: Ops::new(self.maintenance, metrics, spans, stop.clone()),
             options: self.options,
             access: Access::default(),
+            groups,
             address: local,
             instance: Uuid::new_v4(),
             stopping: stopping.clone(),
         });
+        let groups = unstarted.start(shared.clone());
         let router =
             grpc::routes(&shared).into_axum_router().merge(http::routes(&shared)).fallback(http::unknown);
         let router = router.layer(from_fn_with_state(shared.clone(), observe));
@@ -107,7 +111,7 @@ impl Server {
         }
         let accepting = tokio::spawn(accept(listener, router, shared.clone(), stopping));
         make_ready(&shared).await;
-        Ok(RunningServer { address: local, stop, accepting })
+        Ok(RunningServer { address: local, stop, accepting, groups })
     }
 }
 
@@ -129,6 +133,8 @@ impl RunningServer {
         // Nobody listens any more where the server has ended by itself.
         let _ = self.stop.send(true);
         let _ = (&mut self.accepting).await;
+        // Groups write their progress while calls end; a store that takes longer is not waited for.
+        let _ = tokio::time::timeout(DRAIN, &mut self.groups).await;
     }
 }
 

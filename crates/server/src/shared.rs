@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use crate::access::Access;
 use crate::call::Call;
+use crate::groups::RegistryHandle;
 use crate::limited::Limited;
 use crate::ops::Ops;
 use crate::options::{Endpoint, ServerOptions};
@@ -21,6 +22,8 @@ pub(crate) struct Shared {
     pub(crate) options: ServerOptions,
     /// Who may do what.
     pub(crate) access: Access,
+    /// Persistent subscriptions.
+    pub(crate) groups: RegistryHandle,
     /// Where it listens.
     pub(crate) address: SocketAddr,
     /// This run of the server, for gossip.

@@ -8,6 +8,8 @@ use factum_protocol::{StreamIdentifierError, actual_number, exception, expected_
 use tonic::metadata::{AsciiMetadataValue, MetadataMap};
 use tonic::{Code, Status};
 
+use crate::groups::{GroupError, GroupKey};
+
 /// A status with an exception's name and values in its trailers.
 pub(crate) fn named(
     code: Code,
@@ -83,6 +85,56 @@ pub(crate) fn missing_property(property: &str) -> Status {
 /// A stream identifier that names nothing.
 pub(crate) fn bad_stream(error: &StreamIdentifierError) -> Status {
     Status::invalid_argument(error.to_string())
+}
+
+/// What is wrong with a group.
+pub(crate) fn of_group(error: &GroupError) -> Status {
+    match error {
+        GroupError::Missing(key) => group(
+            (Code::NotFound, exception::GROUP_DOES_NOT_EXIST),
+            key,
+            format!("Subscription group {} on stream {} does not exist.", key.group(), key.source_name()),
+        ),
+        GroupError::Exists(key) => group(
+            (Code::AlreadyExists, exception::GROUP_EXISTS),
+            key,
+            format!("Subscription group {} on stream {} exists.", key.group(), key.source_name()),
+        ),
+        GroupError::Full(key) => group(
+            (Code::FailedPrecondition, exception::MAXIMUM_SUBSCRIBERS_REACHED),
+            key,
+            format!(
+                "Maximum subscriptions reached for subscription group {} on stream {}.",
+                key.group(),
+                key.source_name()
+            ),
+        ),
+        GroupError::Failed { key, why } => named(
+            Code::Internal,
+            exception::GROUP_FAILED,
+            format!("Subscription group {} on stream {} failed: '{why}'", key.group(), key.source_name()),
+            &[
+                (exception::STREAM_NAME, key.source_name().to_owned()),
+                (exception::GROUP_NAME, key.group().to_owned()),
+                (exception::REASON, why.clone()),
+            ],
+        ),
+        GroupError::Stopping => stopping(),
+    }
+}
+
+/// A group was changed or deleted while it was read.
+pub(crate) fn group_dropped(key: &GroupKey) -> Status {
+    let message = format!("Subscription group {} on stream {} was dropped.", key.group(), key.source_name());
+    group((Code::Cancelled, exception::GROUP_DROPPED), key, message)
+}
+
+fn group((code, name): (Code, &'static str), key: &GroupKey, message: String) -> Status {
+    let values = [
+        (exception::STREAM_NAME, key.source_name().to_owned()),
+        (exception::GROUP_NAME, key.group().to_owned()),
+    ];
+    named(code, name, message, &values)
 }
 
 /// A read that failed.

@@ -138,6 +138,19 @@ fn with_end(path: &Path, end: &str) -> PathBuf {
     PathBuf::from(path)
 }
 
+/// Makes an empty file for its owner only, where none is there. One that is there is not opened: closing it would drop SQLite's
+/// locks on it.
+pub(crate) fn make_private(path: &Path) -> Result<(), ReadModelError> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    match options.open(path) {
+        Err(failure) if failure.kind() != std::io::ErrorKind::AlreadyExists => Err(of_file(path, &failure)),
+        _ => Ok(()),
+    }
+}
+
 /// Whether a file is there.
 pub(crate) fn is_file(path: &Path) -> Result<bool, ReadModelError> {
     match fs::metadata(path) {

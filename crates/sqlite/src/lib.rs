@@ -1,5 +1,5 @@
 //! Read models on SQLite: Factum's database of read models where no other is named. And the vault's data keys, in a file of
-//! their own: [`SqliteKeyStore`].
+//! their own: [`SqliteKeyStore`]; and which person has which unique value: [`SqliteReservations`].
 //!
 //! [`SqliteReadModels`] is a directory. `catalog.sqlite` says which versions there are, and each version of a projection
 //! is a file of its own, with its rows and its progress: one transaction holds both, projections do not wait for each
@@ -15,6 +15,7 @@ mod guard;
 mod key_store;
 mod own_rate;
 mod reader;
+mod reservations;
 mod roles;
 mod statements;
 mod value;
@@ -25,3 +26,4 @@ mod writer;
 pub use database::SqliteReadModels;
 pub use key_store::SqliteKeyStore;
 pub use own_rate::execute_bare;
+pub use reservations::{Reserved, SqliteReservations};

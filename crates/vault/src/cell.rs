@@ -8,7 +8,7 @@ use crate::envelope::{Body, Envelope, SEALED_MEMBER};
 use crate::error::VaultError;
 use crate::find::find;
 use crate::marker::Unavailable;
-use crate::seal::{Place, SealError, open, seal};
+use crate::seal::{Place, open, seal};
 use crate::subject::{ErasureId, KeyOwner};
 use crate::vault::KeyVault;
 
@@ -104,10 +104,7 @@ impl KeyVault {
         let Body::Here(sealed) = &envelope.body else { return Err(failed(Unavailable::Malformed)) };
         let pointer = pointer(cell);
         let text = open(&key, &self.place(cell, &pointer), &sealed.salt, &sealed.bytes);
-        let text = text.map_err(|error| match error {
-            SealError::OtherKey => failed(Unavailable::WrongKey),
-            SealError::Tampered | SealError::CutOff => failed(Unavailable::Tampered),
-        })?;
+        let text = text.map_err(|error| failed(error.into()))?;
         let text = std::str::from_utf8(&text).map_err(|_| failed(Unavailable::Malformed))?;
         Ok(OpenedCell::Value(Zeroizing::new(text.trim_end_matches(' ').to_owned())))
     }

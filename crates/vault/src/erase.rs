@@ -12,9 +12,10 @@ use std::collections::{BTreeMap, HashMap};
 
 use crate::cache::LEASE;
 use crate::error::VaultError;
-use crate::keeper::Keeper;
-use crate::key_store::{Extent, Fence, KeySummary, LedgerEntry, MAX_KEY_BATCH, Watermark};
-use crate::ledger::{self, Erasure, KeysDestroyed, Ledger, MAX_REASON_BYTES};
+use crate::keeper::{Keeper, no_answer};
+use crate::kek::{EpochInfo, KekEpoch};
+use crate::key_store::{Extent, Fence, KeySummary, LedgerEntry};
+use crate::ledger::{self, Erasure, KeysDestroyed, Ledger};
 use crate::receipt::{Reach, Receipt, SignedReceipt};
 use crate::subject::{ErasureId, KeyId, Purpose, SubjectRef};
 use crate::vault::KeyVault;
@@ -33,7 +34,7 @@ pub struct ErasureRequest {
     pub purpose: Option<Purpose>,
     /// Which keys.
     pub extent: Extent,
-    /// Why: a code or a reference, at most [`MAX_REASON_BYTES`]. It stays in the log for ever.
+    /// Why: a code or a reference, at most [`MAX_REASON_BYTES`](crate::MAX_REASON_BYTES). It stays in the log for ever.
     pub reason: String,
     /// Who asks for it, likewise.
     pub actor: String,
@@ -67,19 +68,7 @@ impl ErasureRequest {
     }
 
     fn check(&self) -> Result<(), VaultError> {
-        for (what, text) in [("reason", &self.reason), ("actor", &self.actor)] {
-            if text.trim().is_empty() {
-                return Err(VaultError::Invalid { why: format!("an erasure needs its {what}: say one") });
-            }
-            if text.len() > MAX_REASON_BYTES {
-                let why = format!(
-                    "the {what} of an erasure has at most {MAX_REASON_BYTES} bytes, this one has {}",
-                    text.len()
-                );
-                return Err(VaultError::Invalid { why });
-            }
-        }
-        Ok(())
+        ledger::check_account(&self.reason, &self.actor)
     }
 }
 
@@ -177,7 +166,7 @@ impl KeyVault {
     /// that is complete gives its receipt again. `store` is the bare log.
     ///
     /// # Errors
-    /// `Incomplete` where something was not reached; what failed otherwise. Asking again with the same erasure goes on.
+    /// `Incomplete` where something was not reached; `Held` where the subject's data must be kept; what failed otherwise. Asking again with the same erasure goes on.
     pub async fn erase(
         &self,
         store: &(impl EventStore + ?Sized),
@@ -200,8 +189,13 @@ impl KeyVault {
             Some(Erasure { receipt: Some(receipt), .. }) => return Ok(receipt.clone()),
             Some(line) => (line.fence.clone(), line.destroyed, line.reason.clone(), line.actor.clone()),
             None => {
-                let event = ledger::requested(&asked, &reason, &actor, self.roots());
-                append(store, event).await?;
+                self.decide(store, |known| {
+                    known.must_not_be_held(subject)?;
+                    // Somebody else asked for the same meanwhile.
+                    let there = known.find(erasure).is_some();
+                    Ok((!there).then(|| ledger::requested(&asked, &reason, &actor, self.roots())))
+                })
+                .await?;
                 (asked, None, reason, actor)
             }
         };
@@ -228,6 +222,10 @@ impl KeyVault {
             },
         ];
         reached.extend(self.forget_elsewhere(handlers, &erased, told).await?);
+        // As they are now: one may have acknowledged while this went on.
+        let (sinks, silent) = Ledger::read(store).await?.sinks_reached(subject, erasure);
+        reached.extend(sinks);
+        let horizon = self.rotation().over(&epoch, self.clock().now());
         let receipt = Receipt {
             erasure,
             vault: self.id(),
@@ -242,8 +240,9 @@ impl KeyVault {
             completed_at: self.clock().now(),
             keys: entry.keys,
             reached,
-            not_reached: not_reached(epoch),
-            kek_epoch: epoch,
+            not_reached: silent.into_iter().chain(not_reached(epoch.epoch, horizon)).collect(),
+            kek_epoch: epoch.epoch,
+            horizon,
         };
         let roots = self.roots();
         let receipt = receipt.sign(&roots.verifying_key(), |message| roots.sign(message));
@@ -252,7 +251,7 @@ impl KeyVault {
     }
 
     /// Fence, then destroy, then forget what is in memory here and wait for the others.
-    async fn destroy(&self, fence: &Fence) -> Result<(LedgerEntry, crate::kek::KekEpoch), EraseError> {
+    async fn destroy(&self, fence: &Fence) -> Result<(LedgerEntry, EpochInfo), EraseError> {
         let (erasure, wanted) = (fence.erasure, fence.clone());
         let (entry, behind, epoch) = self
             .ask(move |keeper| {
@@ -260,7 +259,9 @@ impl KeyVault {
                 keeper.cache.evict(&entry);
                 keeper.store.destroy(wanted.erasure)?;
                 let behind = keeper.behind(entry.number)?;
-                Ok((entry, behind, keeper.newest_epoch()?))
+                let epochs = keeper.kek.epochs()?;
+                let epoch = *epochs.last().ok_or_else(|| no_answer(&*keeper.kek))?;
+                Ok((entry, behind, epoch))
             })
             .await?;
         if behind.is_empty() {
@@ -306,6 +307,7 @@ impl KeyVault {
         reason: &str,
         actor: &str,
     ) -> Result<bool, VaultError> {
+        ledger::check_account(reason, actor)?;
         let known = Ledger::read(store).await?;
         match known.find(erasure) {
             None => {
@@ -355,13 +357,14 @@ impl KeyVault {
 }
 
 /// What no program can reach from here.
-fn not_reached(epoch: crate::kek::KekEpoch) -> Vec<Reach> {
+fn not_reached(epoch: KekEpoch, horizon: Option<Timestamp>) -> Vec<Reach> {
+    let due = horizon.map(|horizon| format!(", by {horizon},")).unwrap_or_default();
     vec![
         Reach {
             kind: "copies".into(),
             name: "of the key store, made before".into(),
             how: format!(
-                "open with key-encryption key {epoch} until that is rotated away and its own copies are gone"
+                "open with key-encryption key {epoch} until that is rotated away{due} and its own copies are gone"
             ),
         },
         Reach {
@@ -376,7 +379,7 @@ fn not_reached(epoch: crate::kek::KekEpoch) -> Vec<Reach> {
         },
         Reach {
             kind: "copies".into(),
-            name: "made in clear outside: exports, subscribers, screens".into(),
+            name: "made in clear outside by who is no sink of this log: exports, subscribers, screens".into(),
             how: "whoever received them has to be told".into(),
         },
     ]
@@ -394,14 +397,8 @@ pub(crate) fn reconcile(keeper: &mut Keeper, erasures: &[Erasure]) -> Result<u64
     if erasures.is_empty() {
         return Ok(0);
     }
-    let mut there: HashMap<ErasureId, LedgerEntry> = HashMap::new();
-    let mut after = Watermark::default();
-    loop {
-        let page = keeper.store.ledger(after, MAX_KEY_BATCH)?;
-        let Some(last) = page.last() else { break };
-        after = last.number;
-        there.extend(page.into_iter().map(|entry| (entry.fence.erasure, entry)));
-    }
+    let there: HashMap<ErasureId, LedgerEntry> =
+        keeper.ledger()?.into_iter().map(|entry| (entry.fence.erasure, entry)).collect();
     let mut reapplied = 0;
     for line in erasures {
         let erasure = line.fence.erasure;

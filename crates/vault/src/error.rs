@@ -1,12 +1,13 @@
 //! Why did the vault not do it? Never with a key, a subject or a value in the text.
 
-use factum_core::{AppendError, ErrorKind, ReadError, StoreId};
+use factum_core::{AppendError, ErrorKind, ReadError, StoreId, Timestamp};
 
 use crate::data_key::RandomError;
 use crate::kek::KekError;
 use crate::key_store::KeyStoreError;
-use crate::seal::NotSealed;
-use crate::subject::{ErasureId, InvalidName, KeyOwner};
+use crate::marker::Unavailable;
+use crate::seal::{NotSealed, SealError};
+use crate::subject::{ErasureId, InvalidName, KeyOwner, SubjectRef};
 
 /// Why the vault did not do it. An error is never an erasure.
 #[derive(Debug, thiserror::Error)]
@@ -69,6 +70,46 @@ pub enum VaultError {
         /// The vault that the log names.
         expected: uuid::Uuid,
     },
+    /// The log was put back from a backup, and nobody has said whether it knows all that was erased since.
+    #[error(
+        "this log was restored from a backup (it is in epoch {epoch}) and knows {erasures} erasures: what was erased after the \
+         backup would be back; apply the newest copy of its ledger, or accept it as it is"
+    )]
+    LogRestored {
+        /// The log's epoch.
+        epoch: u32,
+        /// Erasures that it knows.
+        erasures: usize,
+    },
+    /// The key store knows erasures that the log does not: an older copy of the log was put back.
+    #[error(
+        "{store} knows {missing} erasures that the log does not, the newest is {newest} of {at}: the log was restored from \
+         before them, and what they erased would be back; apply a newer copy of its ledger, or accept it as it is"
+    )]
+    LogBehind {
+        /// The key store.
+        store: String,
+        /// How many.
+        missing: usize,
+        /// The newest of them.
+        newest: ErasureId,
+        /// When it was asked for.
+        at: Timestamp,
+    },
+    /// The subject's data must be kept.
+    #[error(
+        "subject {subject} is held since {since} by {actor}: {reason}; nothing of it is erased until the hold is released"
+    )]
+    Held {
+        /// Who.
+        subject: SubjectRef,
+        /// Why.
+        reason: String,
+        /// Who says so.
+        actor: String,
+        /// Since when.
+        since: Timestamp,
+    },
     /// What the key store holds cannot be used.
     #[error("{store} is damaged: {what}; restore it from its own backup")]
     Damaged {
@@ -116,6 +157,16 @@ pub enum VaultError {
     Closed,
 }
 
+/// What bytes that do not open mean to whoever reads the value.
+impl From<SealError> for Unavailable {
+    fn from(error: SealError) -> Self {
+        match error {
+            SealError::OtherKey => Unavailable::WrongKey,
+            SealError::Tampered | SealError::CutOff => Unavailable::Tampered,
+        }
+    }
+}
+
 impl VaultError {
     /// What kind of answer this is.
     pub fn kind(&self) -> ErrorKind {
@@ -130,6 +181,9 @@ impl VaultError {
             | VaultError::KeyStoreMissing { .. }
             | VaultError::Name(_)
             | VaultError::Invalid { .. } => ErrorKind::Invalid,
+            VaultError::LogRestored { .. } | VaultError::LogBehind { .. } | VaultError::Held { .. } => {
+                ErrorKind::Conflict
+            }
             VaultError::Damaged { .. } => ErrorKind::Damaged,
             VaultError::SubjectErased { .. } => ErrorKind::Deleted,
             VaultError::NotSealed(NotSealed::TooLong { .. }) => ErrorKind::TooLarge,

@@ -6,26 +6,34 @@
 //!
 //! | event | data |
 //! |---|---|
-//! | `$vaultOpened` | `vault`, `log`, `tenant`, `key` (verifies signatures, hexadecimal) |
+//! | `$vaultOpened` | `vault`, `log`, `epoch`, `tenant`, `key` (verifies signatures, hexadecimal) |
 //! | `$erasureRequested` | `erasure`, `subject`, `purpose`, `through` (a generation, or `null` for everything), `reason`, `actor` |
 //! | `$keysDestroyed` | `erasure`, `subject`, `purpose`, `keys` |
 //! | `$subjectErased` | `receipt`, `key`, `signature` |
 //! | `$newKeysAllowed` | `erasure`, `reason`, `actor` |
 //! | `$kekRotated` | `epoch`, `keys` |
+//! | `$holdPlaced` | `subject`, `reason`, `actor` |
+//! | `$holdReleased` | `subject`, `reason`, `actor` |
+//! | `$sinkAdded` | `sink`, `subject`, `note` |
+//! | `$sinkRemoved` | `sink`, `actor` |
+//! | `$erasureAcknowledged` | `erasure`, `sink`, `actor` |
+//! | `$logRestored` | `epoch`, `how`, `missing`, `reason`, `actor` |
 //!
 //! All but the receipt, which is signed itself, have a member `signature` beside these (64 bytes, hexadecimal).
 
 use factum_core::{
     AppendError, EventStore, EventStoreExt, EventType, ExpectedRevision, NewEvent, Position, Read, ReadError,
-    RecordedEvent, Selector, StoreId, StreamName, StreamView, Timestamp,
+    RecordedEvent, Revision, Selector, StoreId, StreamName, StreamView, Timestamp,
 };
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::error::VaultError;
+use crate::holds::{HOLD_PLACED_TYPE, HOLD_RELEASED_TYPE, Hold};
 use crate::key_store::{Extent, Fence};
 use crate::receipt::{SignedReceipt, canonical, hex, is_signed};
 use crate::roots::Roots;
+use crate::sinks::{Acknowledged, ERASURE_ACKNOWLEDGED_TYPE, SINK_ADDED_TYPE, SINK_REMOVED_TYPE, Sink};
 use crate::subject::{ErasureId, KeyId, Purpose, SubjectRef};
 
 pub use factum_core::PRIVACY_STREAM;
@@ -42,6 +50,8 @@ pub const SUBJECT_ERASED_TYPE: &str = "$subjectErased";
 pub const NEW_KEYS_ALLOWED_TYPE: &str = "$newKeysAllowed";
 /// Another key-encryption key took over.
 pub const KEK_ROTATED_TYPE: &str = "$kekRotated";
+/// A log that was put back from a backup may be served: its ledger was completed, or somebody takes it as it is.
+pub const LOG_RESTORED_TYPE: &str = "$logRestored";
 
 /// Before what is signed of an event, so that no signature of something else fits.
 const SIGNED_LABEL: &str = "factum/ledger/v1\n";
@@ -64,6 +74,8 @@ pub struct Erasure {
     pub receipt: Option<SignedReceipt>,
     /// Whether new keys were allowed since.
     pub lifted: bool,
+    /// Consumers outside that have said that they forgot what was erased.
+    pub acknowledged: Vec<Acknowledged>,
 }
 
 /// All that the log says.
@@ -75,6 +87,16 @@ pub struct Ledger {
     pub erasures: Vec<Erasure>,
     /// Events of the stream that this vault did not sign, and that mean nothing.
     pub foreign: u64,
+    /// Subjects whose data must be kept.
+    pub holds: Vec<Hold>,
+    /// Consumers outside that are handed personal data.
+    pub sinks: Vec<Sink>,
+    /// Erasures that the key store knows and this log will never know: somebody took it as it is.
+    pub accepted: Vec<ErasureId>,
+    /// The newest epoch of the log in which it was compared with what is known elsewhere.
+    pub(crate) settled: Option<u32>,
+    /// The last event of the stream, whoever wrote it.
+    pub(crate) end: Option<Revision>,
 }
 
 /// An event in which a vault tells what was erased, for projections that forget.
@@ -122,21 +144,21 @@ impl Ledger {
     /// Where it cannot be read.
     pub async fn read(store: &(impl EventStore + ?Sized)) -> Result<Self, VaultError> {
         let mut ledger = Self::default();
-        let read = Read::forwards(Selector::Stream(stream())).view(StreamView::Recorded);
-        let mut reader = match store.read(read).await {
-            Ok(reader) => reader,
-            Err(ReadError::StreamNotFound { .. }) => return Ok(ledger),
-            Err(error) => return Err(VaultError::Ledger(error)),
-        };
-        let log = reader.head().snapshot.store();
-        while let Some(page) = reader.next_page().await.map_err(VaultError::Ledger)? {
-            for event in &page.events {
-                if ledger.apply(event, log).is_none() {
-                    ledger.foreign += 1;
-                }
-            }
-        }
+        walk(store, |event, log| {
+            ledger.take(event, log);
+        })
+        .await?;
         Ok(ledger)
+    }
+
+    /// Whether this log's vault wrote the event.
+    pub(crate) fn take(&mut self, event: &RecordedEvent, log: StoreId) -> bool {
+        self.end = Some(event.revision());
+        let ours = self.apply(event, log).is_some();
+        if !ours {
+            self.foreign += 1;
+        }
+        ours
     }
 
     /// `None` for what this log's vault did not write.
@@ -150,6 +172,7 @@ impl Ledger {
             }
             verify(event_type, &data, key)?;
             self.vault = Some((vault, key.to_owned()));
+            self.settled = epoch(&data);
             return Some(());
         }
         let (_, key) = self.vault.as_ref()?;
@@ -176,12 +199,20 @@ impl Ledger {
                         Value::Null => Extent::Everything,
                         through => Extent::UpTo(u32::try_from(through.as_u64()?).ok()?),
                     },
-                    at: event.recorded_at(),
+                    // One that was carried over from another copy of the log happened when it was asked for there.
+                    at: event.happened_at(),
                 };
                 if self.find(fence.erasure).is_none() {
                     let (reason, actor) = (text(data, "reason")?.to_owned(), text(data, "actor")?.to_owned());
-                    let (destroyed, receipt) = (None, None);
-                    self.erasures.push(Erasure { fence, reason, actor, destroyed, receipt, lifted: false });
+                    self.erasures.push(Erasure {
+                        fence,
+                        reason,
+                        actor,
+                        destroyed: None,
+                        receipt: None,
+                        lifted: false,
+                        acknowledged: Vec::new(),
+                    });
                 }
             }
             KEYS_DESTROYED_TYPE => {
@@ -189,6 +220,18 @@ impl Ledger {
                 erasure.destroyed = Some(erasure.destroyed.unwrap_or(event.position()));
             }
             NEW_KEYS_ALLOWED_TYPE => self.find_mut(id()?)?.lifted = true,
+            HOLD_PLACED_TYPE | HOLD_RELEASED_TYPE => {
+                self.apply_hold(event.event_type(), data, event.happened_at())?;
+            }
+            SINK_ADDED_TYPE | SINK_REMOVED_TYPE | ERASURE_ACKNOWLEDGED_TYPE => {
+                self.apply_sink(event.event_type(), data, event.happened_at())?;
+            }
+            LOG_RESTORED_TYPE => {
+                let missing =
+                    data["missing"].as_array()?.iter().map(|id| id.as_str()?.parse::<ErasureId>().ok());
+                self.accepted.extend(missing.collect::<Option<Vec<_>>>()?);
+                self.settled = self.settled.max(epoch(data));
+            }
             // What a later version adds does not change what these mean.
             _ => {}
         }
@@ -200,8 +243,19 @@ impl Ledger {
         self.erasures.iter().find(|line| line.fence.erasure == erasure)
     }
 
-    fn find_mut(&mut self, erasure: ErasureId) -> Option<&mut Erasure> {
+    pub(crate) fn find_mut(&mut self, erasure: ErasureId) -> Option<&mut Erasure> {
         self.erasures.iter_mut().find(|line| line.fence.erasure == erasure)
+    }
+
+    /// The erasure of everything of a subject (or of one purpose of it) that was asked for and is not complete.
+    pub fn pending(&self, subject: SubjectRef, purpose: Option<&Purpose>) -> Option<&Erasure> {
+        self.erasures.iter().find(|line| {
+            let fence = &line.fence;
+            line.receipt.is_none()
+                && fence.extent == Extent::Everything
+                && fence.subject == subject
+                && fence.purpose.as_ref() == purpose
+        })
     }
 
     /// The newest erasure of a subject (or of one purpose of it) that no new keys were allowed after.
@@ -234,9 +288,37 @@ pub(crate) fn requested(fence: &Fence, reason: &str, actor: &str, roots: &Roots)
     signed(ERASURE_REQUESTED_TYPE, data, roots).with_id(factum_core::EventId(fence.erasure.0))
 }
 
-pub(crate) fn vault_opened(vault: Uuid, log: StoreId, tenant: &str, roots: &Roots) -> NewEvent {
+/// Each event of the stream, in order, with the log's identity.
+pub(crate) async fn walk(
+    store: &(impl EventStore + ?Sized),
+    mut each: impl FnMut(&RecordedEvent, StoreId),
+) -> Result<(), VaultError> {
+    let read = Read::forwards(Selector::Stream(stream())).view(StreamView::Recorded);
+    let mut reader = match store.read(read).await {
+        Ok(reader) => reader,
+        Err(ReadError::StreamNotFound { .. }) => return Ok(()),
+        Err(error) => return Err(VaultError::Ledger(error)),
+    };
+    let log = reader.head().snapshot.store();
+    while let Some(page) = reader.next_page().await.map_err(VaultError::Ledger)? {
+        page.events.iter().for_each(|event| each(event, log));
+    }
+    Ok(())
+}
+
+fn epoch(data: &Value) -> Option<u32> {
+    u32::try_from(data["epoch"].as_u64()?).ok()
+}
+
+pub(crate) fn vault_opened(
+    vault: Uuid,
+    (log, epoch): (StoreId, u32),
+    tenant: &str,
+    roots: &Roots,
+) -> NewEvent {
     let key = hex(roots.verifying_key().as_bytes());
-    let data = json!({ "vault": vault.to_string(), "log": log.to_string(), "tenant": tenant, "key": key });
+    let (vault, log) = (vault.to_string(), log.to_string());
+    let data = json!({ "vault": vault, "log": log, "epoch": epoch, "tenant": tenant, "key": key });
     signed(VAULT_OPENED_TYPE, data, roots)
 }
 
@@ -249,7 +331,28 @@ pub(crate) fn kek_rotated(epoch: u32, keys: u64, roots: &Roots) -> NewEvent {
     signed(KEK_ROTATED_TYPE, json!({ "epoch": epoch, "keys": keys }), roots)
 }
 
-fn signed(event_type: &'static str, mut data: Value, roots: &Roots) -> NewEvent {
+/// The log of this epoch is served as it is, though `missing` are known elsewhere.
+pub(crate) fn log_restored(
+    epoch: u32,
+    how: &str,
+    missing: &[ErasureId],
+    (reason, actor): (&str, &str),
+    roots: &Roots,
+) -> NewEvent {
+    let missing: Vec<String> = missing.iter().map(ToString::to_string).collect();
+    let data = json!({ "epoch": epoch, "how": how, "missing": missing, "reason": reason, "actor": actor });
+    signed(LOG_RESTORED_TYPE, data, roots)
+}
+
+/// Whether an event of this type and data was written by the vault with this key, and its receipts by the same.
+pub(crate) fn is_genuine(event_type: &str, data: &Value, key: &str) -> bool {
+    if event_type == SUBJECT_ERASED_TYPE {
+        return SignedReceipt::from_value(data).is_some_and(|receipt| receipt.verify(key).is_ok());
+    }
+    verify(event_type, data, key).is_some()
+}
+
+pub(crate) fn signed(event_type: &'static str, mut data: Value, roots: &Roots) -> NewEvent {
     let signature = hex(&roots.sign(&message(event_type, &data)));
     data["signature"] = signature.into();
     event(event_type, &data)
@@ -286,6 +389,21 @@ pub(crate) async fn append(
 ) -> Result<Position, AppendError> {
     let appended = store.append_to(stream(), expected, vec![event]).await?;
     Ok(appended.first.unwrap_or_default())
+}
+
+/// Why something is done and who does it are said, and are no longer than they may be.
+pub(crate) fn check_account(reason: &str, actor: &str) -> Result<(), VaultError> {
+    for (what, text) in [("reason", reason), ("actor", actor)] {
+        if text.trim().is_empty() {
+            return Err(VaultError::Invalid { why: format!("this needs its {what}: say one") });
+        }
+        if text.len() > MAX_REASON_BYTES {
+            let actual = text.len();
+            let why = format!("the {what} has at most {MAX_REASON_BYTES} bytes, this one has {actual}");
+            return Err(VaultError::Invalid { why });
+        }
+    }
+    Ok(())
 }
 
 pub(crate) fn text<'a>(data: &'a Value, member: &str) -> Option<&'a str> {

@@ -12,7 +12,7 @@ use crate::envelope::{Written, WrittenBody};
 use crate::find::{Spot, Spots, has_sealed_name};
 use crate::keeper::KeyState;
 use crate::marker::{Content, Keep, Marker, Unavailable, write_opened};
-use crate::seal::{AssociatedData, Place, SALT_BYTES, SealError, open_onto};
+use crate::seal::{AssociatedData, Place, SALT_BYTES, open_onto};
 use crate::subject::KeyId;
 use crate::vault::KeyVault;
 
@@ -279,10 +279,7 @@ impl Opening<'_> {
         room.bound_to.value(place);
         write_opened(key.marker_head(), keep, written.partial, into, |into| {
             let start = into.len();
-            open_onto(key, &room.bound_to, salt, sealed, into).map_err(|error| match error {
-                SealError::OtherKey => Unavailable::WrongKey,
-                SealError::Tampered | SealError::CutOff => Unavailable::Tampered,
-            })?;
+            open_onto(key, &room.bound_to, salt, sealed, into).map_err(Unavailable::from)?;
             std::str::from_utf8(&into[start..]).map_err(|_| Unavailable::Malformed)?;
             while into.len() > start && into.ends_with(b" ") {
                 into.pop();

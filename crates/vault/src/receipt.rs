@@ -64,6 +64,9 @@ pub struct Receipt {
     pub not_reached: Vec<Reach>,
     /// The epoch that wrapped the keys when they were destroyed: older copies of the key store open with it until it is destroyed.
     pub kek_epoch: KekEpoch,
+    /// When that epoch is destroyed at the latest, by the rotation that the vault was told of. Older copies of the key store open
+    /// nothing any more from then on.
+    pub horizon: Option<Timestamp>,
 }
 
 /// A receipt with its signature.
@@ -136,6 +139,7 @@ impl Receipt {
             "reached": reach(&self.reached),
             "not_reached": reach(&self.not_reached),
             "kek_epoch": self.kek_epoch.0,
+            "horizon": self.horizon.map(|horizon| horizon.to_string()),
         })
     }
 
@@ -163,6 +167,11 @@ impl Receipt {
             reached: reaches(&value["reached"])?,
             not_reached: reaches(&value["not_reached"])?,
             kek_epoch: KekEpoch(u32::try_from(value["kek_epoch"].as_u64()?).ok()?),
+            horizon: match &value["horizon"] {
+                // Receipts from before there was one lack it.
+                Value::Null => None,
+                _ => Some(moment(value, "horizon")?),
+            },
         })
     }
 
@@ -184,11 +193,14 @@ fn reaches(value: &Value) -> Option<Vec<Reach>> {
 impl SignedReceipt {
     /// Reads what [`to_json`](Self::to_json) wrote; however it was laid out since. `None` where it is no receipt.
     pub fn from_json(json: &[u8]) -> Option<Self> {
-        let value: Value = serde_json::from_slice(json).ok()?;
+        Self::from_value(&serde_json::from_slice(json).ok()?)
+    }
+
+    pub(crate) fn from_value(value: &Value) -> Option<Self> {
         Some(Self {
             receipt: Receipt::from_value(&value["receipt"])?,
-            key: text(&value, "key")?.to_owned(),
-            signature: text(&value, "signature")?.to_owned(),
+            key: text(value, "key")?.to_owned(),
+            signature: text(value, "signature")?.to_owned(),
             signed: value["receipt"].clone(),
         })
     }
@@ -296,6 +308,7 @@ mod tests {
             reached: vec![Reach { kind: "key store".into(), name: "keys".into(), how: "destroyed".into() }],
             not_reached: Vec::new(),
             kek_epoch: KekEpoch(2),
+            horizon: Some(Timestamp::parse("2026-12-27T10:00:00Z").unwrap()),
         };
         let key = roots.verifying_key();
         (receipt.sign(&key, |message| roots.sign(message)), hex(key.as_bytes()))

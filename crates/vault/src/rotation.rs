@@ -1,9 +1,36 @@
 //! How does another key-encryption key take over, and the old one become useless?
 
+use std::time::Duration;
+
+use factum_core::Timestamp;
+
 use crate::error::VaultError;
 use crate::keeper::{Keeper, Secret, no_answer};
-use crate::kek::{KekEpoch, MAX_WRAP_BATCH, ToUnwrap, ToWrap};
+use crate::kek::{EpochInfo, KekEpoch, MAX_WRAP_BATCH, ToUnwrap, ToWrap};
 use crate::key_store::{Rewrapped, StoredKey};
+
+/// How often the key-encryption key is rotated. The vault does not do it by itself: it says in receipts what follows from it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Rotation {
+    /// Nobody has said.
+    #[default]
+    Unscheduled,
+    /// At least as often as this.
+    Every(Duration),
+}
+
+impl Rotation {
+    /// When the key of an epoch is gone at the latest.
+    pub(crate) fn over(self, epoch: &EpochInfo, now: Timestamp) -> Option<Timestamp> {
+        match self {
+            Rotation::Unscheduled => None,
+            // Where the provider does not say since when, it is not earlier than this.
+            Rotation::Every(period) => {
+                Some(epoch.created.unwrap_or(now).max(now.saturating_sub(period)).saturating_add(period))
+            }
+        }
+    }
+}
 
 /// What a rotation did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -23,6 +23,9 @@ enum ToSeal<'a> {
     Erased { key: KeyId, owner: Option<KeyOwner> },
 }
 
+/// The personal values of one event's data, each in its place.
+pub(crate) struct PersonalValues<'a>(Vec<(Found, (ToSeal<'a>, Option<&'a str>))>);
+
 impl KeyVault {
     /// Seals every personal value of an event for `stream`, and tags it with its subjects. An event without any is left as it
     /// is, and costs a look at its bytes.
@@ -31,30 +34,53 @@ impl KeyVault {
     /// `SubjectErased`, `Invalid` where a value could not be opened before or is not well-formed, or what the vault says. The
     /// event is then unchanged.
     pub async fn seal_event(&self, stream: &StreamName, event: &mut NewEvent) -> Result<(), VaultError> {
-        if !holds_personal_data(event) {
-            return Ok(());
-        }
         let stored = event.data.clone();
-        let found = find(&stored, PERSONAL_MEMBER).map_err(|error| VaultError::Invalid {
+        let personal = self.personal_values(event.content_type, &stored)?;
+        self.seal_values(stream, event, &personal).await
+    }
+
+    /// Finds and reads the personal values of an event, whose data is `stored`.
+    pub(crate) fn personal_values<'a>(
+        &self,
+        content_type: ContentType,
+        stored: &'a [u8],
+    ) -> Result<PersonalValues<'a>, VaultError> {
+        if content_type != ContentType::Json || memmem::find(stored, PERSONAL_MEMBER.as_bytes()).is_none() {
+            return Ok(PersonalValues(Vec::new()));
+        }
+        let found = find(stored, PERSONAL_MEMBER).map_err(|error| VaultError::Invalid {
             why: format!("the event's personal data cannot be sealed: {error}"),
         })?;
         let values = found
             .into_iter()
             .map(|found| self.to_seal(&stored[found.value.clone()]).map(|value| (found, value)))
             .collect::<Result<Vec<_>, _>>()?;
+        Ok(PersonalValues(values))
+    }
+
+    /// Seals what was found in the event, which has not changed since.
+    pub(crate) async fn seal_values(
+        &self,
+        stream: &StreamName,
+        event: &mut NewEvent,
+        PersonalValues(values): &PersonalValues<'_>,
+    ) -> Result<(), VaultError> {
+        if values.is_empty() {
+            return Ok(());
+        }
         let mut keys: HashMap<KeyOwner, DataKey> = HashMap::new();
-        for (_, (value, _)) in &values {
+        for (_, (value, _)) in values {
             if let ToSeal::Value { owner, .. } = value
                 && !keys.contains_key(owner)
             {
                 keys.insert(owner.clone(), self.key_for(owner).await?);
             }
         }
-        let (data, outside) = self.sealed_data(stream, event, &values, &keys)?;
+        let (data, outside) = self.sealed_data(stream, event, values, &keys)?;
         if !outside.is_empty() {
             self.keep_values(outside).await?;
         }
-        for (_, (value, _)) in &values {
+        for (_, (value, _)) in values {
             let owner = match value {
                 ToSeal::Value { owner, .. } => Some(owner),
                 ToSeal::Erased { owner, .. } => owner.as_ref(),
@@ -67,17 +93,14 @@ impl KeyVault {
         Ok(())
     }
 
-    /// Makes the keys that sealing these events will ask for, many at a time. What cannot be made or read is found when the
-    /// event is sealed.
-    pub(crate) async fn prepare(&self, events: impl Iterator<Item = &NewEvent>) {
-        let mut owners: Vec<KeyOwner> = Vec::new();
-        for event in events.filter(|event| holds_personal_data(event)) {
-            for found in find(&event.data, PERSONAL_MEMBER).unwrap_or_default() {
-                if let Ok((ToSeal::Value { owner, .. }, _)) = self.to_seal(&event.data[found.value]) {
-                    owners.push(owner);
-                }
-            }
-        }
+    /// Makes the keys that sealing these values will ask for, many at a time. What cannot be made or read is found when the event
+    /// is sealed.
+    pub(crate) async fn prepare<'a>(&self, values: impl Iterator<Item = &'a PersonalValues<'a>>) {
+        let owner = |(_, (value, _)): &(Found, (ToSeal<'a>, _))| match value {
+            ToSeal::Value { owner, .. } => Some(owner.clone()),
+            ToSeal::Erased { .. } => None,
+        };
+        let mut owners: Vec<KeyOwner> = values.flat_map(|values| values.0.iter().filter_map(owner)).collect();
         owners.sort_unstable();
         owners.dedup();
         if owners.len() > 1 {
@@ -139,10 +162,6 @@ impl KeyVault {
         data.extend_from_slice(&event.data[done..]);
         Ok((data, outside))
     }
-}
-
-fn holds_personal_data(event: &NewEvent) -> bool {
-    event.content_type == ContentType::Json && memmem::find(&event.data, PERSONAL_MEMBER.as_bytes()).is_some()
 }
 
 fn add_tag(tags: &mut Vec<Tag>, tag: Tag) {

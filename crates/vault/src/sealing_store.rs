@@ -6,9 +6,12 @@ use std::sync::Arc;
 
 use factum_core::{
     Append, AppendError, Appended, BoxFuture, Capabilities, Delete, Deleted, EventReader, EventStore, Page,
-    Read, ReadError, ReadHead, Redact, RedactError, Redacted, Subscribe, Subscription, SubscriptionMessage,
+    Read, ReadError, ReadHead, RecordedEvent, Redact, RedactError, Redacted, StreamName, Subscribe,
+    Subscription, SubscriptionMessage,
 };
 
+use crate::error::VaultError;
+use crate::ledger::KEYS_DESTROYED_TYPE;
 use crate::opening::OpeningEvents;
 use crate::vault::KeyVault;
 
@@ -39,19 +42,23 @@ impl SealingStore {
     }
 
     async fn seal(&self, append: &mut Append) -> Result<(), AppendError> {
-        if append.event_count() > 1 {
-            self.vault.prepare(append.writes.iter().flat_map(|write| &write.events)).await;
+        // What is found refers to the data as it was, which a clone keeps without copying it.
+        let events = || append.writes.iter().flat_map(|write| &write.events);
+        let stored: Vec<_> = events().map(|event| (event.content_type, event.data.clone())).collect();
+        let mut found = Vec::with_capacity(stored.len());
+        let mut data = stored.iter();
+        for write in &append.writes {
+            for (index, (content_type, data)) in data.by_ref().take(write.events.len()).enumerate() {
+                let values = self.vault.personal_values(*content_type, data);
+                found.push(values.map_err(|error| not_sealed(&write.stream, index, &error))?);
+            }
         }
+        self.vault.prepare(found.iter()).await;
+        let mut found = found.iter();
         for write in &mut append.writes {
-            for (index, event) in write.events.iter_mut().enumerate() {
-                self.vault.seal_event(&write.stream, event).await.map_err(|error| {
-                    AppendError::NotSealed {
-                        stream: write.stream.clone(),
-                        index,
-                        kind: error.kind(),
-                        why: error.to_string(),
-                    }
-                })?;
+            for (index, (event, values)) in write.events.iter_mut().zip(found.by_ref()).enumerate() {
+                let sealed = self.vault.seal_values(&write.stream, event, values).await;
+                sealed.map_err(|error| not_sealed(&write.stream, index, &error))?;
             }
         }
         Ok(())
@@ -134,6 +141,7 @@ impl OpeningReader {
         while self.pages.len() < self.depth && matches!(self.then, Then::More) {
             match self.reader.next_page().await {
                 Ok(Some(mut page)) => {
+                    mute_forged(&self.vault, &mut page.events);
                     let opening = OpeningEvents::begin(&self.vault, std::mem::take(&mut page.events));
                     self.pages.push_back((page, opening));
                 }
@@ -179,11 +187,27 @@ impl Subscription for OpeningSubscription {
         Box::pin(async move {
             let message = self.subscription.next().await?;
             Ok(match message {
-                SubscriptionMessage::Events { events, checkpoint } => {
+                SubscriptionMessage::Events { mut events, checkpoint } => {
+                    mute_forged(&self.vault, &mut events);
                     SubscriptionMessage::Events { events: self.vault.open_events(events).await, checkpoint }
                 }
                 other => other,
             })
         })
+    }
+}
+
+fn not_sealed(stream: &StreamName, index: usize, error: &VaultError) -> AppendError {
+    let (stream, kind, why) = (stream.clone(), error.kind(), error.to_string());
+    AppendError::NotSealed { stream, index, kind, why }
+}
+
+/// Takes the words out of whoever says that keys were destroyed and is not the vault: projections would forget rows for
+/// nothing. The log keeps the event as it is.
+fn mute_forged(vault: &KeyVault, events: &mut [RecordedEvent]) {
+    for event in events {
+        if event.event_type() == KEYS_DESTROYED_TYPE && !vault.has_signed(event) {
+            *event = event.with_data(b"{}");
+        }
     }
 }

@@ -249,7 +249,7 @@ impl FromStr for ErasureId {
     }
 }
 
-fn check_length(what: &'static str, text: &str, limit: usize) -> Result<(), InvalidName> {
+pub(crate) fn check_length(what: &'static str, text: &str, limit: usize) -> Result<(), InvalidName> {
     match text.len() {
         0 => Err(InvalidName::Empty { what }),
         actual if actual > limit => Err(InvalidName::TooLong { what, limit, actual }),
@@ -257,7 +257,7 @@ fn check_length(what: &'static str, text: &str, limit: usize) -> Result<(), Inva
     }
 }
 
-fn check_characters(
+pub(crate) fn check_characters(
     what: &'static str,
     rule: &'static str,
     text: &str,

@@ -5,11 +5,14 @@ use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 
-use factum_core::{Clock, EventStore, ExpectedRevision, Read, Selector, StoreId, SystemClock, Timestamp};
+use factum_core::{
+    Clock, EventStore, ExpectedRevision, Read, RecordedEvent, Selector, StoreId, SystemClock, Timestamp,
+};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use crate::cache::{Cache, Forgotten, Freshness};
+use crate::core_dumps::CoreDumps;
 use crate::data_key::DataKey;
 use crate::erase::reconcile;
 use crate::error::VaultError;
@@ -21,9 +24,10 @@ use crate::marker::Unavailable;
 use crate::open_event::Settled;
 use crate::opening::Openers;
 use crate::receipt::hex;
+use crate::restored::{OnRestore, Restored};
 use crate::retention::Retention;
 use crate::roots::{BlindIndex, Roots};
-use crate::rotation::Rotated;
+use crate::rotation::{Rotated, Rotation};
 use crate::subject::{KeyId, KeyOwner, Purpose, Subject, SubjectRef};
 
 /// The tenant of a vault that has one only.
@@ -39,6 +43,12 @@ pub struct VaultOptions {
     pub tenant: String,
     /// How long data is kept for which purpose.
     pub retention: Retention,
+    /// How often the key-encryption key is rotated, for receipts.
+    pub rotation: Rotation,
+    /// What is done about a log that was put back from a backup.
+    pub restored: OnRestore,
+    /// What is done about core dumps of this process, which would hold keys and values.
+    pub core_dumps: CoreDumps,
     /// Where time comes from.
     pub clock: Arc<dyn Clock>,
 }
@@ -47,7 +57,18 @@ impl VaultOptions {
     /// For one tenant, without retention, on the machine's clock.
     pub fn new(key_store: Box<dyn KeyStore>, kek: Box<dyn KekProvider>) -> Self {
         let (tenant, retention) = (DEFAULT_TENANT.to_owned(), Retention::none());
-        Self { key_store, kek, tenant, retention, clock: Arc::new(SystemClock) }
+        let (restored, core_dumps) = (OnRestore::Refuse, CoreDumps::Off);
+        let rotation = Rotation::Unscheduled;
+        Self {
+            key_store,
+            kek,
+            tenant,
+            retention,
+            rotation,
+            restored,
+            core_dumps,
+            clock: Arc::new(SystemClock),
+        }
     }
 }
 
@@ -77,6 +98,7 @@ struct Inner {
     log: StoreId,
     tenant: String,
     retention: Retention,
+    rotation: Rotation,
     openers: Openers,
 }
 
@@ -108,7 +130,8 @@ impl KeyVault {
     /// Opens the vault of the log in `store`: the bare store, not one that seals. A log without a vault gets this one.
     ///
     /// Every erasure that the log knows is applied to the key store before this returns, so that an older copy of a key store
-    /// gives out nothing that was erased since it was made.
+    /// gives out nothing that was erased since it was made. An older copy of the log is not opened, unless
+    /// [`VaultOptions::restored`] says so.
     ///
     /// # Errors
     /// Where key store, provider or the log's ledger cannot be read, or do not belong together. Then no key was given out.
@@ -117,9 +140,12 @@ impl KeyVault {
         store: &(impl EventStore + ?Sized),
     ) -> Result<(Self, Opened), VaultError> {
         let head = Read::backwards(Selector::All).limit(1);
-        let log = store.read(head).await.map_err(VaultError::Ledger)?.head().snapshot.store();
+        let head = store.read(head).await.map_err(VaultError::Ledger)?;
+        let log = (head.head().snapshot.store(), head.head().snapshot.epoch());
         let known = Ledger::read(store).await?;
-        let VaultOptions { key_store, kek, tenant, retention, clock } = options;
+        let VaultOptions { key_store, kek, tenant, retention, rotation, restored, core_dumps, clock } =
+            options;
+        core_dumps.apply();
         let cache = Arc::new(Cache::new());
         let keeper = Keeper::new(key_store, kek, Arc::clone(&clock), Arc::clone(&cache), retention.clone());
         let (jobs, queue) = channel();
@@ -128,13 +154,24 @@ impl KeyVault {
         let thread = thread.map_err(|error| VaultError::Invalid {
             why: format!("the system starts no thread for the vault: {error}"),
         })?;
-        match Self::admit(&jobs, store, log, &tenant, &known).await {
+        match Self::admit(&jobs, store, log, &tenant, known, &restored).await {
             Ok((identity, roots, opened)) => {
                 let vault = identity.vault;
-                let (jobs, thread) = (Some(jobs), Some(thread));
+                let (jobs, thread, log) = (Some(jobs), Some(thread), log.0);
                 let openers = Openers::new();
-                let inner =
-                    Inner { jobs, thread, cache, clock, roots, vault, log, tenant, retention, openers };
+                let inner = Inner {
+                    jobs,
+                    thread,
+                    cache,
+                    clock,
+                    roots,
+                    vault,
+                    log,
+                    tenant,
+                    retention,
+                    rotation,
+                    openers,
+                };
                 Ok((Self(Arc::new(inner)), opened))
             }
             Err(error) => {
@@ -147,9 +184,10 @@ impl KeyVault {
     async fn admit(
         jobs: &Sender<Job>,
         store: &(impl EventStore + ?Sized),
-        log: StoreId,
+        (log, epoch): (StoreId, u32),
         tenant: &str,
-        known: &Ledger,
+        known: Ledger,
+        restored: &OnRestore,
     ) -> Result<(Identity, Roots, Opened), VaultError> {
         let expected = known.vault.as_ref().map(|(vault, _)| *vault);
         let owned = tenant.to_owned();
@@ -167,7 +205,7 @@ impl KeyVault {
         }
         let created = expected.is_none();
         if created {
-            let event = ledger::vault_opened(identity.vault, log, tenant, &roots);
+            let event = ledger::vault_opened(identity.vault, (log, epoch), tenant, &roots);
             ledger::append(store, ExpectedRevision::Any, event).await.map_err(VaultError::Append)?;
             // The first one counts: somebody may have opened another one at the same time.
             let again = Ledger::read(store).await?;
@@ -176,8 +214,8 @@ impl KeyVault {
                 return Err(VaultError::OtherVault { store, expected, found });
             }
         }
-        let erasures = known.erasures.clone();
-        let reapplied = ask(jobs, move |keeper| reconcile(keeper, &erasures)).await?;
+        let known = Restored { store, epoch, policy: restored, roots: &roots }.admitted(jobs, known).await?;
+        let reapplied = ask(jobs, move |keeper| reconcile(keeper, &known.erasures)).await?;
         Ok((identity, roots, Opened { created, reapplied }))
     }
 
@@ -212,6 +250,10 @@ impl KeyVault {
         &self.0.retention
     }
 
+    pub(crate) fn rotation(&self) -> Rotation {
+        self.0.rotation
+    }
+
     pub(crate) fn clock(&self) -> &Arc<dyn Clock> {
         &self.0.clock
     }
@@ -223,6 +265,12 @@ impl KeyVault {
     /// The key that verifies this vault's receipts: 32 bytes in hexadecimal. Not a secret.
     pub fn receipt_key(&self) -> String {
         hex(self.0.roots.verifying_key().as_bytes())
+    }
+
+    /// Whether this vault wrote the event into its log.
+    pub(crate) fn has_signed(&self, event: &RecordedEvent) -> bool {
+        let data = serde_json::from_slice(event.data_slice());
+        data.is_ok_and(|data| ledger::is_genuine(event.event_type(), &data, &self.receipt_key()))
     }
 
     /// How the log and receipts name a subject.
@@ -403,7 +451,7 @@ impl fmt::Debug for VaultOptions {
     }
 }
 
-async fn ask<T: Send + 'static>(
+pub(crate) async fn ask<T: Send + 'static>(
     jobs: &Sender<Job>,
     job: impl FnOnce(&mut Keeper) -> Result<T, VaultError> + Send + 'static,
 ) -> Result<T, VaultError> {

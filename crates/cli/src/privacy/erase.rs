@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use clap::Args;
 use factum::{ForgettingReadModels, Handle};
-use factum_core::read_model::{PersonalData, ReadModels, Role};
+use factum_core::read_model::{PersonalData, ReadModels, Role, Version};
 use factum_core::{Clock, EventStore, SystemClock, Timestamp};
 use factum_vault::{
-    EraseError, ErasureHandler, ErasureId, ErasureRequest, Extent, Ledger, Preview, Reach, SealingStore,
-    SignedReceipt,
+    EraseError, Erasure, ErasureHandler, ErasureId, ErasureRequest, Extent, Hold, Ledger, Preview, Reach,
+    SealingStore, SignedReceipt, VaultError,
 };
 
 use super::{Opened, SubjectArgs, open};
@@ -35,7 +35,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// Forget a person: destroy its keys, let every read model forget, write the receipt
 ///
 /// The log is not changed: what was sealed for the person cannot be read any more. Nothing is called done before everything is
-/// reached: else the command ends with 7 and says what is missing, and the same erasure can be asked for again.
+/// reached: else the command ends with 7 and says what is missing. Asked for again, it goes on with the same erasure.
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct EraseArgs {
@@ -59,21 +59,41 @@ pub(super) struct EraseArgs {
     /// How long to wait for read models and other processes: 60s, 5m
     #[arg(long, value_name = "TIME", value_parser = duration, default_value = "60s")]
     wait: Duration,
+    /// Build read models anew whose rows are only forgotten by that, and let the new rows serve
+    #[arg(long)]
+    rebuild: bool,
     #[command(flatten)]
     read_models: ReadModelsArgs,
+}
+
+/// What is done about rows that are only forgotten by building them anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rows {
+    /// They keep the erasure open.
+    Left,
+    /// They are built.
+    Rebuilt,
 }
 
 /// Runs the command.
 pub(super) async fn run(args: &EraseArgs, context: &Context) -> Result<(), Failure> {
     let opened = open(context).await?;
-    let request = request_of(args, &opened).await?;
+    let request = request_of(args, &opened, context).await?;
     let preview = opened.vault.preview(&*opened.log, request.subject, request.purpose.as_ref()).await?;
     let read_models = args.read_models.open_if_there(context)?;
     let holding = match &read_models {
         Some(read_models) => holding(&**read_models)?,
-        None => 0,
+        None => Vec::new(),
     };
-    let what = loses(&request, &preview, holding);
+    let to_rebuild: Vec<&Version> = holding.iter().filter(|version| is_rebuilt(version)).collect();
+    let mut what = loses(&request, &preview, holding.len());
+    if !args.rebuild && !to_rebuild.is_empty() {
+        let names: Vec<&str> = to_rebuild.iter().map(|version| version.name.as_str()).collect();
+        what.push_str(&format!(
+            "; not reached until it is rebuilt: {}; --rebuild does it now",
+            names.join(", ")
+        ));
+    }
     if args.dry_run {
         context.out.one(&record([
             ("subject", request.subject.to_string().into()),
@@ -81,27 +101,37 @@ pub(super) async fn run(args: &EraseArgs, context: &Context) -> Result<(), Failu
             ("keys", preview.keys.len().into()),
             ("events", preview.events.into()),
             ("streams", preview.streams.len().into()),
-            ("readModels", holding.into()),
+            ("readModels", holding.len().into()),
+            ("toRebuild", to_rebuild.iter().map(|version| version.name.as_str()).collect::<Vec<_>>().into()),
         ]))?;
         context.out.flush()?;
         return Err(context.dry_run(&what));
     }
     if args.erasure.is_none() {
-        context.confirm_subject(&what, &args.subject.subject, args.confirm.as_deref())?;
+        context.confirm_subject(&what, &args.subject.person.subject, args.confirm.as_deref())?;
     }
-    let receipt = erase(&opened, &request, read_models, args.wait, context).await?;
+    let rows = if args.rebuild { Rows::Rebuilt } else { Rows::Left };
+    let receipt = erase(&opened, &request, read_models, (args.wait, rows), context).await?;
     report(context, &receipt)
 }
 
-async fn request_of(args: &EraseArgs, opened: &Opened) -> Result<ErasureRequest, Failure> {
+async fn request_of(args: &EraseArgs, opened: &Opened, context: &Context) -> Result<ErasureRequest, Failure> {
     let subject = args.subject.subject_ref(&opened.vault)?;
     let purpose = args.subject.purpose()?;
+    let ledger = Ledger::read(&*opened.log).await?;
     let Some(erasure) = args.erasure else {
+        if let Some(pending) = ledger.pending(subject, purpose.as_ref()) {
+            context.say(&format!("goes on with erasure {}, which is not complete", pending.fence.erasure));
+            return Ok(request_for(pending));
+        }
+        // Said before anybody is asked to confirm; the vault looks again.
+        if let Some(Hold { reason, actor, since, .. }) = ledger.hold_of(subject).cloned() {
+            return Err(VaultError::Held { subject, reason, actor, since }.into());
+        }
         let reason = args.reason.clone().unwrap_or_default();
         let request = ErasureRequest::everything(subject, reason, args.actor.as_str());
         return Ok(ErasureRequest { purpose, ..request });
     };
-    let ledger = Ledger::read(&*opened.log).await?;
     let line = ledger.find(erasure).ok_or_else(|| {
         let next = "`factum privacy receipts` lists them; leave --erasure out to begin one";
         Failure::not_found(format!("there is no erasure {erasure}"), "the log does not know it", next)
@@ -110,20 +140,31 @@ async fn request_of(args: &EraseArgs, opened: &Opened) -> Result<ErasureRequest,
         let why = format!("it is of ref:{}", line.fence.subject);
         return Err(Failure::usage(format!("erasure {erasure} is of another subject"), why, ""));
     }
-    Ok(ErasureRequest {
-        erasure,
-        subject,
+    Ok(request_for(line))
+}
+
+/// The request that began this erasure.
+fn request_for(line: &Erasure) -> ErasureRequest {
+    ErasureRequest {
+        erasure: line.fence.erasure,
+        subject: line.fence.subject,
         purpose: line.fence.purpose.clone(),
         extent: line.fence.extent,
         reason: line.reason.clone(),
         actor: line.actor.clone(),
-    })
+    }
 }
 
 /// Versions of read models with personal data.
-fn holding(read_models: &dyn ReadModels) -> Result<usize, Failure> {
-    let versions = read_models.versions()?;
-    Ok(versions.iter().filter(|version| version.personal != PersonalData::None).count())
+fn holding(read_models: &dyn ReadModels) -> Result<Vec<Version>, Failure> {
+    let mut versions = read_models.versions()?;
+    versions.retain(|version| version.personal != PersonalData::None);
+    Ok(versions)
+}
+
+/// Whether rows that are asked for now are only forgotten by building them anew.
+fn is_rebuilt(version: &Version) -> bool {
+    version.personal == PersonalData::Rebuilt && version.role == Role::Serving
 }
 
 /// What a person is asked to agree to.
@@ -147,7 +188,7 @@ pub(super) async fn erase(
     opened: &Opened,
     request: &ErasureRequest,
     read_models: Option<Arc<dyn ReadModels>>,
-    patience: Duration,
+    (patience, rows): (Duration, Rows),
     context: &Context,
 ) -> Result<SignedReceipt, Failure> {
     let until = SystemClock.now().saturating_add(patience);
@@ -157,9 +198,17 @@ pub(super) async fn erase(
     };
     let mut told = false;
     loop {
-        let forgetting = read_models.as_ref().map(|read_models| {
-            ForgettingReadModels::new(Arc::clone(&opened.log), Arc::clone(read_models), patience)
-        });
+        let forgetting = match (&read_models, &applying) {
+            (Some(read_models), Some((applying, _))) => {
+                let forgetting =
+                    ForgettingReadModels::new(Arc::clone(&opened.log), Arc::clone(read_models), patience);
+                Some(match rows {
+                    Rows::Left => forgetting,
+                    Rows::Rebuilt => rebuilding(forgetting, applying, &**read_models)?,
+                })
+            }
+            _ => None,
+        };
         let handlers: Vec<&dyn ErasureHandler> =
             forgetting.iter().map(|forgetting| forgetting as &dyn ErasureHandler).collect();
         match opened.vault.erase(&*opened.log, request, &handlers).await {
@@ -180,6 +229,20 @@ pub(super) async fn erase(
             Err(error) => return Err(failure(error, request)),
         }
     }
+}
+
+/// With every read model that has to be built anew and that this program can build.
+fn rebuilding(
+    mut forgetting: ForgettingReadModels,
+    applying: &Applying,
+    read_models: &dyn ReadModels,
+) -> Result<ForgettingReadModels, Failure> {
+    for version in read_models.versions()?.iter().filter(|version| is_rebuilt(version)) {
+        if let Some(projection) = known(version)? {
+            forgetting = forgetting.rebuilding(Arc::clone(&applying.projections), projection);
+        }
+    }
+    Ok(forgetting)
 }
 
 async fn wait_for(again_at: Timestamp, until: Timestamp) {
@@ -230,6 +293,7 @@ pub(super) fn report(context: &Context, receipt: &SignedReceipt) -> Result<(), F
         ("purpose", r.purpose.as_ref().map(ToString::to_string).into()),
         ("keysDestroyed", r.keys.len().into()),
         ("completed", r.completed_at.to_string().into()),
+        ("horizon", r.horizon.map(|horizon| horizon.to_string()).into()),
         ("reached", places(&r.reached)),
         ("notReached", places(&r.not_reached)),
     ]))?;

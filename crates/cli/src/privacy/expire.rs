@@ -6,7 +6,7 @@ use clap::Args;
 use factum_vault::{Purpose, Retention};
 
 use super::Opened;
-use super::erase::erase;
+use super::erase::{Rows, erase};
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::moment::duration;
@@ -64,10 +64,14 @@ pub(super) async fn run(args: &ExpireArgs, context: &Context) -> Result<(), Fail
         return if due.is_empty() { Ok(()) } else { Err(context.dry_run(&what)) };
     }
     let opened = Opened { log, vault };
-    let mut incomplete = 0_u64;
+    let (mut incomplete, mut held) = (0_u64, 0_u64);
     for request in &due {
         let read_models = args.read_models.open_if_there(context)?;
-        if let Err(failure) = erase(&opened, request, read_models, args.wait, context).await {
+        if let Err(failure) = erase(&opened, request, read_models, (args.wait, Rows::Left), context).await {
+            if failure.slug == "legal-hold" {
+                held += 1;
+                continue;
+            }
             if failure.slug != "erasure-incomplete" {
                 return Err(failure);
             }
@@ -75,7 +79,12 @@ pub(super) async fn run(args: &ExpireArgs, context: &Context) -> Result<(), Fail
             incomplete += 1;
         }
     }
-    context.out.one(&record([("expired", due.len().into()), ("incomplete", incomplete.into())]))?;
+    let expired = due.len() as u64 - held;
+    context.out.one(&record([
+        ("expired", expired.into()),
+        ("incomplete", incomplete.into()),
+        ("held", held.into()),
+    ]))?;
     context.out.flush()?;
     if incomplete == 0 {
         return Ok(());

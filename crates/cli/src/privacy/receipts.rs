@@ -33,8 +33,9 @@ pub(super) async fn run(args: &ReceiptsArgs, context: &Context) -> Result<(), Fa
         context.out.line(&text)?;
         return context.out.flush();
     }
-    let mut sink =
-        context.out.many(&["erasure", "subject", "purpose", "requested", "state", "keys", "actor", "reason"]);
+    let columns =
+        ["erasure", "subject", "purpose", "requested", "state", "keys", "unacknowledged", "actor", "reason"];
+    let mut sink = context.out.many(&columns);
     for line in &ledger.erasures {
         sink.push(&record([
             ("erasure", line.fence.erasure.to_string().into()),
@@ -43,6 +44,7 @@ pub(super) async fn run(args: &ReceiptsArgs, context: &Context) -> Result<(), Fa
             ("requested", line.fence.at.to_string().into()),
             ("state", state(line).into()),
             ("keys", line.receipt.as_ref().map(|receipt| receipt.receipt.keys.len()).into()),
+            ("unacknowledged", unacknowledged(&ledger, line.fence.erasure).into()),
             ("actor", line.actor.as_str().into()),
             ("reason", line.reason.as_str().into()),
         ]))?;
@@ -66,6 +68,11 @@ pub(super) fn receipt_of(
             format!("go on with it: factum privacy erase ref:{} --erasure {erasure}", line.fence.subject),
         )
     })
+}
+
+/// The sinks that have not said that they forgot it.
+pub(super) fn unacknowledged(ledger: &Ledger, erasure: ErasureId) -> Vec<String> {
+    ledger.unacknowledged(erasure).into_iter().map(ToString::to_string).collect()
 }
 
 fn state(line: &Erasure) -> &'static str {

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use clap::Args;
-use factum_core::{EventStore, Page, Query, QueryItem, Read, Selector};
+use factum_core::{Clock, EventStore, Page, Query, QueryItem, Read, Selector, SystemClock};
 use factum_vault::{
-    Envelope, ErasureId, KeyVault, Ledger, ReceiptError, SEALED_MEMBER, SealingStore, SignedReceipt,
+    Envelope, ErasureId, KeyVault, Ledger, Receipt, ReceiptError, SEALED_MEMBER, SealingStore, SignedReceipt,
     find_objects, subject_tag,
 };
 
-use super::receipts::receipt_of;
+use super::receipts::{receipt_of, unacknowledged};
 use crate::context::{Context, argument_text};
 use crate::failure::{Exit, Failure};
 use crate::output::record;
@@ -44,7 +44,12 @@ pub(super) async fn run(args: &VerifyArgs, context: &Context) -> Result<(), Fail
     if let Some(key) = &args.key {
         let receipt = given(&args.receipt)?;
         receipt.verify(key).map_err(|error| not_genuine(&error))?;
-        return report(context, &receipt, "genuine: signed by this key, and not changed since", 0, 0);
+        let verdict = "genuine: signed by this key, and not changed since";
+        return report(
+            context,
+            &receipt,
+            &Verdict { verdict, old_key: None, tried: 0, opened: 0, silent: Vec::new() },
+        );
     }
     let log: Arc<dyn EventStore> = Arc::new(context.open(Access::Existing)?);
     let ledger = Ledger::read(&*log).await?;
@@ -71,11 +76,36 @@ pub(super) async fn run(args: &VerifyArgs, context: &Context) -> Result<(), Fail
         let why = format!("{opened} of {values} values that it covers could be opened");
         return Err(failed("the receipt is not true any more", why));
     }
+    let old_key = old_key(&vault, &receipt).await?;
+    let silent = unacknowledged(&ledger, receipt.receipt.erasure);
     let verdict = match values {
         0 => "true: signed, in the log, and its keys destroyed; there is no value to try",
         _ => "true: signed, in the log, its keys destroyed, and nothing that was tried opens",
     };
-    report(context, &receipt, verdict, values, opened)
+    report(context, &receipt, &Verdict { verdict, old_key: Some(old_key), tried: values, opened, silent })
+}
+
+/// Asks the provider whether the key that older copies of the key store need is gone. One that was to be gone by now is a failure.
+async fn old_key(vault: &KeyVault, receipt: &SignedReceipt) -> Result<String, Failure> {
+    let Receipt { kek_epoch, horizon, .. } = &receipt.receipt;
+    let (epochs, kek) = (vault.epochs().await?, vault.description().await?.1);
+    let Some(there) = epochs.iter().find(|info| info.epoch <= *kek_epoch) else {
+        return Ok(format!(
+            "epoch {kek_epoch} is gone from {kek}: older copies of the key store open nothing, unless the key was copied"
+        ));
+    };
+    let still = format!("epoch {} is still in {kek}", there.epoch);
+    match horizon {
+        Some(horizon) if *horizon < SystemClock.now() => Err(Failure::new(
+            (Exit::Check, "receipt"),
+            "the receipt is not true any more",
+            format!(
+                "{still}, and was to be rotated away by {horizon}: older copies of the key store open with it"
+            ),
+            "factum privacy rotate",
+        )),
+        _ => Ok(format!("{still}: older copies of the key store open with it until factum privacy rotate")),
+    }
 }
 
 fn given(argument: &str) -> Result<SignedReceipt, Failure> {
@@ -134,22 +164,30 @@ async fn try_to_open(
     Ok((values, opened))
 }
 
-fn report(
-    context: &Context,
-    receipt: &SignedReceipt,
-    verdict: &str,
+/// What became of the check.
+struct Verdict {
+    verdict: &'static str,
+    /// What the provider says of the key that older copies of the key store open with.
+    old_key: Option<String>,
     tried: u64,
     opened: u64,
-) -> Result<(), Failure> {
+    /// Sinks that have not acknowledged until now.
+    silent: Vec<String>,
+}
+
+fn report(context: &Context, receipt: &SignedReceipt, found: &Verdict) -> Result<(), Failure> {
     let r = &receipt.receipt;
     context.out.one(&record([
-        ("verdict", verdict.into()),
+        ("verdict", found.verdict.into()),
         ("erasure", r.erasure.to_string().into()),
         ("subject", r.subject.to_string().into()),
         ("completed", r.completed_at.to_string().into()),
         ("keys", r.keys.len().into()),
-        ("valuesTried", tried.into()),
-        ("valuesOpened", opened.into()),
+        ("valuesTried", found.tried.into()),
+        ("valuesOpened", found.opened.into()),
+        ("unacknowledged", found.silent.clone().into()),
+        ("horizon", r.horizon.map(|horizon| horizon.to_string()).into()),
+        ("keyEncryptionKey", found.old_key.clone().into()),
         ("notReached", r.not_reached.iter().map(ToString::to_string).collect::<Vec<_>>().into()),
     ]))?;
     context.out.flush()

@@ -20,7 +20,7 @@ const FOR_EVER: Duration = Duration::from_secs(3_600 * 24 * 365);
 
 /// The log, open in this process, and the projections that it applies.
 pub(crate) struct Applying {
-    pub(crate) projections: Projections,
+    pub(crate) projections: Arc<Projections>,
     /// The end of the log when it was opened, as a token.
     pub(crate) end: Checkpoint,
 }
@@ -32,7 +32,7 @@ impl Applying {
         read_models: Arc<dyn ReadModels>,
     ) -> Result<Self, Failure> {
         let end = end_of(&*store).await?;
-        let projections = Projections::open(store, read_models).await?;
+        let projections = Arc::new(Projections::open(store, read_models).await?);
         Ok(Self { projections, end })
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::Args;
 use factum_core::EventStore;
-use factum_core::read_model::{ProjectionName, ReadModels, Role, Version};
+use factum_core::read_model::{PersonalData, ProjectionName, ReadModels, Role, Version};
 
 use super::applying::{Applying, not_ready};
 use super::known::known;
@@ -45,12 +45,44 @@ pub(super) async fn run(args: &RunArgs, place: &ReadModelsArgs, context: &Contex
     for name in &args.names {
         versions_of(&*read_models, name)?;
     }
-    let store = context.with_vault(context.open_waiting(Access::Existing).await?).await?;
+    let log = context.open_waiting(Access::Existing).await?;
+    let (store, rows, closed) = match context.with_vault(log.clone()).await {
+        Ok(store) => (store, Rows::All, None),
+        // What is not personal goes on.
+        Err(failure) => (Arc::new(log) as Arc<dyn EventStore>, Rows::NotPersonal, Some(failure)),
+    };
     if args.until_caught_up {
         let applying = Applying::over(store, Arc::clone(&read_models)).await?;
-        return catch_up(args, context, &applying, &*read_models).await;
+        catch_up(args, context, (&applying, rows), &*read_models).await?;
+        return closed.map_or(Ok(()), Err);
     }
-    follow(args, context, &store, &read_models).await
+    if let Some(failure) = closed {
+        context.say(&failure.to_string());
+    }
+    follow(args, context, (&store, rows), &read_models).await
+}
+
+/// Which projections can be applied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Rows {
+    /// Whichever this program knows.
+    All,
+    /// The vault does not open: those without personal data.
+    NotPersonal,
+}
+
+impl Rows {
+    /// Whether this version can be applied; says so where it cannot.
+    fn have(self, version: &Version, context: &Context) -> bool {
+        let can = self == Rows::All || version.personal == PersonalData::None;
+        if !can {
+            let Version { name, number, .. } = version;
+            context.say(&format!(
+                "{name} {number}: left alone, it holds personal data and the vault does not open"
+            ));
+        }
+        can
+    }
 }
 
 /// The versions that are to be applied. One of another program is left to it.
@@ -65,7 +97,7 @@ fn wanted(args: &RunArgs, read_models: &dyn ReadModels) -> Result<Vec<Version>, 
 async fn catch_up(
     args: &RunArgs,
     context: &Context,
-    applying: &Applying,
+    (applying, rows): (&Applying, Rows),
     read_models: &dyn ReadModels,
 ) -> Result<(), Failure> {
     let mut started = Vec::new();
@@ -78,6 +110,9 @@ async fn catch_up(
         }
         if known(&version)?.is_none() && !named {
             context.say(&format!("'{}' is left to the program that it is compiled into", version.name));
+            continue;
+        }
+        if !rows.have(&version, context) {
             continue;
         }
         match applying.start(&version).await {
@@ -127,7 +162,7 @@ fn state(args: &RunArgs, read_models: &dyn ReadModels) -> Result<String, Failure
 async fn follow(
     args: &RunArgs,
     context: &Context,
-    store: &Arc<dyn EventStore>,
+    (store, rows): (&Arc<dyn EventStore>, Rows),
     read_models: &Arc<dyn ReadModels>,
 ) -> Result<(), Failure> {
     loop {
@@ -140,7 +175,7 @@ async fn follow(
             } else if known(&version)?.is_none() {
                 context
                     .say(&format!("{name} {}: left to the program that it is compiled into", version.number));
-            } else {
+            } else if rows.have(&version, context) {
                 match applying.start(&version).await {
                     Ok(_) => context.say(&format!("{name} {}: applied here", version.number)),
                     Err(failure) => context.say(&format!("{name} {}: {failure}", version.number)),

@@ -49,6 +49,11 @@ enum LogLevel {
 }
 
 impl LogArgs {
+    /// Whether the lines may stand among others.
+    pub(super) fn are_for_people(&self) -> bool {
+        self.log_format == LogFormat::Text
+    }
+
     /// From now on everything is logged as chosen.
     pub(super) fn begin(&self) {
         let level = match self.log_level {

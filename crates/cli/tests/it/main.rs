@@ -20,6 +20,8 @@ mod read_models;
 mod redact;
 mod refusals;
 mod schema;
+#[cfg(unix)]
+mod serve;
 mod state;
 mod storage;
 mod streams;

@@ -3,12 +3,15 @@
 mod canary;
 mod erasing;
 mod faults;
+mod holds;
 mod keys;
 mod killed;
 mod lint;
 mod providers;
 mod read_models;
+mod restoring;
 mod search;
+mod sinks;
 
 use std::path::{Path, PathBuf};
 

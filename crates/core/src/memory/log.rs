@@ -10,8 +10,10 @@ use crate::{
 };
 
 /// All events, in commit order: an event's position is its index.
+#[derive(Clone)]
 pub(super) struct Log {
     store: StoreId,
+    epoch: u32,
     events: Vec<RecordedEvent>,
     /// Indexes into `events`, by stream.
     streams: HashMap<StreamName, Vec<usize>>,
@@ -24,6 +26,7 @@ impl Log {
     pub(super) fn new() -> Self {
         Self {
             store: StoreId::generate(),
+            epoch: 0,
             events: Vec::new(),
             streams: HashMap::new(),
             appends: HashMap::new(),
@@ -31,12 +34,16 @@ impl Log {
         }
     }
 
+    pub(super) fn begin_epoch(&mut self) {
+        self.epoch += 1;
+    }
+
     pub(super) fn next_position(&self) -> Position {
         Position(self.events.len() as u64)
     }
 
     pub(super) fn checkpoint(&self, next: Position) -> Checkpoint {
-        Checkpoint::before(self.store, 0, next)
+        Checkpoint::before(self.store, self.epoch, next)
     }
 
     pub(super) fn schemas(&self) -> &SchemaRegistry {

@@ -9,7 +9,8 @@ use factum_core::{
     Position, Read, ReadError, RecordedEvent, Revision, Selector, StreamMetadata, StreamName, StreamView,
 };
 use factum_engine::{
-    BackupError, Engine, OpenError, Options, OsVfs, ScavengeMode, Verified, restore, verify, verify_backup,
+    BackupError, Engine, LedgerEnd, OpenError, Options, OsVfs, ScavengeMode, Verified, restore, verify,
+    verify_backup,
 };
 
 use crate::basics::{event, now, options, stream};
@@ -157,6 +158,41 @@ fn a_backup_of_a_store_in_use_is_restored_in_a_new_epoch() {
     assert!(matches!(restore(&OsVfs, &backup, &target, |_, _| {}), Err(BackupError::Damaged { .. })));
     fs::remove_file(backup.join("backup.json")).unwrap();
     assert!(matches!(restore(&OsVfs, &backup, &target, |_, _| {}), Err(BackupError::NoBackup { .. })));
+}
+
+/// A vault's log that is put back has to be told what was erased since: the manifest says how far it knows.
+#[test]
+fn a_manifest_says_how_far_the_record_of_erasures_goes() {
+    let dir = tempfile::tempdir().unwrap();
+    let places = tempfile::tempdir().unwrap();
+    let engine = Engine::open(dir.path(), options()).unwrap();
+    fill(&engine, 1, 3);
+    let backup = |name: &str| {
+        let info = engine.backup(&places.path().join(name), |_, _| {}).unwrap();
+        assert_eq!(verify_backup(&OsVfs, &places.path().join(name)).unwrap(), info);
+        info.ledger
+    };
+    assert_eq!(backup("none"), None);
+    let told = |n: u64| {
+        let event = event("$told", &format!("{{\"n\":{n}}}"));
+        let append = Append::to(stream("$privacy"), ExpectedRevision::Any, vec![event]);
+        engine.append_blocking(append).unwrap();
+        fill(&engine, 1, 2);
+    };
+    told(1);
+    assert_eq!(backup("one"), Some(LedgerEnd { events: 1, last: Position(3) }));
+    told(2);
+    assert_eq!(backup("two"), Some(LedgerEnd { events: 2, last: Position(6) }));
+    let restored = places.path().join("restored");
+    let info = restore(&OsVfs, &places.path().join("one"), &restored, |_, _| {}).unwrap();
+    assert_eq!(info.ledger, Some(LedgerEnd { events: 1, last: Position(3) }));
+    // A manifest from before it had this member is read.
+    let file = places.path().join("one").join("backup.json");
+    let text = fs::read_to_string(&file).unwrap();
+    let mut manifest: serde_json::Value = serde_json::from_str(&text).unwrap();
+    manifest.as_object_mut().unwrap().remove("ledger").unwrap();
+    fs::write(&file, manifest.to_string()).unwrap();
+    assert_eq!(verify_backup(&OsVfs, &places.path().join("one")).unwrap().ledger, None);
 }
 
 #[test]

@@ -2,12 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use factum_core::read_model::{
     Action, NewVersion, Partition, PersonalData, ProjectionName, ReadModelError, ReadModelReader, ReadModels,
     Role, Version, VersionNumber,
 };
-use factum_core::{Checkpoint, Clock, ErrorKind, EventStore, Read, ReadError, Selector, SystemClock};
+use factum_core::{
+    Checkpoint, Clock, ErrorKind, EventStore, Read, ReadError, Selector, SystemClock, Timestamp,
+};
 
 use super::Projection;
 use super::board::{Board, Condition};
@@ -314,6 +317,34 @@ impl Projections {
         check_personal_data(&*projection)?;
         self.create(&*projection)?;
         self.run(projection).await
+    }
+
+    /// Builds a new version, or goes on with one that is being built and was not made before that time, and lets it serve.
+    pub(crate) async fn replace<P: Projection>(
+        &self,
+        projection: Arc<P>,
+        before: Timestamp,
+        at_most: Duration,
+        (actor, reason): (&str, &str),
+    ) -> Result<(), ProjectionError> {
+        check_personal_data(&*projection)?;
+        let name = projection.definition().name();
+        let versions = self.versions(name)?;
+        match role(&versions, Role::Building) {
+            Some(building) if building.created_at >= before => {}
+            building => {
+                if let Some(stale) = building {
+                    // What runs of it here stops before its rows go: the next version may get its number.
+                    let entry = self.lock().get(name).cloned();
+                    drop(entry.and_then(|entry| entry.lock().remove(&stale.number)));
+                    self.shared.read_models.discard(name, stale.number)?;
+                    self.record(stale, "discarded", actor, reason)?;
+                }
+                self.create(&*projection)?;
+            }
+        }
+        self.run(projection).await?.promote(at_most, actor, reason).await?;
+        Ok(())
     }
 
     /// Says that the serving rows are the same as those that this declaration would make.

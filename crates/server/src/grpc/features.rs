@@ -10,6 +10,9 @@ pub(crate) const PROTOCOL_VERSION: &str = "26.1.0";
 /// A service, its methods and their features, in lower case as clients look them up.
 type Service = (&'static str, &'static [(&'static str, &'static [&'static str])]);
 
+/// What groups may read.
+const GROUPS: &[&str] = &["stream", "all"];
+
 /// Everything that the server answers.
 const SERVICES: &[Service] = &[
     (
@@ -20,6 +23,20 @@ const SERVICES: &[Service] = &[
             ("delete", &[]),
             ("tombstone", &[]),
             ("batchappend", &["deadline_duration"]),
+        ],
+    ),
+    (
+        "event_store.client.persistent_subscriptions.persistentsubscriptions",
+        &[
+            ("create", GROUPS),
+            ("update", GROUPS),
+            ("delete", GROUPS),
+            ("read", GROUPS),
+            ("getinfo", GROUPS),
+            ("replayparked", GROUPS),
+            ("truncateparked", GROUPS),
+            ("list", GROUPS),
+            ("restartsubsystem", GROUPS),
         ],
     ),
     ("event_store.client.server_features.serverfeatures", &[("getsupportedmethods", &[])]),

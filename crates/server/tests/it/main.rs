@@ -2,6 +2,11 @@
 
 mod batch;
 mod first_events;
+mod group_client;
+mod groups;
+mod groups_lasting;
+mod groups_parking;
+mod groups_unreliable;
 mod hostile;
 mod house;
 mod indexes;

@@ -1,6 +1,7 @@
 //! What is answered over plain HTTP: figures for Prometheus, and whether the server lives.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use factum_core::ExpectedRevision;
@@ -12,7 +13,12 @@ use crate::house::{self, House, following, of_all, of_stream, read};
 
 /// Status and body.
 pub(crate) async fn ask(house: &House, method: &str, path: &str) -> (u16, String) {
-    let mut socket = TcpStream::connect(house.server.address()).await.expect("it listens");
+    ask_at(house.server.address(), method, path).await
+}
+
+/// The same, of whoever listens there.
+pub(crate) async fn ask_at(address: SocketAddr, method: &str, path: &str) -> (u16, String) {
+    let mut socket = TcpStream::connect(address).await.expect("it listens");
     let request = format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
     socket.write_all(request.as_bytes()).await.expect("it is sent");
     let mut answer = String::new();

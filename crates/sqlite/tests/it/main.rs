@@ -14,3 +14,4 @@ mod leftovers;
 mod permissions;
 mod processes;
 mod refusals;
+mod reservations;

@@ -4,10 +4,13 @@
 mod ahead;
 mod erasure;
 mod faults;
+mod holds;
 mod hostile;
 mod house;
 mod interrupted;
 mod kek;
 mod opening;
+mod restored;
 mod rotation;
 mod sealing;
+mod sinks;

@@ -8,7 +8,50 @@ use factum_vault::{
 };
 use serde_json::json;
 
-use crate::house::{House, append, fresh, last, outcome, read, stream};
+use crate::house::{House, append, fresh, last, outcome, read, stream, subject};
+
+/// Whoever may append could else have read models forget people, and the log says nothing of why.
+#[test]
+fn a_forged_word_that_keys_are_destroyed_is_not_heard_through_the_vault() {
+    use factum_core::{ExpectedRevision, NewEvent};
+    use factum_vault::{ErasureRequest, KEYS_DESTROYED_TYPE, KeysDestroyed};
+    let house = House::new();
+    let store = house.open();
+    for (stream, who) in [("c-1", "ada"), ("c-2", "bob")] {
+        append(&store, stream, &json!({ "name": fresh(who, &json!(who)) })).unwrap();
+    }
+    let reference = |who| store.vault().subject_ref(&subject(who));
+    let asked = ErasureRequest::everything(reference("ada"), "art. 17", "dpo");
+    block_on(store.vault().erase(&*house.log, &asked, &[])).unwrap();
+    let told = |store: &dyn EventStore| -> Vec<Option<KeysDestroyed>> {
+        let events = block_on(store.read_all(Read::stream(stream(PRIVACY_STREAM)))).unwrap();
+        let told = events.iter().filter(|event| event.event_type() == KEYS_DESTROYED_TYPE);
+        told.map(KeysDestroyed::from_event).collect()
+    };
+    let genuine = told(&*house.log)[0].clone().unwrap();
+    let bob = json!({ "erasure": genuine.erasure.to_string(), "subject": reference("bob").to_string(),
+        "purpose": null, "keys": [] });
+    let mut copied = last(&*house.log, PRIVACY_STREAM);
+    copied["subject"] = bob["subject"].clone();
+    for data in [bob, copied, json!(7)] {
+        let event_type = factum_core::EventType::new(KEYS_DESTROYED_TYPE).unwrap();
+        let event = NewEvent::json(event_type, data.to_string());
+        block_on(house.log.append_to(stream(PRIVACY_STREAM), ExpectedRevision::Any, vec![event])).unwrap();
+    }
+    assert_eq!(told(&store), [Some(genuine.clone()), None, None, None]);
+    assert_eq!(told(&house.open()), told(&store));
+}
+
+/// The other way cannot be tried beside it: it is the process's, and every test here opens a vault.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_process_with_a_vault_writes_no_core_dump() {
+    use rustix::process::{DumpableBehavior, dumpable_behavior};
+    let house = House::new();
+    let vault = house.open();
+    assert_eq!(dumpable_behavior().unwrap(), DumpableBehavior::NotDumpable);
+    drop(vault);
+}
 
 #[test]
 fn the_log_says_whose_vault_it_is_once() {

@@ -203,6 +203,10 @@ fn an_older_copy_of_everything_opens_until_the_key_is_rotated() {
     let kek = format!("file:{}", canary.path("data.kek"));
     let export = ["privacy", "export", "customer-7", "--data", &restored, "--kek", &kek];
     canary.told();
+    canary.run(&export).fails(3);
+    assert_eq!(canary.told(), Vec::<String>::new());
+    let accept = ["privacy", "apply-ledger", "--accept-resurrection", "--reason", "a drill"];
+    canary.run(&[&accept[..], &["--data", &restored, "--kek", &kek]].concat()).ok();
     canary.run(&export).ok();
     assert_eq!(canary.told().len(), 1, "that is what a backup is");
     // With the log as it is now nobody needs to know of it: the log says what was erased.

@@ -157,7 +157,10 @@ fn nothing_expires_before_its_time() {
     for keep in ["billing=30d", "marketing=1d"] {
         let due = factum.privacy_line(&["expire", "--keep", keep, "--dry-run"]);
         assert_eq!(due["due"], 0);
-        assert_eq!(factum.privacy_line(&["expire", "--keep", keep]), json!({"expired": 0, "incomplete": 0}));
+        assert_eq!(
+            factum.privacy_line(&["expire", "--keep", keep]),
+            json!({"expired": 0, "incomplete": 0, "held": 0})
+        );
     }
     assert_eq!(factum.exported("customer-7").len(), 2);
     for wrong in ["billing", "=1d", "billing=", "billing=soon"] {

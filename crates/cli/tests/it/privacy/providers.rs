@@ -58,7 +58,7 @@ fn a_revoked_token_of_openbao() {
     factum.set("FACTUM_KEK_SECRET", token.as_str());
     factum.is_well();
     mount.revoke(&token);
-    factum.is_refused(&[], 7, &["revoked"]);
+    factum.is_refused(&[], 4, &["revoked"]);
     factum.set("FACTUM_KEK_SECRET", mount.token());
     // A key that is not there is not made anew for a vault that had one.
     let other = format!("openbao:{}/{}/other", mount.url(), mount.path());
@@ -89,7 +89,7 @@ fn a_wrong_pin_of_a_token() {
     let mut factum = Factum::wrapped_by(kek, SoftHsmToken::PIN);
     factum.is_well();
     factum.set("FACTUM_KEK_SECRET", "a-wrong-one");
-    factum.is_refused(&[], 7, &["PIN"]);
+    factum.is_refused(&[], 4, &["PIN"]);
     factum.set("FACTUM_KEK_SECRET", SoftHsmToken::PIN);
     assert_eq!(factum.privacy_line(&["rotate"])["epoch"], 2);
     factum.is_well();

@@ -137,6 +137,82 @@ fn rows_that_are_rebuilt_keep_an_erasure_open_until_they_are() {
 }
 
 #[test]
+fn rows_that_are_rebuilt_are_rebuilt_by_the_erasure_where_it_is_told_to() {
+    let factum = Factum::with_read_model(REBUILT);
+    factum.run_projections().ok();
+    let dry = factum.privacy(&["erase", "customer-7", "--reason", REASON, "--dry-run", "--rebuild"]);
+    assert_eq!(serde_json::from_str::<Value>(&dry.stdout).unwrap()["toRebuild"], json!(["customers"]));
+    let args = ["erase", "customer-7", "--reason", REASON, "--confirm", "customer-7", "--rebuild"];
+    let receipt = factum.privacy_line(&args);
+    let reached = receipt["reached"].to_string();
+    assert!(reached.contains("read model customers v2: built after"), "{reached}");
+    assert!(reached.contains("read model customers v1: discarded"), "{reached}");
+    assert_eq!(factum.names(), [Value::Null, json!("Bob Marley")]);
+    let versions = factum.lines(&["projections", "ls"]);
+    assert_eq!(versions.len(), 1, "{versions:?}");
+    // A second one goes the same way; and one that was left open is completed by it.
+    let left = factum.privacy(&["erase", "customer-8", "--reason", REASON, "--confirm", "customer-8"]);
+    assert!(left.fails(7).contains("--rebuild does it now"), "{}", left.stderr);
+    let listed = factum.lines(&["privacy", "receipts"]);
+    let erasure = listed[1]["erasure"].as_str().unwrap();
+    factum.privacy(&["erase", "customer-8", "--erasure", erasure, "--rebuild"]).ok();
+    assert_eq!(factum.names(), [Value::Null, Value::Null]);
+}
+
+#[test]
+fn asked_for_again_an_erasure_that_is_open_goes_on() {
+    let factum = Factum::with_read_model(FORGETTING);
+    factum.run_projections().ok();
+    factum.run(&["projections", "stop", "customers"]).ok();
+    let erase = |reason: &str| {
+        let args = ["erase", "customer-7", "--reason", reason, "--confirm", "customer-7", "--wait", "0s"];
+        factum.privacy(&args)
+    };
+    erase("first").fails(7);
+    let again = erase("second");
+    assert!(again.fails(7).contains("goes on with erasure"), "{}", again.stderr);
+    // Another purpose is another erasure.
+    factum.run(&["projections", "start", "customers"]).ok();
+    let billing = factum.privacy(&[
+        "erase",
+        "customer-7",
+        "--purpose",
+        "billing",
+        "--reason",
+        "third",
+        "--confirm",
+        "customer-7",
+    ]);
+    assert!(!billing.stderr.contains("goes on"), "{}", billing.stderr);
+    erase("fourth").ok();
+    let reasons: Vec<Value> =
+        factum.lines(&["privacy", "receipts"]).iter().map(|e| e["reason"].clone()).collect();
+    assert_eq!(reasons, ["first", "third"]);
+    // What is complete is not gone on with.
+    erase("fifth").ok();
+    assert_eq!(factum.lines(&["privacy", "receipts"]).len(), 3);
+}
+
+#[test]
+fn what_is_not_personal_is_applied_while_the_vault_does_not_open() {
+    let factum = Factum::with_read_model(FORGETTING);
+    let plain = "name = \"counts\"\ntables = \"create table counts (customer text primary key)\"\n\n\
+                 [on.Registered]\nrun = \"insert into counts values (:data.customer)\"\n";
+    factum.run(&["projections", "create", &factum.file("counts.toml", plain)]).ok();
+    std::fs::rename(factum.path("data.kek"), factum.path("away")).unwrap();
+    let ran = factum.run_projections();
+    assert_eq!(ran.code, 2, "{}", ran.stderr);
+    assert!(ran.stderr.contains("there is no key file"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("customers v1: left alone"), "{}", ran.stderr);
+    assert_eq!(factum.lines(&["sql", "select customer from counts"]).len(), 2);
+    assert!(factum.names().is_empty());
+    // Nothing has to be mended afterwards.
+    std::fs::rename(factum.path("away"), factum.path("data.kek")).unwrap();
+    factum.run_projections().ok();
+    assert_eq!(factum.names(), [json!("Ada Lovelace"), json!("Bob Marley")]);
+}
+
+#[test]
 fn a_read_model_takes_nothing_for_erased_because_the_vault_is_away() {
     let factum = Factum::with_read_model(FORGETTING);
     std::fs::rename(factum.path("data.vault"), factum.path("away")).unwrap();

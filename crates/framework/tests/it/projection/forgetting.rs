@@ -3,11 +3,11 @@
 use std::path::Path;
 
 use factum::{DeclaredProjection, ForgettingReadModels, Personal, Projection, ProjectionError, Revealed};
-use factum_core::SystemClock;
 use factum_core::read_model::{PersonalData, ProjectionName};
+use factum_core::{EventType, NewEvent, SystemClock};
 use factum_vault::{
-    Cell, EraseError, ErasureRequest, KeyVault, LocalKeyFile, MemoryKeyStore, OpenedCell, SealingStore,
-    SignedReceipt, Subject, VaultOptions,
+    Cell, EraseError, ErasureId, ErasureRequest, KEYS_DESTROYED_TYPE, KeyVault, LocalKeyFile, MemoryKeyStore,
+    OpenedCell, PRIVACY_STREAM, SealingStore, SignedReceipt, Subject, VaultOptions,
 };
 
 use super::*;
@@ -137,6 +137,27 @@ async fn an_erasure_is_incomplete_while_the_projection_does_not_run() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_forged_word_of_an_erasure_forgets_nothing() {
+    let shop = Shop::new().await;
+    let handle = shop.world.projections.start(clear()).await.unwrap();
+    let token = shop.register("a", MARK).await;
+    ready(&handle, &token).await;
+    let forged = |subject| {
+        let data = serde_json::json!({ "erasure": ErasureId::generate().to_string(), "subject": subject,
+            "purpose": null, "keys": [] });
+        NewEvent::json(EventType::new(KEYS_DESTROYED_TYPE).unwrap(), data.to_string())
+    };
+    let events = vec![forged(shop.request("a").subject.to_string())];
+    let stream = StreamName::new(PRIVACY_STREAM).unwrap();
+    shop.log.append_to(stream, ExpectedRevision::Any, events).await.unwrap();
+    let token = shop.register("b", "Bob").await;
+    ready(&handle, &token).await;
+    assert_eq!(names(&handle), [Some(MARK.to_owned()), Some("Bob".to_owned())]);
+    shop.erase(&shop.request("a")).await.unwrap();
+    assert_eq!(names(&handle), [None, Some("Bob".to_owned())], "the vault's own word is heard");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_partition_forgets() {
     let shop = Shop::new().await;
     let partitioned = clear().declared(|definition| definition.partitioned_by_stream(4));
@@ -188,19 +209,19 @@ async fn sealed_rows_are_erased_with_their_key() {
     assert_eq!(shop.vault.open_cell(&cell, &stored).await, Ok(OpenedCell::Erased(request.erasure)));
 }
 
+fn rebuilt() -> TypedProjection<Customer> {
+    let projection = TypedProjection::<Customer>::new("customers", CUSTOMERS, |event, _, model| {
+        let Customer::Registered { id, name } = event;
+        let values = [("id", id.into()), ("subject", "s".into()), ("name", name.value()?.cloned().into())];
+        model.execute("insert into customers values (:id, :subject, :name)", &values)?;
+        Ok(())
+    });
+    projection.unwrap().declared(|definition| definition.personal_data(PersonalData::Rebuilt))
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rows_that_are_rebuilt_keep_an_erasure_open_until_they_are() {
     let shop = Shop::new().await;
-    let rebuilt = || {
-        let projection = TypedProjection::<Customer>::new("customers", CUSTOMERS, |event, _, model| {
-            let Customer::Registered { id, name } = event;
-            let values =
-                [("id", id.into()), ("subject", "s".into()), ("name", name.value()?.cloned().into())];
-            model.execute("insert into customers values (:id, :subject, :name)", &values)?;
-            Ok(())
-        });
-        projection.unwrap().declared(|definition| definition.personal_data(PersonalData::Rebuilt))
-    };
     let handle = shop.world.projections.start(rebuilt()).await.unwrap();
     let token = shop.register("a", MARK).await;
     ready(&handle, &token).await;
@@ -212,6 +233,38 @@ async fn rows_that_are_rebuilt_keep_an_erasure_open_until_they_are() {
     shop.erase(&request).await.unwrap();
     assert_eq!(names(&handle), [None]);
     assert!(!shop.is_marked(), "the version before is discarded with its file");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_erasure_rebuilds_rows_itself_where_it_may() {
+    let shop = Shop::new().await;
+    let World { store, read_models, .. } = &shop.world;
+    let projections = Projections::open(Arc::clone(store), Arc::clone(read_models)).await.unwrap();
+    let projections = Arc::new(projections);
+    let handle = projections.start(rebuilt()).await.unwrap();
+    let token = shop.register("a", MARK).await;
+    ready(&handle, &token).await;
+    let token = shop.register("b", "Bob").await;
+    ready(&handle, &token).await;
+    assert!(shop.is_marked(), "the search finds what is there");
+    let models = ForgettingReadModels::new(shop.log.clone(), read_models.clone(), LONG)
+        .rebuilding(Arc::clone(&projections), rebuilt());
+    // One that was being built when the keys were destroyed is given up.
+    let building = projections.rebuild(rebuilt()).await.unwrap();
+    drop(building);
+    let receipt = shop.vault.erase(&*shop.log, &shop.request("a"), &[&models]).await.unwrap();
+    let how = |name: &str| {
+        let reach = receipt.receipt.reached.iter().find(|reach| reach.name == name);
+        reach.unwrap_or_else(|| panic!("{name}: {receipt:?}")).how.clone()
+    };
+    assert!(how("customers v1").contains("discarded") && how("customers v3").contains("built after"));
+    assert_eq!(names(&handle), [None, Some("Bob".to_owned())], "who has a handle asks the new rows");
+    assert!(!shop.is_marked());
+    // Later events go to them, and the next erasure builds again.
+    let token = shop.register("c", "Charles").await;
+    ready(&handle, &token).await;
+    shop.vault.erase(&*shop.log, &shop.request("b"), &[&models]).await.unwrap();
+    assert_eq!(names(&handle), [None, None, Some("Charles".to_owned())]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,0 +1,535 @@
+//! A group that runs: one task that owns it, reads for it, writes for it, and talks to its consumers.
+//!
+//! The task waits for nobody but the store. A consumer that does not read finds its events again when it does; its
+//! channel is as long as the number of events that it may hold, and what does not fit goes to others.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::future::{Future, pending};
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use factum_core::{BoxFuture, EventId, ReadError, Timestamp, with_causes};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+use tokio::time::MissedTickBehavior;
+
+use super::config::GroupConfig;
+use super::consumers::ConsumerId;
+use super::feed::{Batch, Feed, Item, Plan, Reached, parked_item};
+use super::group::{Effect, Group, NackAction, Numbers, Phase};
+use super::key::GroupStreams;
+use super::storage::{self, ParkedEvent, ParkedSpan};
+use super::writing::{Job, Written};
+use crate::shared::Shared;
+use crate::source::Resolved;
+
+/// How often the group looks at what is late.
+const TICK: Duration = Duration::from_secs(1);
+/// Most commands that wait for the task.
+const COMMANDS: usize = 1_024;
+/// Most commands that are obeyed before effects are carried out.
+const COMMANDS_AT_ONCE: usize = 64;
+
+/// Who a consumer is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct ConsumerInfo {
+    /// Where it connects from.
+    pub(crate) from: String,
+    /// As whom.
+    pub(crate) user: String,
+    /// What it calls its connection.
+    pub(crate) connection_name: String,
+}
+
+/// An event for a consumer.
+#[derive(Clone, Debug)]
+pub(crate) struct Delivery {
+    /// The event.
+    pub(crate) event: Arc<Resolved>,
+    /// How often it was delivered before.
+    pub(crate) retries: u32,
+}
+
+/// Why a consumer gets nothing any more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// The group was changed or deleted.
+    Dropped,
+    /// The server stops.
+    Stopping,
+    /// It wanted to go.
+    Left,
+    /// It said something that makes no sense.
+    Refused(String),
+}
+
+/// A consumer's end of its connection to a group.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    /// Who it is in the group.
+    pub(crate) id: ConsumerId,
+    /// What is delivered to it.
+    pub(crate) deliveries: mpsc::Receiver<Delivery>,
+    /// Why that ends.
+    pub(crate) ended: oneshot::Receiver<Ended>,
+}
+
+/// What a group shows of itself.
+#[derive(Clone, Debug)]
+pub(crate) struct Snapshot {
+    /// Its numbers.
+    pub(crate) numbers: Numbers,
+    /// Who its consumers are.
+    pub(crate) members: BTreeMap<ConsumerId, ConsumerInfo>,
+    /// Up to where parked events are being replayed.
+    pub(crate) replayed_to: u64,
+    /// What keeps it from reading.
+    pub(crate) reading: Option<String>,
+    /// What keeps it from writing.
+    pub(crate) writing: Option<String>,
+}
+
+/// What a group is told.
+pub(super) enum Command {
+    Connect { who: ConsumerInfo, slots: usize, reply: oneshot::Sender<Option<Connection>> },
+    Disconnect { consumer: ConsumerId, why: Ended },
+    Ack { consumer: ConsumerId, events: Vec<EventId> },
+    Nack { consumer: ConsumerId, events: Vec<EventId>, action: NackAction, reason: String },
+    Replay { span: ParkedSpan, limit: Option<u64> },
+    Show(oneshot::Sender<Snapshot>),
+    Stop(Ended),
+}
+
+/// What others have of a group.
+#[derive(Clone, Debug)]
+pub(super) struct Handle {
+    pub(super) config: Arc<GroupConfig>,
+    pub(super) streams: GroupStreams,
+    pub(super) commands: mpsc::Sender<Command>,
+}
+
+struct Member {
+    who: ConsumerInfo,
+    deliveries: mpsc::Sender<Delivery>,
+    ended: oneshot::Sender<Ended>,
+}
+
+enum Reading {
+    /// The source is to be opened.
+    Closed,
+    /// Something is wrong; the next tick tries again.
+    Down,
+    /// It is open, and nothing is being read.
+    Open(Feed),
+    /// The next part is awaited.
+    Waiting(BoxFuture<'static, (Option<Feed>, Result<Batch, ReadError>)>),
+    /// The source was deleted for ever.
+    Over,
+}
+
+/// The owner of a group.
+pub(super) struct Running {
+    shared: Arc<Shared>,
+    config: Arc<GroupConfig>,
+    plan: Arc<Plan>,
+    streams: GroupStreams,
+    group: Group<Arc<Resolved>>,
+    members: BTreeMap<ConsumerId, Member>,
+    next_consumer: u64,
+    reading: Reading,
+    /// Read, and not yet in the group.
+    pending: VecDeque<Item>,
+    /// Up to where that was looked at.
+    looked: Option<u64>,
+    reached: Reached,
+    /// Parked events that are to be replayed.
+    replay: Range<u64>,
+    replaying: Option<BoxFuture<'static, Result<Vec<ParkedEvent>, ReadError>>>,
+    replay_failed: bool,
+    replayed_to: u64,
+    job: Job,
+    /// What is tried again at the next tick.
+    forget_later: Option<u64>,
+    writing: Option<BoxFuture<'static, Written>>,
+    reading_trouble: Option<String>,
+    replay_trouble: Option<String>,
+    writing_trouble: Option<String>,
+}
+
+impl Running {
+    /// Starts a group that has handled everything up to `after`.
+    pub(super) fn start(
+        shared: Arc<Shared>,
+        config: Arc<GroupConfig>,
+        plan: Plan,
+        streams: GroupStreams,
+        after: Option<u64>,
+    ) -> (Handle, JoinHandle<()>) {
+        let (sender, commands) = mpsc::channel(COMMANDS);
+        let handle = Handle { config: config.clone(), streams: streams.clone(), commands: sender };
+        let group = Group::new(config.settings, after, shared.options.clock.now());
+        let running = Self {
+            shared,
+            config,
+            plan: Arc::new(plan),
+            job: Job::new(),
+            streams,
+            group,
+            members: BTreeMap::new(),
+            next_consumer: 0,
+            reading: Reading::Closed,
+            pending: VecDeque::new(),
+            looked: None,
+            reached: Reached::More,
+            replay: 0..0,
+            replaying: None,
+            replay_failed: false,
+            replayed_to: 0,
+            forget_later: None,
+            writing: None,
+            reading_trouble: None,
+            replay_trouble: None,
+            writing_trouble: None,
+        };
+        (handle, tokio::spawn(running.run(commands)))
+    }
+
+    async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
+        let mut stopping = self.shared.stopping.clone();
+        let mut ticks = tokio::time::interval(TICK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut told = Vec::with_capacity(COMMANDS_AT_ONCE);
+        let why = 'running: loop {
+            self.carry_out();
+            tokio::select! {
+                () = stopping.wait() => break Ended::Stopping,
+                count = commands.recv_many(&mut told, COMMANDS_AT_ONCE) => {
+                    if count == 0 {
+                        break Ended::Stopping;
+                    }
+                    for command in told.drain(..) {
+                        if let Some(ended) = self.obey(command) {
+                            break 'running ended;
+                        }
+                    }
+                    self.relieve();
+                }
+                (feed, outcome) = next_batch(&mut self.reading) => self.batch(feed, outcome),
+                outcome = maybe(&mut self.replaying) => self.parked_page(outcome),
+                written = maybe(&mut self.writing) => self.wrote(written),
+                _ = ticks.tick() => self.tick(),
+            }
+        };
+        self.end(&why, commands, told).await;
+    }
+
+    fn now(&self) -> Timestamp {
+        self.shared.options.clock.now()
+    }
+
+    /// Does what it is told; gives the reason for its end, if that is what it is told.
+    fn obey(&mut self, command: Command) -> Option<Ended> {
+        let now = self.now();
+        match command {
+            Command::Connect { who, slots, reply } => {
+                // One who asked and went is noticed like any consumer that goes.
+                let _ = reply.send(self.connect(who, slots, now));
+            }
+            Command::Disconnect { consumer, why } => self.disconnect(consumer, why, now),
+            Command::Ack { consumer, events } => self.group.ack(consumer, &events, now),
+            Command::Nack { consumer, events, action, reason } => {
+                self.group.nack(consumer, &events, action, &reason, now);
+            }
+            Command::Replay { span, limit } => self.replay(span, limit),
+            Command::Show(reply) => {
+                let _ = reply.send(self.show());
+            }
+            Command::Stop(why) => return Some(why),
+        }
+        None
+    }
+
+    /// Replays parked events, the oldest first; those that are being replayed already are not counted again.
+    fn replay(&mut self, span: ParkedSpan, limit: Option<u64>) {
+        let from = span.first.max(self.replayed_to);
+        let to = limit.map_or(span.next, |limit| from.saturating_add(limit).min(span.next)).max(from);
+        let start = if self.replay.is_empty() { from } else { self.replay.start };
+        self.replay = start..to;
+        self.replayed_to = to;
+    }
+
+    fn connect(&mut self, who: ConsumerInfo, slots: usize, now: Timestamp) -> Option<Connection> {
+        let id = ConsumerId(self.next_consumer);
+        self.group.connect(id, slots, now).ok()?;
+        self.next_consumer += 1;
+        let (deliveries, receiver) = mpsc::channel(slots.max(1));
+        let (ended, end) = oneshot::channel();
+        self.members.insert(id, Member { who, deliveries, ended });
+        Some(Connection { id, deliveries: receiver, ended: end })
+    }
+
+    fn disconnect(&mut self, consumer: ConsumerId, why: Ended, now: Timestamp) {
+        if let Some(member) = self.members.remove(&consumer) {
+            // It may have gone by itself.
+            let _ = member.ended.send(why);
+            self.group.disconnect(consumer, now);
+        }
+    }
+
+    fn show(&self) -> Snapshot {
+        Snapshot {
+            numbers: self.group.numbers(),
+            members: self.members.iter().map(|(id, member)| (*id, member.who.clone())).collect(),
+            replayed_to: self.replayed_to,
+            reading: self.reading_trouble.clone().or_else(|| self.replay_trouble.clone()),
+            writing: self.writing_trouble.clone(),
+        }
+    }
+
+    fn tick(&mut self) {
+        let now = self.now();
+        self.relieve();
+        let gone: Vec<ConsumerId> = self
+            .members
+            .iter()
+            .filter(|(_, member)| member.deliveries.is_closed())
+            .map(|(id, _)| *id)
+            .collect();
+        for consumer in gone {
+            self.disconnect(consumer, Ended::Left, now);
+        }
+        if matches!(self.reading, Reading::Down) {
+            self.reading = Reading::Closed;
+        }
+        self.replay_failed = false;
+        if let Some(before) = self.forget_later.take() {
+            self.job.forget(before);
+        }
+        self.group.tick(now);
+    }
+
+    /// Consumers that had no room, and have some now, get events again.
+    fn relieve(&mut self) {
+        let now = self.now();
+        for id in self.group.stalled() {
+            if self.members.get(&id).is_some_and(|member| member.deliveries.capacity() > 0) {
+                self.group.relieved(id, now);
+            }
+        }
+    }
+
+    /// Moves what was read into the group, does what that and everything before calls for, and begins what may begin.
+    fn carry_out(&mut self) {
+        loop {
+            self.offer();
+            let effects = self.group.take_effects();
+            if effects.is_empty() {
+                break;
+            }
+            for effect in effects {
+                match effect {
+                    Effect::Deliver { consumer, id, retries, event } => {
+                        self.deliver(consumer, id, Delivery { event, retries });
+                    }
+                    other => self.job.add(other, &self.plan.source),
+                }
+            }
+        }
+        self.read_on();
+        self.replay_on();
+        self.write_on();
+    }
+
+    fn offer(&mut self) {
+        let now = self.now();
+        while self.group.room() > 0
+            && let Some(item) = self.pending.pop_front()
+        {
+            self.group.take(item, now);
+        }
+        if self.pending.is_empty()
+            && let Some(looked) = self.looked.take()
+        {
+            self.group.look(looked);
+        }
+        let live = self.pending.is_empty() && self.reached == Reached::End;
+        self.group.set_phase(if live { Phase::Live } else { Phase::Behind });
+    }
+
+    fn deliver(&mut self, consumer: ConsumerId, id: EventId, delivery: Delivery) {
+        let Some(member) = self.members.get(&consumer) else { return };
+        match member.deliveries.try_send(delivery) {
+            Ok(()) => {}
+            Err(mpsc::error::TrySendError::Full(_)) => self.group.undelivered(consumer, id),
+            Err(mpsc::error::TrySendError::Closed(_)) => {
+                self.group.undelivered(consumer, id);
+                self.disconnect(consumer, Ended::Left, self.now());
+            }
+        }
+    }
+
+    fn read_on(&mut self) {
+        if !self.pending.is_empty() || !self.group.wants_batch() {
+            return;
+        }
+        let feed = match std::mem::replace(&mut self.reading, Reading::Down) {
+            Reading::Closed => None,
+            Reading::Open(feed) => Some(feed),
+            other => {
+                self.reading = other;
+                return;
+            }
+        };
+        let (shared, plan, after) = (self.shared.clone(), self.plan.clone(), self.group.looked());
+        self.reading = Reading::Waiting(Box::pin(async move {
+            let feed = match feed {
+                Some(feed) => feed,
+                None => match Feed::open(shared, plan, after).await {
+                    Ok(feed) => feed,
+                    Err(error) => return (None, Err(error)),
+                },
+            };
+            let (feed, batch) = feed.next().await;
+            (Some(feed), batch)
+        }));
+    }
+
+    fn batch(&mut self, feed: Option<Feed>, outcome: Result<Batch, ReadError>) {
+        match outcome {
+            Ok(batch) => {
+                self.reading = feed.map_or(Reading::Closed, Reading::Open);
+                self.reading_trouble = None;
+                self.pending = batch.items;
+                self.looked = batch.looked;
+                if batch.reached == Reached::End {
+                    self.reached = Reached::End;
+                }
+            }
+            Err(error @ ReadError::StreamDeleted { .. }) => {
+                self.reading = Reading::Over;
+                self.reading_trouble = Some(format!("{error} for ever, nothing will come"));
+            }
+            Err(error) => {
+                self.reading = Reading::Down;
+                self.reading_trouble = Some(format!("reading fails: {}", with_causes(&error)));
+            }
+        }
+    }
+
+    fn replay_on(&mut self) {
+        let room = self.group.parked_room() as u64;
+        if self.replaying.is_some() || self.replay_failed || self.replay.is_empty() || room == 0 {
+            return;
+        }
+        let count = room.min(self.replay.end - self.replay.start);
+        let (shared, parked, from) = (self.shared.clone(), self.streams.parked.clone(), self.replay.start);
+        self.replaying =
+            Some(Box::pin(async move { storage::parked_page(&shared, &parked, from, count).await }));
+    }
+
+    fn parked_page(&mut self, outcome: Result<Vec<ParkedEvent>, ReadError>) {
+        self.replaying = None;
+        let now = self.now();
+        match outcome {
+            Ok(page) => {
+                self.replay_trouble = None;
+                let next = page.last().map_or(self.replay.end, |last| last.revision.saturating_add(1));
+                self.replay.start = next;
+                for parked in page.into_iter().filter_map(|parked| parked_item(self.plan.strategy, parked)) {
+                    self.group.take_parked(parked, now);
+                }
+            }
+            Err(error) => {
+                self.replay_failed = true;
+                self.replay_trouble = Some(format!("parked events cannot be read: {}", with_causes(&error)));
+            }
+        }
+    }
+
+    fn write_on(&mut self) {
+        if self.writing.is_none()
+            && let Some(job) = self.job.take()
+        {
+            let (shared, streams) = (self.shared.clone(), self.streams.clone());
+            self.writing = Some(Box::pin(async move { job.carry_out(&shared, &streams).await }));
+        }
+    }
+
+    fn wrote(&mut self, written: Written) {
+        self.writing = None;
+        let now = self.now();
+        for event in written.parked {
+            self.group.parked(event, now);
+        }
+        for event in written.not_parked {
+            self.group.not_parked(event);
+        }
+        match written.checkpoint {
+            Some(Ok(())) => {
+                self.job.has_checkpoint();
+                self.group.checkpoint_written(now);
+            }
+            Some(Err(())) => self.group.checkpoint_failed(now),
+            None => {}
+        }
+        self.forget_later = self.forget_later.max(written.not_forgotten);
+        self.writing_trouble = written.trouble;
+    }
+
+    /// Ends: what was answered counts, what can be written is written, and then consumers are told.
+    async fn end(mut self, why: &Ended, mut commands: mpsc::Receiver<Command>, told: Vec<Command>) {
+        commands.close();
+        let mut rest = VecDeque::from(told);
+        while let Some(command) = rest.pop_front().or_else(|| commands.try_recv().ok()) {
+            if matches!(command, Command::Ack { .. } | Command::Nack { .. }) {
+                self.obey(command);
+            }
+        }
+        if let Some(writing) = self.writing.take() {
+            let written = writing.await;
+            self.wrote(written);
+        }
+        self.settle().await;
+        if let Some(place) = self.group.last_checkpoint() {
+            self.job.add(Effect::Checkpoint(place), &self.plan.source);
+        }
+        self.settle().await;
+        for member in std::mem::take(&mut self.members).into_values() {
+            // It may have gone by itself.
+            let _ = member.ended.send(why.clone());
+        }
+    }
+
+    /// Writes whatever is to be written.
+    async fn settle(&mut self) {
+        for effect in self.group.take_effects() {
+            self.job.add(effect, &self.plan.source);
+        }
+        if let Some(job) = self.job.take() {
+            let written = job.carry_out(&self.shared, &self.streams).await;
+            self.wrote(written);
+        }
+    }
+}
+
+impl std::fmt::Debug for Running {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Running").field("group", &self.config.key).finish_non_exhaustive()
+    }
+}
+
+/// What a future comes to, if there is one.
+async fn maybe<T>(future: &mut Option<impl Future<Output = T> + Unpin>) -> T {
+    match future {
+        Some(future) => future.await,
+        None => pending().await,
+    }
+}
+
+async fn next_batch(reading: &mut Reading) -> (Option<Feed>, Result<Batch, ReadError>) {
+    match reading {
+        Reading::Waiting(next) => next.await,
+        _ => pending().await,
+    }
+}
