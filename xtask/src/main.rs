@@ -1,5 +1,6 @@
 //! Which development tasks are there, and how is one started? `cargo xtask` lists them.
 
+mod acceptance;
 mod bench;
 mod ci;
 mod services;
@@ -19,6 +20,11 @@ struct Task {
 
 const TASKS: &[Task] = &[
     Task { name: "test", about: "run every test: unit, integration and documentation tests", run: test::run },
+    Task {
+        name: "acceptance",
+        about: "only the tests of acceptance/: KurrentDB's published clients against factum serve (part of test)",
+        run: acceptance::run,
+    },
     Task {
         name: "tidy",
         about: "check the house rules that compilers do not know (STYLE.md lists them)",
@@ -74,7 +80,7 @@ fn main() -> ExitCode {
 fn listing() -> String {
     let mut text = String::from("Factum's development tasks:\n\n");
     for task in TASKS {
-        text.push_str(&format!("  cargo xtask {:<8} {}\n", task.name, task.about));
+        text.push_str(&format!("  cargo xtask {:<10} {}\n", task.name, task.about));
     }
     text
 }

@@ -7,20 +7,34 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 
+use crate::acceptance;
 use crate::services::Services;
 use crate::step::Step;
 
 /// What the runners counted.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Counts {
-    passed: u64,
-    failed: u64,
-    skipped: u64,
+pub(crate) struct Counts {
+    pub(crate) passed: u64,
+    pub(crate) failed: u64,
+    pub(crate) skipped: u64,
     /// Whether a closing line was seen at all: a runner without one did not get to its tests.
-    closed: bool,
+    pub(crate) closed: bool,
 }
 
-/// Runs unit, integration and documentation tests. Further arguments go to the runner, as a filter.
+impl Counts {
+    /// Names the tests that said they could not run, and counts them so: their runner took them as passed.
+    pub(crate) fn move_skipped(&mut self, skips: &SkipFile) {
+        let said = skips.read();
+        for (name, reason) in &said {
+            println!("SKIPPED {name}: {reason}");
+        }
+        self.passed = self.passed.saturating_sub(said.len() as u64);
+        self.skipped += said.len() as u64;
+    }
+}
+
+/// Runs unit, integration and documentation tests, and those of the published clients. Further arguments go to the runner, as
+/// a filter.
 pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
     let skips = SkipFile::new()?;
     let services = Services::start();
@@ -30,7 +44,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
     for (step, read) in runners(arguments) {
         let shown = step.shown().to_owned();
         let mut here = Counts::default();
-        let succeeded = services.tell(step).env("FACTUM_SKIPS", &skips.0).watch(|line| {
+        let succeeded = skips.tell(services.tell(step)).watch(|line| {
             read(line, &mut here);
             ignored.extend(ignored_test(line));
         })?;
@@ -41,15 +55,18 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
         counts.failed += here.failed;
         counts.skipped += here.skipped;
     }
-    let said = skips.read();
-    for (name, reason) in &said {
-        println!("SKIPPED {name}: {reason}");
+    // A filter is one of Rust's tests: the clients' have other names.
+    if arguments.is_empty() {
+        let (acceptance, unfinished) = acceptance::all(&skips)?;
+        counts.passed += acceptance.passed;
+        counts.failed += acceptance.failed;
+        counts.skipped += acceptance.skipped;
+        broken.extend(unfinished);
     }
+    counts.move_skipped(&skips);
     for name in &ignored {
         println!("SKIPPED {name}: marked #[ignore]");
     }
-    counts.passed = counts.passed.saturating_sub(said.len() as u64);
-    counts.skipped += said.len() as u64;
     println!("{} passed, {} failed, {} skipped", counts.passed, counts.failed, counts.skipped);
     if !broken.is_empty() {
         return Err(format!("did not finish: {}", broken.join(", ")));
@@ -113,7 +130,7 @@ fn read_nextest(line: &str, counts: &mut Counts) {
 }
 
 /// `test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.00s`
-fn read_cargo_test(line: &str, counts: &mut Counts) {
+pub(crate) fn read_cargo_test(line: &str, counts: &mut Counts) {
     let Some(results) = line.trim().strip_prefix("test result: ") else { return };
     counts.closed = true;
     let Some((_, results)) = results.split_once(". ") else { return };
@@ -138,13 +155,18 @@ fn ignored_test(line: &str) -> Option<String> {
 }
 
 /// The file in which tests say that they could not run. Gone when the task ends.
-struct SkipFile(PathBuf);
+pub(crate) struct SkipFile(PathBuf);
 
 impl SkipFile {
-    fn new() -> Result<Self, String> {
+    pub(crate) fn new() -> Result<Self, String> {
         let path = std::env::temp_dir().join(format!("factum-skips-{}", std::process::id()));
         fs::write(&path, "").map_err(|error| format!("cannot write {}: {error}", path.display()))?;
         Ok(Self(path))
+    }
+
+    /// `step`, told of the file.
+    pub(crate) fn tell(&self, step: Step) -> Step {
+        step.env("FACTUM_SKIPS", &self.0)
     }
 
     /// Name and reason of each test, sorted; a test that said it twice counts once.

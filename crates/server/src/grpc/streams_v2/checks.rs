@@ -65,7 +65,8 @@ impl Checks {
             };
             let name = state.stream.clone().unwrap_or_default();
             let stream = StreamName::new(name).map_err(|e| bad_request("checks.stream", &e.to_string()))?;
-            let expected = state.expected_state.unwrap_or(ANY);
+            // Some clients leave out what is zero: an absent number is the first revision.
+            let expected = state.expected_state.unwrap_or_default();
             if expected == ANY
                 || (expected < 0 && ![NO_STREAM, EXISTS, SOFT_DELETED, TOMBSTONED].contains(&expected))
             {
@@ -136,6 +137,20 @@ mod tests {
         for other in [-3, -5, -6, -7, i64::MIN] {
             assert_eq!(expectation(other), None, "{other}");
         }
+    }
+
+    #[test]
+    fn an_absent_number_is_the_first_revision() {
+        use factum_protocol::wire::v2::consistency_check::{StreamStateCheck, Type};
+        let check = |expected_state| ConsistencyCheck {
+            r#type: Some(Type::StreamState(StreamStateCheck {
+                stream: Some("a".to_owned()),
+                expected_state,
+            })),
+        };
+        let checks = Checks::from_wire(&[check(None), check(Some(4))]).expect("checks");
+        assert_eq!(checks.0.iter().map(|(_, expected)| *expected).collect::<Vec<_>>(), [0, 4]);
+        assert!(Checks::from_wire(&[check(Some(ANY))]).is_err());
     }
 
     #[test]
