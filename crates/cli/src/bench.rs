@@ -7,6 +7,7 @@ mod opening;
 mod privacy;
 mod projecting;
 mod reads;
+mod remote;
 mod report;
 
 use std::path::{Path, PathBuf};
@@ -23,6 +24,7 @@ const EXAMPLES: &str = "EXAMPLES:
   factum bench read --events 10000000          # reads, decisions and opening over ten million events
   factum bench project                         # read models: rebuilding, how soon a write is seen, waiting
   factum bench privacy                         # sealing, opening, folding, erasing, rotating
+  factum bench remote                          # the server over loopback: appends, reads, subscriptions
   factum bench -o ndjson > figures.ndjson
 
 Each figure stands beside its limit, measured in the same run on the same disk: a loop that writes and syncs the same
@@ -64,6 +66,8 @@ enum Part {
     Project,
     /// Personal data: sealing, opening, folding, erasing, rotating
     Privacy,
+    /// The server over loopback, in a process of its own
+    Remote,
 }
 
 type BenchResult<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
@@ -102,6 +106,10 @@ fn measure(args: &BenchArgs, context: &Context) -> BenchResult<()> {
     if matches!(args.part, Part::All | Part::Privacy) {
         context.say("measuring personal data ...");
         privacy::run(scratch.path(), &mut report)?;
+    }
+    if matches!(args.part, Part::All | Part::Remote) {
+        context.say("measuring the server ...");
+        remote::run(scratch.path(), &mut report)?;
     }
     if matches!(args.part, Part::All | Part::Read) {
         let streams = args.streams.unwrap_or(args.events / 10).clamp(1, args.events);

@@ -90,7 +90,7 @@ pub(crate) async fn target(
     }
     let store: &dyn EventStore = shared.store.as_ref();
     let source = Source::named(target.stream);
-    let mut read = Read::forwards(source.selector()).from(source.from_revision(target.revision)).limit(1);
+    let mut read = Read::forwards(source.selector()).from(source.place_of(target.revision)).limit(1);
     read.filter = source.filter();
     match store.read_all(read).await {
         Ok(events) => {

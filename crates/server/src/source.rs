@@ -173,7 +173,7 @@ impl Source {
     }
 
     /// Where a read forwards begins that is to begin with `revision`.
-    pub(crate) fn from_revision(&self, revision: Revision) -> ReadFrom {
+    pub(crate) fn place_of(&self, revision: Revision) -> ReadFrom {
         match self {
             Source::Index(_) => ReadFrom::Position(Position(revision.0)),
             Source::All | Source::Stream(_) => ReadFrom::Revision(revision),
@@ -181,7 +181,7 @@ impl Source {
     }
 
     /// Where a read backwards begins that is to begin with `revision`.
-    pub(crate) fn back_from_revision(&self, revision: Revision) -> ReadFrom {
+    pub(crate) fn place_of_backwards(&self, revision: Revision) -> ReadFrom {
         match self {
             Source::Index(_) => ReadFrom::Position(Position(revision.0.saturating_add(1))),
             Source::All | Source::Stream(_) => ReadFrom::Revision(revision),

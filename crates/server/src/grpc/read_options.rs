@@ -118,8 +118,8 @@ impl Reading {
             (Place::Start, _) => ReadFrom::Start,
             (Place::End, _) => ReadFrom::End,
             (Place::Position(position), _) => ReadFrom::Position(position),
-            (Place::Revision(revision), Direction::Forwards) => self.source.from_revision(revision),
-            (Place::Revision(revision), Direction::Backwards) => self.source.back_from_revision(revision),
+            (Place::Revision(revision), Direction::Forwards) => self.source.place_of(revision),
+            (Place::Revision(revision), Direction::Backwards) => self.source.place_of_backwards(revision),
         }
     }
 
