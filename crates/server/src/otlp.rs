@@ -1,6 +1,6 @@
 //! OpenTelemetry: traces of calls and all metrics, sent to a collector as OTLP over HTTP in JSON.
 //!
-//! By hand, and not with the SDK: see `docs/adr/0021`. A call only puts a few bytes into a bounded queue; one task sends what
+//! By hand, and not with the SDK: see `docs/adr/0020`. A call only puts a few bytes into a bounded queue; one task sends what
 //! gathered there. A collector that is away or slow costs the traces that do not fit, which are counted, and nothing else.
 
 mod json;

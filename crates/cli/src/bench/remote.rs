@@ -99,6 +99,9 @@ fn connect(runtime: &Runtime, served: &Served) -> BenchResult<Arc<dyn EventStore
     Ok(Arc::new(runtime.block_on(RemoteStore::connect(to))?))
 }
 
+/// A client and what it appends.
+type Client = (Arc<dyn EventStore>, Vec<Append>);
+
 /// What one side of a comparison came to.
 struct Run {
     times: Vec<Duration>,
@@ -112,7 +115,7 @@ impl Run {
 }
 
 /// Lets each store append what is its own work, all at once.
-fn append_all(runtime: &Runtime, work: Vec<(Arc<dyn EventStore>, Vec<Append>)>) -> BenchResult<Run> {
+fn append_all(runtime: &Runtime, work: Vec<Client>) -> BenchResult<Run> {
     let start = Instant::now();
     let clients: Vec<_> = work
         .into_iter()
@@ -135,11 +138,7 @@ fn append_all(runtime: &Runtime, work: Vec<(Arc<dyn EventStore>, Vec<Append>)>) 
     Ok(Run { times, wall: start.elapsed() })
 }
 
-fn work(
-    stores: &[Arc<dyn EventStore>],
-    appends: usize,
-    events: usize,
-) -> BenchResult<Vec<(Arc<dyn EventStore>, Vec<Append>)>> {
+fn work(stores: &[Arc<dyn EventStore>], appends: usize, events: usize) -> BenchResult<Vec<Client>> {
     let one = |(client, store): (usize, &Arc<dyn EventStore>)| {
         let name = stream(client as u64)?;
         let appends = (0..appends).map(|n| {
