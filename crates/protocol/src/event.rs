@@ -307,4 +307,39 @@ mod tests {
         message.metadata.insert(TAGS.to_owned(), "not json".to_owned());
         assert!(matches!(Proposed::from_wire(message), Err(ProposedError::Property { property: TAGS, .. })));
     }
+
+    /// Bytes of an event, changed at random: they are no message, are refused, or are an event. They never panic.
+    #[test]
+    fn hostile_events_are_refused() {
+        use prost::Message;
+        let whole = EventForm::default().to_wire(&recorded(&everything())).encode_to_vec();
+        let mut random: u64 = 0x2545_f491_4f6c_dd1d;
+        let mut below = |most: usize| {
+            random ^= random << 13;
+            random ^= random >> 7;
+            random ^= random << 17;
+            usize::try_from(random % u64::try_from(most.max(1)).unwrap_or(1)).unwrap_or(0)
+        };
+        let (mut events, mut refused) = (0, 0);
+        for _ in 0..50_000 {
+            let mut bytes = whole.clone();
+            for _ in 0..=below(4) {
+                let at = below(bytes.len());
+                bytes[at] = u8::try_from(below(256)).unwrap_or(0);
+            }
+            bytes.truncate(bytes.len() - below(2) * below(bytes.len()));
+            let Ok(message) = v1::RecordedEvent::decode(bytes.as_slice()) else { continue };
+            match WireEvent(message).into_recorded() {
+                Ok(event) => {
+                    let _ = (event.tags().count(), event.correlation(), event.stream().len());
+                    events += 1;
+                }
+                Err(why) => {
+                    assert!(!why.is_empty());
+                    refused += 1;
+                }
+            }
+        }
+        assert!(events > 100 && refused > 100, "{events} events, {refused} refused");
+    }
 }

@@ -184,3 +184,81 @@ fn of_all(options: &AllOptions) -> Result<Place, Status> {
         None => Err(Status::invalid_argument("'None' is not a valid AllOption")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use factum_protocol::stream_to_wire;
+    use factum_protocol::wire::v1;
+    use prost::Message;
+
+    /// Numbers that look random and are the same in every run.
+    struct Random(u64);
+
+    impl Random {
+        fn below(&mut self, most: usize) -> usize {
+            self.0 ^= self.0 << 13;
+            self.0 ^= self.0 >> 7;
+            self.0 ^= self.0 << 17;
+            usize::try_from(self.0 % u64::try_from(most.max(1)).unwrap_or(1)).unwrap_or(0)
+        }
+    }
+
+    fn whole() -> Vec<u8> {
+        let filter = v1::FilterOptions {
+            filter: Some(v1::filter_options::Filter::EventType(v1::filter_options::Expression {
+                regex: "^(?!x).*".to_owned(),
+                prefix: vec!["a".to_owned()],
+            })),
+            window: Some(v1::filter_options::Window::Max(9)),
+            checkpoint_interval_multiplier: 3,
+        };
+        let options = Options {
+            read_direction: 1,
+            resolve_links: true,
+            uuid_option: Some(v1::UuidOption { content: Some(uuid_option::Content::Structured(())) }),
+            control_option: Some(factum_protocol::wire::v1::streams::read_req::options::ControlOption {
+                compatibility: 1,
+            }),
+            stream_option: Some(StreamOption::Stream(StreamOptions {
+                stream_identifier: Some(stream_to_wire("account-1")),
+                revision_option: Some(stream_options::RevisionOption::Revision(7)),
+            })),
+            count_option: Some(CountOption::Count(10)),
+            filter_option: Some(FilterOption::Filter(filter)),
+        };
+        ReadReq { options: Some(options) }.encode_to_vec()
+    }
+
+    /// Bytes of a request, changed at random: they are no message, are refused, or mean something. They never panic.
+    #[test]
+    fn hostile_requests_are_refused() {
+        let mut random = Random(0x9e37_79b9_7f4a_7c15);
+        let (mut understood, mut refused, mut no_message) = (0, 0, 0);
+        for _ in 0..50_000 {
+            let mut bytes = whole();
+            for _ in 0..=random.below(4) {
+                let at = random.below(bytes.len());
+                match random.below(3) {
+                    0 => bytes[at] = u8::try_from(random.below(256)).unwrap_or(0),
+                    1 => {
+                        bytes.remove(at);
+                    }
+                    _ => bytes.insert(at, u8::try_from(random.below(256)).unwrap_or(0)),
+                }
+            }
+            match ReadReq::decode(bytes.as_slice()).map(Reading::from_wire) {
+                Ok(Ok(reading)) => {
+                    let _ = (reading.read_from(), reading.subscribe_from());
+                    understood += 1;
+                }
+                Ok(Err(status)) => {
+                    assert!(matches!(status.code(), tonic::Code::InvalidArgument | tonic::Code::Unknown));
+                    refused += 1;
+                }
+                Err(_) => no_message += 1,
+            }
+        }
+        assert!(refused > 100 && no_message > 100, "{understood} {refused} {no_message}");
+    }
+}

@@ -204,3 +204,17 @@ async fn every_check_that_fails_is_told() {
     assert_eq!(violated("gone", vec![check("live", 1)]).await, [(1, ANY, TOMBSTONED)]);
     assert_eq!(violated("gone", vec![check("gone", TOMBSTONED)]).await, [(0, TOMBSTONED, TOMBSTONED)]);
 }
+
+#[tokio::test]
+async fn a_stream_that_is_checked_twice_is_refused() {
+    let house = House::new().await;
+    let mut v2 = client(&house).await;
+    let request = wire::AppendRecordsRequest {
+        records: vec![record("a", "{}")],
+        checks: vec![check("a", 3), check("a", NO_STREAM)],
+    };
+    let error = v2.append_records(request).await.expect_err("refused");
+    assert_eq!((error.code(), rich(&error).0.as_str()), (Code::InvalidArgument, "BAD_REQUEST"));
+    let mut streams = house.streams().await;
+    assert_eq!(shape(&read(&mut streams, of_stream("a", 1)).await.expect("read")), ["not found"]);
+}

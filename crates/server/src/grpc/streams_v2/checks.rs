@@ -74,7 +74,19 @@ impl Checks {
             }
             Ok((stream, expected))
         };
-        Ok(Self(checks.iter().map(read).collect::<Result<_, _>>()?))
+        let mut all: Vec<(StreamName, i64)> = Vec::with_capacity(checks.len());
+        for check in checks {
+            let (stream, expected) = read(check)?;
+            // The store holds one expectation of a stream: of two, one would not be looked at.
+            if all.iter().any(|(known, _)| *known == stream) {
+                return Err(bad_request(
+                    "checks.stream",
+                    &format!("'{stream}' is checked twice: check it once"),
+                ));
+            }
+            all.push((stream, expected));
+        }
+        Ok(Self(all))
     }
 
     pub(super) fn streams(&self) -> impl Iterator<Item = &StreamName> {
