@@ -17,6 +17,18 @@ const EXAMPLES: &str = "EXAMPLES:
   factum privacy sinks ls
   factum privacy sinks rm newsletter";
 
+const LS_EXAMPLES: &str = "EXAMPLES:
+  factum privacy sinks ls
+  factum privacy sinks ls -o json";
+
+const ADD_EXAMPLES: &str = "EXAMPLES:
+  factum privacy sinks add newsletter --note 'mail house, told by dpo@ every Monday'
+  factum privacy sinks add warehouse";
+
+const RM_EXAMPLES: &str = "EXAMPLES:
+  factum privacy sinks rm newsletter
+  factum privacy sinks rm warehouse --actor dpo";
+
 const ACK_EXAMPLES: &str = "EXAMPLES:
   factum privacy ack 0191e2c4-5b1f-7c3e-9d2a-0f6c1b7e4a90 newsletter
   factum privacy receipts --format '{erasure} {unacknowledged}'";
@@ -35,8 +47,10 @@ pub(super) struct SinksArgs {
 #[derive(Subcommand, Debug)]
 enum Verb {
     /// List them; needs no vault
+    #[command(after_help = LS_EXAMPLES)]
     Ls,
     /// Say that a consumer may have everybody's data
+    #[command(after_help = ADD_EXAMPLES)]
     Add {
         /// Its name: letters, digits, '-', '_' and '.'
         name: SinkName,
@@ -45,6 +59,7 @@ enum Verb {
         note: String,
     },
     /// Say that it has nothing any more, and is handed nothing
+    #[command(after_help = RM_EXAMPLES)]
     Rm {
         /// Its name
         name: SinkName,

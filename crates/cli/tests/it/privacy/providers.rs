@@ -72,7 +72,7 @@ fn openbao_sealed_and_down() {
     let Some(mut server) = PrivateOpenBao::start(name, OpenBaoKind::Disk) else { return };
     let factum = Factum::wrapped_by(format!("openbao:{}/bank", server.url()), server.token());
     server.seal();
-    factum.is_refused(&[], 7, &["sealed"]);
+    factum.is_refused(&[], 4, &["sealed"]);
     server.unseal();
     factum.is_well();
     server.stop();
