@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use factum_core::{EventStore, ManualClock, MemoryStore};
 use factum_protocol::remote::{ConnectionString, RemoteStore, Ways};
-use factum_server::{RunningServer, Server, ServerOptions};
+use factum_server::{FirstEvents, RunningServer, Server, ServerOptions};
 
 /// Serves `store` on a free port.
 pub(crate) async fn serve(store: Arc<dyn EventStore>, clock: Arc<ManualClock>) -> RunningServer {
-    let options = ServerOptions { clock, ..ServerOptions::default() };
+    // The suite begins with an empty log.
+    let options = ServerOptions { clock, first_events: FirstEvents::None, ..ServerOptions::default() };
     Server::new(store, options).listen("127.0.0.1:0").await.unwrap()
 }
 

@@ -154,15 +154,15 @@ mod tests {
     #[test]
     fn an_absent_number_is_the_first_revision() {
         use factum_protocol::wire::v2::consistency_check::{StreamStateCheck, Type};
-        let check = |expected_state| ConsistencyCheck {
+        let check = |stream: &str, expected_state| ConsistencyCheck {
             r#type: Some(Type::StreamState(StreamStateCheck {
-                stream: Some("a".to_owned()),
+                stream: Some(stream.to_owned()),
                 expected_state,
             })),
         };
-        let checks = Checks::from_wire(&[check(None), check(Some(4))]).expect("checks");
+        let checks = Checks::from_wire(&[check("a", None), check("b", Some(4))]).expect("checks");
         assert_eq!(checks.0.iter().map(|(_, expected)| *expected).collect::<Vec<_>>(), [0, 4]);
-        assert!(Checks::from_wire(&[check(Some(ANY))]).is_err());
+        assert!(Checks::from_wire(&[check("a", Some(ANY))]).is_err());
     }
 
     #[test]
