@@ -206,15 +206,17 @@ async fn every_check_that_fails_is_told() {
 }
 
 #[tokio::test]
-async fn a_stream_that_is_checked_twice_is_refused() {
+async fn of_two_checks_of_one_stream_both_must_hold() {
     let house = House::new().await;
+    prepared(&house).await;
     let mut v2 = client(&house).await;
-    let request = wire::AppendRecordsRequest {
-        records: vec![record("a", "{}")],
-        checks: vec![check("a", 3), check("a", NO_STREAM)],
+    let mut appends = async |checks: Vec<wire::ConsistencyCheck>| {
+        let records = vec![record("live", "{}")];
+        v2.append_records(wire::AppendRecordsRequest { records, checks }).await.map(drop)
     };
-    let error = v2.append_records(request).await.expect_err("refused");
-    assert_eq!((error.code(), rich(&error).0.as_str()), (Code::InvalidArgument, "BAD_REQUEST"));
-    let mut streams = house.streams().await;
-    assert_eq!(shape(&read(&mut streams, of_stream("a", 1)).await.expect("read")), ["not found"]);
+    for checks in [[check("live", 7), check("live", EXISTS)], [check("live", EXISTS), check("live", 7)]] {
+        let error = appends(checks.into()).await.expect_err("it is at 1");
+        assert_eq!(rich(&error).0, "APPEND_CONSISTENCY_VIOLATION");
+    }
+    appends(vec![check("live", 1), check("live", EXISTS)]).await.expect("both hold");
 }

@@ -54,6 +54,18 @@ pub(super) async fn state_of(shared: &Shared, stream: &StreamName) -> Result<Str
     Ok(reader.head().stream.unwrap_or(StreamState::Missing))
 }
 
+/// Whether a stream in this state is what a number expects.
+fn holds(number: i64, state: StreamState) -> bool {
+    match number {
+        ANY => true,
+        NO_STREAM => !matches!(state, StreamState::Live { .. } | StreamState::Tombstoned),
+        EXISTS => matches!(state, StreamState::Live { .. } | StreamState::MetadataOnly),
+        SOFT_DELETED => matches!(state, StreamState::SoftDeleted { .. }),
+        TOMBSTONED => state == StreamState::Tombstoned,
+        revision => state.last_revision().is_some_and(|last| super::signed(last.0) == revision),
+    }
+}
+
 /// The checks of a request, in its order.
 pub(super) struct Checks(Vec<(StreamName, i64)>);
 
@@ -74,19 +86,7 @@ impl Checks {
             }
             Ok((stream, expected))
         };
-        let mut all: Vec<(StreamName, i64)> = Vec::with_capacity(checks.len());
-        for check in checks {
-            let (stream, expected) = read(check)?;
-            // The store holds one expectation of a stream: of two, one would not be looked at.
-            if all.iter().any(|(known, _)| *known == stream) {
-                return Err(bad_request(
-                    "checks.stream",
-                    &format!("'{stream}' is checked twice: check it once"),
-                ));
-            }
-            all.push((stream, expected));
-        }
-        Ok(Self(all))
+        Ok(Self(checks.iter().map(read).collect::<Result<_, _>>()?))
     }
 
     pub(super) fn streams(&self) -> impl Iterator<Item = &StreamName> {
@@ -111,7 +111,15 @@ impl Checks {
         written: &[StreamName],
     ) -> Result<Vec<(StreamName, StreamState)>, Status> {
         let mut failed = Vec::new();
-        for (stream, number) in &self.0 {
+        for (index, (stream, number)) in self.0.iter().enumerate() {
+            // The append holds one expectation of a stream that it writes: another check of it is looked up before.
+            if written.contains(stream) && self.0[..index].iter().any(|(earlier, _)| earlier == stream) {
+                let actual = state_of(shared, stream).await?;
+                if !holds(*number, actual) {
+                    failed.push((stream.clone(), actual));
+                }
+                continue;
+            }
             let expected = match expectation(*number) {
                 Some(expected) => expected,
                 None => match (state_of(shared, stream).await?, *number) {
