@@ -14,9 +14,7 @@ use factum_protocol::wire::v1::streams::batch_append_resp::{
     ExpectedStreamPosition, Result as Outcome, Success, success,
 };
 use factum_protocol::wire::v1::streams::{BatchAppendReq, BatchAppendResp};
-use factum_protocol::{
-    BatchFailure, Expectation, ProposedError, UuidForm, stream_from_wire, uuid_from_wire, uuid_to_wire,
-};
+use factum_protocol::{BatchFailure, Expectation, UuidForm, stream_from_wire, uuid_from_wire, uuid_to_wire};
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 use tokio::sync::mpsc;
@@ -282,9 +280,6 @@ async fn append(
 
 fn failure(refused: Refused) -> BatchFailure {
     match refused {
-        Refused::Malformed(error @ ProposedError::MissingProperty { .. }) => {
-            BatchFailure::BadRequest { why: error.to_string() }
-        }
         Refused::Malformed(error) => BatchFailure::BadRequest { why: error.to_string() },
         Refused::EventTooLarge { id, size, limit } => BatchFailure::EventTooLarge { id, size, limit },
         Refused::TooLarge { limit } => BatchFailure::TooLarge { limit },
