@@ -12,6 +12,7 @@ use factum_core::{EventStore, MemoryStore};
 use factum_server::{
     Collector, Endpoint, RunningServer, Security, ServeError, Server, ServerOptions, Telemetry,
 };
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
@@ -83,6 +84,8 @@ pub(crate) async fn run(args: ServeArgs, context: &Context) -> Result<(), Failur
         ..ServerOptions::default()
     };
     let generated = args.protection.apply(&mut options)?;
+    // Before anybody is told that the server listens: who reads that may end it at once.
+    let mut signals = Signals::listen().map_err(|error| Failure::io("the server did not start", &error))?;
     let clients = clients(&options);
     let server = if args.memory {
         Server::new(Arc::new(MemoryStore::new()), options)
@@ -97,7 +100,7 @@ pub(crate) async fn run(args: ServeArgs, context: &Context) -> Result<(), Failur
         announce(&server, &clients, context)?;
     }
     tokio::select! {
-        () = ended() => {}
+        () = signals.ended() => {}
         () = server.wait() => {}
     }
     server.stop().await;
@@ -129,19 +132,21 @@ fn failure(error: ServeError) -> Failure {
     }
 }
 
-/// Waits for Ctrl-C or SIGTERM.
-async fn ended() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let interrupted = tokio::signal::ctrl_c();
-    match signal(SignalKind::terminate()) {
-        Ok(mut terminated) => {
-            tokio::select! {
-                _ = interrupted => {}
-                _ = terminated.recv() => {}
-            }
-        }
-        Err(_) => {
-            let _ = interrupted.await;
+/// Ctrl-C and SIGTERM, which end the server in good order from the moment they are listened to.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    async fn ended(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
         }
     }
 }
