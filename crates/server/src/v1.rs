@@ -4,12 +4,22 @@
 //! has the routes of one part, as functions from [`route::Api`] to [`route::Api`], so that what is answered and what the
 //! OpenAPI document tells of it are one table.
 
+mod accept;
+mod answer;
+mod append;
 pub(crate) mod ask;
+mod events;
 mod expected;
+mod fold;
 mod fresh;
 mod front;
+mod patch;
+mod place;
 pub(crate) mod problem;
+mod reading;
 pub(crate) mod route;
+mod state;
+mod streams;
 
 use std::sync::Arc;
 
@@ -23,9 +33,16 @@ use crate::shared::Shared;
 use problem::{Problem, Slug};
 use route::Api;
 
+/// What the API remembers, one per server.
+#[derive(Debug, Default)]
+pub(crate) struct Own {
+    folds: fold::Folds,
+}
+
 /// Every route of the API.
 fn api() -> Api {
-    Api::new()
+    let parts: [fn(Api) -> Api; 4] = [streams::routes, events::routes, append::routes, state::routes];
+    parts.into_iter().fold(Api::new(), |api, part| part(api))
 }
 
 /// The routes, ready to be merged with the server's others.
