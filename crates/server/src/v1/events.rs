@@ -1,9 +1,7 @@
 //! Events: of a stream, of the log, one by one.
 
 use axum::response::Response;
-use factum_core::{
-    Direction, EventId, EventStore, EventStoreExt, Read, ReadError, RecordedEvent, Revision, Selector,
-};
+use factum_core::{Direction, EventId, EventStoreExt, Read, ReadError, RecordedEvent, Revision, Selector};
 use factum_protocol::{Breaks, LinkTarget, Payload};
 use serde::Serialize;
 

@@ -3,7 +3,7 @@
 use axum::response::Response;
 use factum_core::{
     Delete, DeleteMode, EventStore, EventStoreExt, EventType, METADATA_TYPE, NewEvent, Read, ReadError,
-    Revision, Selector, StreamName, StreamState, StreamView, category_of,
+    ReadHead, RecordedEvent, Revision, Selector, StreamName, StreamState, StreamView, category_of,
 };
 use http::HeaderValue;
 use http::header::ETAG;
@@ -88,27 +88,19 @@ async fn info(ask: Ask) -> Result<Response, Problem> {
     oldest.filter = source.filter();
     let metadata = metadata(&ask, &stream).await?;
     let missing = || ReadError::StreamNotFound { stream: stream.clone() };
-    let (state, first_visible, last) = match store.read(newest).await {
-        Ok(mut reader) => {
-            let head = reader.head().clone();
-            let mut last = None;
-            while last.is_none()
-                && let Some(page) = reader.next_page().await?
-            {
-                last = page.events.into_iter().next();
-            }
-            (head.stream.unwrap_or(StreamState::Missing), head.first_visible, last)
-        }
-        Err(ReadError::StreamNotFound { .. }) => (StreamState::Missing, None, None),
-        Err(error) => return Err(error.into()),
+    // What is recorded says how the stream ended; what is visible, where it begins.
+    let (head, last) = match first_of(store, newest).await? {
+        Some((head, last)) => (head.stream, last),
+        None => (None, None),
     };
+    let state = head.unwrap_or(StreamState::Missing);
     let is_index = matches!(source, Source::Index(_));
     if last.is_none() && (is_index || metadata.is_none()) {
         return Err(missing().into());
     }
-    let first = match store.read_all(oldest).await {
-        Ok(events) => events.into_iter().next(),
-        Err(ReadError::StreamNotFound { .. } | ReadError::StreamDeleted { .. }) => None,
+    let (first_visible, first) = match first_of(store, oldest).await {
+        Ok(Some((head, first))) => (head.first_visible, first),
+        Ok(None) | Err(ReadError::StreamDeleted { .. }) => (None, None),
         Err(error) => return Err(error.into()),
     };
     let last_revision = match &last {
@@ -135,6 +127,25 @@ async fn info(ask: Ask) -> Result<Response, Problem> {
     });
     put_tag(&mut response, last_revision);
     Ok(response)
+}
+
+/// What is true when a read starts, and its first event; `None` where there is no such stream.
+async fn first_of(
+    store: &dyn EventStore,
+    read: Read,
+) -> Result<Option<(ReadHead, Option<RecordedEvent>)>, ReadError> {
+    let mut reader = match store.read(read).await {
+        Ok(reader) => reader,
+        Err(ReadError::StreamNotFound { .. }) => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let mut first = None;
+    while first.is_none()
+        && let Some(page) = reader.next_page().await?
+    {
+        first = page.events.into_iter().next();
+    }
+    Ok(Some((reader.head().clone(), first)))
 }
 
 /// The stream's revision, as writers are to expect it.
