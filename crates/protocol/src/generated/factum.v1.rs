@@ -71,22 +71,43 @@ pub struct NewEvent {
     #[prost(sint64, optional, tag = "8")]
     pub occurred_at: ::core::option::Option<i64>,
 }
+/// A read is mostly this message: an event's parts lie in one piece, as stores keep them, and are not taken apart for the way.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RecordedEvent {
     #[prost(uint64, tag = "1")]
     pub position: u64,
     #[prost(uint64, tag = "2")]
     pub revision: u64,
-    #[prost(string, tag = "3")]
-    pub stream: ::prost::alloc::string::String,
-    #[prost(message, optional, tag = "4")]
-    pub event: ::core::option::Option<NewEvent>,
-    #[prost(sint64, tag = "5")]
+    #[prost(sint64, tag = "3")]
     pub recorded_at: i64,
+    #[prost(sint64, optional, tag = "4")]
+    pub occurred_at: ::core::option::Option<i64>,
+    /// The identity's first and last eight bytes, most significant first.
+    #[prost(fixed64, tag = "5")]
+    pub id_high: u64,
+    #[prost(fixed64, tag = "6")]
+    pub id_low: u64,
     /// Empty: the append had no id.
-    #[prost(bytes = "bytes", tag = "6")]
+    #[prost(bytes = "bytes", tag = "7")]
     pub append_id: ::prost::bytes::Bytes,
-    #[prost(message, optional, tag = "7")]
+    #[prost(uint32, tag = "8")]
+    pub schema_version: u32,
+    #[prost(enumeration = "ContentType", tag = "9")]
+    pub content_type: i32,
+    /// stream | type | tags | metadata | data; each tag is its length as a little-endian u16 and its text.
+    #[prost(bytes = "bytes", tag = "10")]
+    pub body: ::prost::bytes::Bytes,
+    /// Bytes of the parts before the data.
+    #[prost(uint32, tag = "11")]
+    pub stream_bytes: u32,
+    #[prost(uint32, tag = "12")]
+    pub type_bytes: u32,
+    #[prost(uint32, tag = "13")]
+    pub tags_bytes: u32,
+    #[prost(uint32, tag = "14")]
+    pub metadata_bytes: u32,
+    /// With it, the body has stream and type only.
+    #[prost(message, optional, tag = "15")]
     pub redaction: ::core::option::Option<Redaction>,
 }
 /// What stands in the place of an event's data, metadata and tags.

@@ -1,7 +1,6 @@
 //! Appends that share a call: in order, each answered by itself, and once only whatever breaks.
 
 use std::collections::BTreeMap;
-use std::future::Future;
 use std::sync::Arc;
 use std::task::Poll;
 
