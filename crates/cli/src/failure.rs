@@ -6,6 +6,7 @@ use std::io;
 use factum_core::{
     AppendError, ErrorKind, InvalidEvent, NameError, ParseTimestampError, ReadError, RedactError,
 };
+use factum_server::{DeskError, ReadSideError};
 
 /// Every exit code there is. The numbers are documented in `--help` and never change their meaning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,6 +128,11 @@ impl Failure {
         self
     }
 
+    /// The second line.
+    pub(crate) fn why(&self) -> &str {
+        &self.why
+    }
+
     /// Whether there is something to say.
     pub(crate) fn speaks(&self) -> bool {
         !self.what.is_empty()
@@ -188,6 +194,30 @@ fn advice(kind: ErrorKind) -> &'static str {
             "`factum storage verify` names every damaged place; `factum backup restore` goes back"
         }
         ErrorKind::Invalid | ErrorKind::Unsupported | ErrorKind::Unavailable | ErrorKind::Denied => "",
+    }
+}
+
+/// What a server tells a caller of it.
+impl From<Failure> for DeskError {
+    fn from(failure: Failure) -> Self {
+        let kind = match failure.exit {
+            Exit::Usage => ErrorKind::Invalid,
+            Exit::Refused | Exit::Precondition => ErrorKind::Conflict,
+            Exit::NotFound => ErrorKind::NotFound,
+            Exit::Denied | Exit::Unavailable => ErrorKind::Unavailable,
+            Exit::Ok | Exit::Error | Exit::Check | Exit::Interrupted => ErrorKind::Damaged,
+        };
+        Self { kind, what: failure.what, why: failure.why, next: failure.next }
+    }
+}
+
+impl From<ReadSideError> for Failure {
+    fn from(error: ReadSideError) -> Self {
+        let why = error.to_string();
+        match error {
+            ReadSideError::Projection(error) => error.into(),
+            error => Self::new(of_kind(error.kind()), "the projections do not run", why, ""),
+        }
     }
 }
 

@@ -105,6 +105,20 @@ pub struct ServerOptions {
     pub stats_every: Option<Duration>,
     /// Where OpenTelemetry's data goes; `None`: nowhere.
     pub telemetry: Option<Telemetry>,
+    /// What people may do in a browser.
+    pub console: Console,
+}
+
+/// What people may do in a browser, and programs with the HTTP API.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Console {
+    /// Whatever the caller may do.
+    #[default]
+    Full,
+    /// Look: whatever would change something is refused.
+    ReadOnly,
+    /// There is no console. The HTTP API is there.
+    Off,
 }
 
 /// Whether a log that was never served gets the server's own first events.
@@ -131,6 +145,7 @@ impl Default for ServerOptions {
             process: None,
             stats_every: None,
             telemetry: None,
+            console: Console::default(),
         }
     }
 }
