@@ -42,6 +42,7 @@ mod stopping;
 mod tls;
 mod tokens;
 mod users;
+mod v1;
 
 pub use access::Anonymous;
 pub use local_consumer::{ConsumeError, Delivered, LocalConsumer};

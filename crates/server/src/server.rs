@@ -31,7 +31,7 @@ use crate::shared::Shared;
 use crate::stopping::Stopping;
 use crate::tls::{Certificates, TlsError};
 use crate::users::{FirstStart, UserError};
-use crate::{boot, connection, groups, grpc, http, security, sign_in};
+use crate::{boot, connection, groups, grpc, http, security, sign_in, v1};
 
 /// How long calls that are under way may go on after the server was told to stop.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -154,11 +154,13 @@ impl Server {
         });
         let groups = unstarted.start(shared.clone());
         let router =
-            grpc::routes(&shared).into_axum_router().merge(http::routes(&shared)).fallback(http::unknown);
+            grpc::routes(&shared).into_axum_router().merge(http::routes(&shared)).merge(v1::routes(&shared));
+        let router = router.fallback(http::unknown);
         let router = match shared.access.guard() {
             Some(guard) => router.layer(from_fn_with_state(guard.clone(), sign_in::sign_in)),
             None => router,
         };
+        let router = router.layer(from_fn_with_state(shared.clone(), v1::front));
         // Outermost, so that calls that were refused are seen too.
         let router = router.layer(from_fn_with_state(shared.clone(), observe));
         if let Some(telemetry) = shared.options.telemetry.clone() {
