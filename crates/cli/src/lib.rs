@@ -30,6 +30,7 @@ mod read_models;
 mod schema;
 mod selector;
 mod serve;
+mod serving;
 mod sql;
 mod state;
 mod storage;

@@ -393,7 +393,7 @@ impl Context {
     }
 
     /// Whether there is a vault beside the data directory. The log of a server may have one elsewhere.
-    fn has_vault(&self) -> bool {
+    pub(crate) fn has_vault(&self) -> bool {
         self.data_if_given().is_some_and(|data| self.vault().is_there(data))
     }
 

@@ -17,7 +17,6 @@ use factum_core::{BoxFuture, Clock, ErrorKind, EventStore, Position, ReadError, 
 use crate::stopping::Stopping;
 
 pub(crate) use acting::Act;
-pub(crate) use rows::Shown;
 
 /// How often it is looked whether another process made, swapped, stopped or mended a projection.
 const LOOK_AROUND: Duration = Duration::from_secs(1);

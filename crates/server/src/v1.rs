@@ -8,7 +8,10 @@ pub(crate) mod ask;
 mod expected;
 mod fresh;
 mod front;
+mod privacy;
 pub(crate) mod problem;
+mod processes;
+mod projections;
 pub(crate) mod route;
 
 use std::sync::Arc;
@@ -25,7 +28,8 @@ use route::Api;
 
 /// Every route of the API.
 fn api() -> Api {
-    Api::new()
+    let parts = [projections::routes, processes::routes, privacy::routes];
+    parts.into_iter().fold(Api::new(), |api, routes| routes(api))
 }
 
 /// The routes, ready to be merged with the server's others.

@@ -8,7 +8,7 @@ use factum_core::read_model::ReadModels;
 use factum_core::{BoxFuture, Clock, RecordedEvent, SystemClock};
 use factum_server::{Answer, By, DeskError, Erased, PrivacyDesk};
 use factum_vault::{
-    EraseError, Erasure, ErasureId, ErasureRequest, Ledger, Preview, Reach, SealingStore, Subject, SubjectRef,
+    EraseError, Erasure, ErasureId, ErasureRequest, Ledger, Preview, Reach, SealingStore, SubjectRef,
 };
 use serde_json::{Map, Value, json};
 
