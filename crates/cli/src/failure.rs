@@ -165,6 +165,29 @@ impl fmt::Display for Failure {
     }
 }
 
+/// Why what a program asked of this crate was not done, as `factum` would say it.
+#[derive(Debug, thiserror::Error)]
+#[error("{text}")]
+pub struct NotDone {
+    text: String,
+    exit: Exit,
+}
+
+impl NotDone {
+    /// How `factum` ends where this happens.
+    pub fn exit_code(&self) -> u8 {
+        self.exit as u8
+    }
+}
+
+impl From<Failure> for NotDone {
+    fn from(failure: Failure) -> Self {
+        let text = failure.to_string();
+        let text = text.strip_prefix("error: ").unwrap_or(&text);
+        Self { text: text.trim_end().to_owned(), exit: failure.exit }
+    }
+}
+
 /// The one place where kinds of errors become exit codes and slugs.
 pub(crate) fn of_kind(kind: ErrorKind) -> (Exit, &'static str) {
     match kind {

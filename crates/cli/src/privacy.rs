@@ -95,6 +95,7 @@ pub(crate) async fn run(args: PrivacyArgs, context: &Context) -> Result<(), Fail
 }
 
 /// The log and its vault.
+#[derive(Clone)]
 struct Opened {
     log: Arc<dyn EventStore>,
     vault: KeyVault,

@@ -1,6 +1,7 @@
 //! What is served beside the log: read models that follow it, and a vault that seals what is appended.
 
 mod known;
+mod local;
 mod sealed;
 
 use std::sync::Arc;
@@ -10,7 +11,9 @@ use factum_core::read_model::ReadModels;
 use factum_server::{KnownProjections, PrivacyDesk, ReadSide, RowsMade, Server, ServerOptions};
 use factum_vault::{KeyVault, Ledger, SealingStore};
 
-pub(crate) use known::KnownHere;
+pub use known::KnownHere;
+pub(crate) use local::listen_locally;
+pub use local::{Served, serve_locally};
 
 use crate::failure::Failure;
 use crate::privacy::desk::Desk;
@@ -33,6 +36,15 @@ impl Parts {
         known: Arc<dyn KnownProjections>,
     ) -> Result<Self, Failure> {
         let sealing = vault.map(|vault| SealingStore::new(Arc::clone(&log), vault));
+        Self::of(log, sealing, read_models, known).await
+    }
+
+    async fn of(
+        log: Arc<dyn EventStore>,
+        sealing: Option<SealingStore>,
+        read_models: Option<Arc<dyn ReadModels>>,
+        known: Arc<dyn KnownProjections>,
+    ) -> Result<Self, Failure> {
         let read_side = match &read_models {
             Some(read_models) => {
                 let (opened, rows) = match &sealing {

@@ -8,7 +8,7 @@ use bank::demo::Living;
 use bank::{Bank, BankError, TransferSaga};
 use factum::DeclaredProjection;
 use factum_core::{Checkpoint, Clock, EventStore, MemoryStore, Position, Read, Selector, SystemClock};
-use factum_server::{Delivered, Exposure, LocalConsumer, RunningServer, ServeError, ServerOptions};
+use factum_server::{Delivered, LocalConsumer, RunningServer, ServerOptions};
 use tokio::task::JoinHandle;
 
 use super::{DemoArgs, Filled, business, stopped, temporary};
@@ -16,15 +16,11 @@ use crate::context::Context;
 use crate::failure::Failure;
 use crate::output::record;
 use crate::projections::{By, make};
-use crate::serve::{Signals, failure};
-use crate::serving::{KnownHere, Parts};
+use crate::serve::Signals;
+use crate::serving::{KnownHere, Parts, listen_locally};
 use crate::store::Access;
 use crate::vault::VaultArgs;
 
-/// Where it listens, unless it is told to or somebody does already.
-const USUAL: &str = "127.0.0.1:2113";
-/// A port that is free.
-const ANY: &str = "127.0.0.1:0";
 /// How often something happens in the bank.
 const PACE: Duration = Duration::from_secs(1);
 /// Who is told of transfers.
@@ -125,7 +121,8 @@ impl Demo {
 
         let vault = sealing.vault().clone();
         let parts = Parts::assemble(log, Some(vault), Some(read_models), Arc::new(KnownHere)).await?;
-        let server = listen(args, &parts).await?;
+        let options = ServerOptions { console: args.console.into(), ..ServerOptions::default() };
+        let server = listen_locally(&parts, args.listen.as_deref(), &options).await?;
         let letters = server.consumer(LETTERS.0, LETTERS.1).await.map_err(|e| stopped(&e))?;
         let mut work = vec![tokio::spawn(write_letters(letters))];
         if !args.still {
@@ -192,23 +189,6 @@ async fn carry_out(bank: &Arc<Bank>) -> Result<(), Failure> {
 async fn origin(log: &dyn EventStore) -> Result<Checkpoint, Failure> {
     let reader = log.read(Read::forwards(Selector::All).limit(1)).await?;
     Ok(reader.head().snapshot.at(Position::START))
-}
-
-async fn listen(args: &DemoArgs, parts: &Parts) -> Result<RunningServer, Failure> {
-    let options = || ServerOptions {
-        exposure: Exposure::Protected,
-        console: args.console.into(),
-        ..ServerOptions::default()
-    };
-    let address = args.listen.as_deref().unwrap_or(USUAL);
-    match parts.server(options()).listen(address).await {
-        Err(ServeError::Bind { source, .. })
-            if args.listen.is_none() && source.kind() == std::io::ErrorKind::AddrInUse =>
-        {
-            parts.server(options()).listen(ANY).await.map_err(failure)
-        }
-        other => other.map_err(failure),
-    }
 }
 
 /// Writes to customers about their transfers. Nobody can be told of one that failed: the printer is broken.

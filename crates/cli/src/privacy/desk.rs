@@ -23,7 +23,8 @@ use crate::output::record;
 /// How long an erasure waits for read models before the caller is told that it is not complete yet.
 const PATIENCE: Duration = Duration::from_secs(15);
 
-/// The vault of a served log, and the read models that forget with it.
+/// The vault of a served log, and the read models that forget with it. A clone is the same.
+#[derive(Clone)]
 pub(crate) struct Desk {
     opened: Opened,
     read_models: Option<Arc<dyn ReadModels>>,
@@ -42,7 +43,7 @@ impl Desk {
 
     async fn holding(&self) -> Result<Vec<Value>, Failure> {
         let Some(read_models) = self.read_models.clone() else { return Ok(Vec::new()) };
-        let versions = tokio::task::block_in_place(|| holding(&*read_models))?;
+        let versions = on_a_thread(move || holding(&*read_models)).await?;
         let of_version = versions.iter().map(|version| {
             json!({
                 "name": version.name.as_str(),
@@ -111,8 +112,15 @@ impl Desk {
         ]))
     }
 
+    /// Waits for read models as databases wait: on a thread of its own.
     async fn erased(&self, text: &str, by: By<'_>) -> Result<Erased, Failure> {
-        let subject = self.subject(text)?;
+        let (desk, subject) = (self.clone(), self.subject(text)?);
+        let (reason, actor) = (by.reason.to_owned(), by.actor.to_owned());
+        let runtime = tokio::runtime::Handle::current();
+        on_a_thread(move || runtime.block_on(desk.erase_now(subject, &reason, &actor))).await
+    }
+
+    async fn erase_now(&self, subject: SubjectRef, reason: &str, actor: &str) -> Result<Erased, Failure> {
         let ledger = Ledger::read(&*self.opened.log).await?;
         let going_on = begun(&ledger, subject, None)?;
         if going_on.is_none()
@@ -120,7 +128,7 @@ impl Desk {
         {
             return Ok(Erased::Complete(receipt.to_json()));
         }
-        let request = going_on.unwrap_or_else(|| ErasureRequest::everything(subject, by.reason, by.actor));
+        let request = going_on.unwrap_or_else(|| ErasureRequest::everything(subject, reason, actor));
         let until = SystemClock.now().saturating_add(PATIENCE);
         let handlers = || {
             let read_models = self.read_models.clone();
@@ -162,6 +170,16 @@ impl Desk {
         all.extend(more);
         Ok(all)
     }
+}
+
+/// Does what blocks where nobody waits for it.
+async fn on_a_thread<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
+) -> Result<T, Failure> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|error| {
+        Err(Failure::new((Exit::Error, "internal"), "the work was not done", error.to_string(), ""))
+    })
 }
 
 fn id(erasure: &str) -> Result<ErasureId, Failure> {

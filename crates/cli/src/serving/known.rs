@@ -8,7 +8,8 @@ use factum_server::{By, KnownProjections, ReadSideError};
 use crate::projections::{Known, known};
 
 /// Those whose declaration is kept with them, and the bank's.
-pub(crate) struct KnownHere;
+#[derive(Clone, Copy, Debug, Default)]
+pub struct KnownHere;
 
 impl KnownProjections for KnownHere {
     fn start<'a>(

@@ -1,6 +1,10 @@
 //! The rows of a read model, as they are.
 
+use std::time::Duration;
+
+use factum::{ProjectionError, Waited};
 use factum_core::read_model::{PersonalData, ProjectionName, ReadModelError, Role, Rows, VersionNumber};
+use factum_core::{Position, Read, Selector};
 
 use super::{ReadSide, ReadSideError};
 
@@ -66,6 +70,35 @@ impl ReadSide {
             .await?;
         let rows = rows.ok_or_else(|| self.missing(name, &format!("table '{table}'")))?;
         Ok(Shown { version, rows })
+    }
+}
+
+impl ReadSide {
+    /// Waits until the serving rows hold what is before `position` and at it, at most so long. Says why, where they do not.
+    ///
+    /// # Errors
+    /// `Elsewhere` where the projection does not run here, or what the log says.
+    pub(crate) async fn wait(
+        &self,
+        name: &ProjectionName,
+        position: Position,
+        at_most: Duration,
+    ) -> Result<Option<String>, ReadSideError> {
+        let serving = self.version(name, None).await?.0;
+        let handle = self.running().handle(name);
+        let handle = handle.map_err(|_| ReadSideError::Elsewhere { name: name.clone(), version: serving })?;
+        let origin = self.store.read(Read::forwards(Selector::All).limit(1)).await?.head().snapshot.clone();
+        let waited = handle.wait(&origin.at(position.next()), at_most).await;
+        let waited = waited.map_err(|error| ReadSideError::Projection(ProjectionError::Log(error.into())))?;
+        Ok(match waited {
+            Waited::Ready { .. } => None,
+            Waited::Behind { lag, .. } => Some(format!("'{name}' is {lag} positions behind")),
+            Waited::Faulted { position, .. } => {
+                Some(format!("'{name}' stands still at the event at position {position}"))
+            }
+            Waited::Stopped { why, .. } => Some(format!("'{name}' is not applied: {why}")),
+            Waited::Rebuilding { version, .. } => Some(format!("'{name}' is being rebuilt as {version}")),
+        })
     }
 }
 

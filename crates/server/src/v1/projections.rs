@@ -27,6 +27,8 @@ pub(super) const MAX_REASON_BYTES: usize = 1_024;
 const ROWS: &[Param] = &[
     Param::new("version", Kind::Like("^v?[0-9]{1,9}$"), "The version; the one that serves if left out"),
     LIMIT,
+    AFTER,
+    WAIT,
 ];
 
 const COMPARE: &[Param] =
@@ -194,6 +196,11 @@ async fn rows(ask: Ask) -> Result<Json<Value>, Problem> {
     let (version, is_personal) = side.version(&name, wanted).await?;
     if is_personal {
         ask.may(Action::Privacy).await?;
+    }
+    if let Some((after, within)) = super::fresh::wanted(&ask)?
+        && let Some(why) = side.wait(&name, after, within).await?
+    {
+        return Err(Problem::new(Slug::Stale, why));
     }
     let table = ask.path("table");
     // One more, to know whether there are more.
