@@ -87,7 +87,7 @@ fn screen(shown: &Shown, kept: Option<&Path>) -> String {
     text.push_str(&forgotten_lines(forgotten));
     let Some(data) = kept else {
         text.push_str(
-            "\nThis store and its keys are gone now. To keep them and look into the store:\n\n  factum demo --data /tmp/bank\n",
+            "\nThis store and its keys are gone now. To keep them and look into the store:\n\n  factum demo --once --data /tmp/bank\n",
         );
         return text;
     };
