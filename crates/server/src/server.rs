@@ -150,6 +150,7 @@ impl Server {
             groups,
             address: local,
             instance: Uuid::new_v4(),
+            v1: v1::Own::default(),
             stopping: stopping.clone(),
         });
         let groups = unstarted.start(shared.clone());

@@ -4,15 +4,25 @@
 //! has the routes of one part, as functions from [`route::Api`] to [`route::Api`], so that what is answered and what the
 //! OpenAPI document tells of it are one table.
 
+mod accept;
+mod answer;
+mod append;
 pub(crate) mod ask;
+mod events;
 mod expected;
+mod fold;
 mod fresh;
 mod front;
+mod patch;
+mod place;
 mod privacy;
 pub(crate) mod problem;
 mod processes;
 mod projections;
+mod reading;
 pub(crate) mod route;
+mod state;
+mod streams;
 
 use std::sync::Arc;
 
@@ -26,10 +36,24 @@ use crate::shared::Shared;
 use problem::{Problem, Slug};
 use route::Api;
 
+/// What the API remembers, one per server.
+#[derive(Debug, Default)]
+pub(crate) struct Own {
+    folds: fold::Folds,
+}
+
 /// Every route of the API.
 fn api() -> Api {
-    let parts = [projections::routes, processes::routes, privacy::routes];
-    parts.into_iter().fold(Api::new(), |api, routes| routes(api))
+    let parts: [fn(Api) -> Api; 7] = [
+        streams::routes,
+        events::routes,
+        append::routes,
+        state::routes,
+        projections::routes,
+        processes::routes,
+        privacy::routes,
+    ];
+    parts.into_iter().fold(Api::new(), |api, part| part(api))
 }
 
 /// The routes, ready to be merged with the server's others.

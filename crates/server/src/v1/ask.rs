@@ -237,16 +237,13 @@ pub(crate) fn shown(text: &str) -> String {
 }
 
 /// A body within the limit for appends, whatever it is.
-pub(crate) struct Payload(pub(crate) Bytes);
-
-impl FromRequest<Arc<Shared>> for Payload {
-    type Rejection = Problem;
-
-    async fn from_request(request: Request, shared: &Arc<Shared>) -> Result<Self, Problem> {
-        // In base64 four characters stand for three bytes.
-        let limit = shared.options.limits.append_bytes / 3 * 4 + BODY_OVERHEAD_BYTES;
-        body(request, limit, shared.options.limits.body_timeout).await.map(Self)
-    }
+///
+/// # Errors
+/// `too-large`, `too-slow`.
+pub(crate) async fn payload(request: Request, shared: &Shared) -> Result<Bytes, Problem> {
+    // In base64 four characters stand for three bytes.
+    let limit = shared.options.limits.append_bytes / 3 * 4 + BODY_OVERHEAD_BYTES;
+    body(request, limit, shared.options.limits.body_timeout).await
 }
 
 /// A body that is a JSON document; none at all counts as `{}`.

@@ -16,12 +16,12 @@ use super::route::{Api, Kind, Operation, Param};
 use crate::access::Action;
 use crate::privacy_desk::{DeskError, Erased, PrivacyDesk};
 use crate::read_side::By;
+use crate::source::Resolved;
 
 /// The part of the API.
 const PART: &str = "Privacy";
 
 /// How personal values are shown in events.
-#[allow(dead_code, reason = "for the routes that show events")]
 pub(super) const PERSONAL: Param = Param::new(
     "personal",
     Kind::OneOf(&["sealed", "open"]),
@@ -96,16 +96,28 @@ async fn desk(ask: &Ask) -> Result<Arc<dyn PrivacyDesk>, Problem> {
     })
 }
 
+/// Whether this request wants personal values in clear.
+///
+/// # Errors
+/// `bad-parameter`.
+pub(super) fn wants_open(ask: &Ask) -> Result<bool, Problem> {
+    ask.one_of("personal", &[("sealed", false), ("open", true)])
+}
+
 /// Events as this request wants them: their personal values sealed as in the log, or opened.
 ///
 /// # Errors
 /// `not-allowed` where the caller may not see them in clear, `unsupported` where there is no vault.
-#[allow(dead_code, reason = "for the routes that show events")]
-pub(super) async fn as_wanted(ask: &Ask, events: Vec<RecordedEvent>) -> Result<Vec<RecordedEvent>, Problem> {
-    if !ask.one_of("personal", &[("sealed", false), ("open", true)])? {
+pub(super) async fn as_wanted(ask: &Ask, mut events: Vec<Resolved>) -> Result<Vec<Resolved>, Problem> {
+    if !wants_open(ask)? {
         return Ok(events);
     }
-    Ok(desk(ask).await?.reveal(events).await)
+    let sealed: Vec<RecordedEvent> = events.iter().filter_map(|resolved| resolved.event.clone()).collect();
+    let mut opened = desk(ask).await?.reveal(sealed).await.into_iter();
+    for resolved in events.iter_mut().filter(|resolved| resolved.event.is_some()) {
+        resolved.event = opened.next();
+    }
+    Ok(events)
 }
 
 async fn show(ask: Ask) -> Result<Json<Value>, Problem> {

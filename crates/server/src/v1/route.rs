@@ -9,7 +9,7 @@ use axum::routing::{MethodFilter, on};
 use crate::shared::Shared;
 
 /// One operation, as the OpenAPI document describes it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Operation {
     /// Its name in clients that are generated: `listStreams`.
     pub(crate) id: &'static str,
@@ -18,9 +18,9 @@ pub(crate) struct Operation {
     /// What it does, in a sentence.
     pub(crate) summary: &'static str,
     /// Its parameters in the address's query.
-    pub(crate) query: &'static [Param],
+    pub(crate) query: Vec<Param>,
     /// The headers that it looks at.
-    pub(crate) headers: &'static [Param],
+    pub(crate) headers: Vec<Param>,
     /// Media types of its body, each with the name of its schema; empty: it has none.
     pub(crate) body: &'static [(&'static str, &'static str)],
     /// Status of the usual answer.
@@ -82,41 +82,50 @@ pub(crate) const WAIT: Param = Param::new(
 
 impl Operation {
     /// An operation that answers 200, and whose answer has no schema yet.
-    pub(crate) const fn new(id: &'static str, part: &'static str, summary: &'static str) -> Self {
-        Self { id, part, summary, query: &[], headers: &[], body: &[], status: 200, answer: &[] }
+    pub(crate) fn new(id: &'static str, part: &'static str, summary: &'static str) -> Self {
+        Self {
+            id,
+            part,
+            summary,
+            query: Vec::new(),
+            headers: Vec::new(),
+            body: &[],
+            status: 200,
+            answer: &[],
+        }
     }
 
     /// With these parameters.
     #[must_use]
-    pub(crate) const fn query(mut self, query: &'static [Param]) -> Self {
-        self.query = query;
+    pub(crate) fn query(mut self, query: &[Param]) -> Self {
+        self.query = query.to_vec();
         self
     }
 
     /// With these headers.
     #[must_use]
-    pub(crate) const fn headers(mut self, headers: &'static [Param]) -> Self {
-        self.headers = headers;
+    pub(crate) fn headers(mut self, headers: &[Param]) -> Self {
+        self.headers = headers.to_vec();
         self
     }
 
     /// With a body of one of these media types.
     #[must_use]
-    pub(crate) const fn body(mut self, body: &'static [(&'static str, &'static str)]) -> Self {
+    pub(crate) fn body(mut self, body: &'static [(&'static str, &'static str)]) -> Self {
         self.body = body;
         self
     }
 
     /// With an answer of one of these media types.
     #[must_use]
-    pub(crate) const fn answer(mut self, answer: &'static [(&'static str, &'static str)]) -> Self {
+    pub(crate) fn answer(mut self, answer: &'static [(&'static str, &'static str)]) -> Self {
         self.answer = answer;
         self
     }
 
     /// With another status than 200.
     #[must_use]
-    pub(crate) const fn status(mut self, status: u16) -> Self {
+    pub(crate) fn status(mut self, status: u16) -> Self {
         self.status = status;
         self
     }
