@@ -34,6 +34,8 @@ pub struct Limits {
     pub calls_per_connection: u32,
     /// Longest time from the first to the last chunk of one append of a batch.
     pub append_timeout: Duration,
+    /// Longest time for a request over HTTP to send all of its body.
+    pub body_timeout: Duration,
     /// Longest time for a connection to say its first words (TLS and the head of the request).
     pub handshake_timeout: Duration,
 }
@@ -46,6 +48,7 @@ impl Default for Limits {
             connections: 10_000,
             calls_per_connection: 2_000,
             append_timeout: Duration::from_secs(10),
+            body_timeout: Duration::from_secs(30),
             handshake_timeout: Duration::from_secs(10),
         }
     }
@@ -105,6 +108,20 @@ pub struct ServerOptions {
     pub stats_every: Option<Duration>,
     /// Where OpenTelemetry's data goes; `None`: nowhere.
     pub telemetry: Option<Telemetry>,
+    /// What people may do in a browser.
+    pub console: Console,
+}
+
+/// What people may do in a browser, and programs with the HTTP API.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Console {
+    /// Whatever the caller may do.
+    #[default]
+    Full,
+    /// Look: whatever would change something is refused.
+    ReadOnly,
+    /// There is no console. The HTTP API is there.
+    Off,
 }
 
 /// Whether a log that was never served gets the server's own first events.
@@ -131,6 +148,7 @@ impl Default for ServerOptions {
             process: None,
             stats_every: None,
             telemetry: None,
+            console: Console::default(),
         }
     }
 }

@@ -37,6 +37,8 @@ pub(crate) struct Shared {
     pub(crate) limited: Limited,
     /// What running it needs.
     pub(crate) ops: Ops,
+    /// What the HTTP API remembers.
+    pub(crate) v1: crate::v1::Own,
     /// Becomes true when the server is to stop: whatever has no end of its own ends then.
     pub(crate) stopping: Stopping,
 }
@@ -58,7 +60,8 @@ impl Shared {
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
             instance: Uuid::nil(),
             limited: Limited::default(),
-            ops: Ops::new(None, metrics, None, stop),
+            ops: Ops::new(crate::ops::Beside::default(), metrics, None, stop),
+            v1: crate::v1::Own::default(),
             stopping,
         }
     }
