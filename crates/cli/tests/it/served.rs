@@ -106,6 +106,25 @@ impl Web {
         body
     }
 
+    /// What a stream of server-sent events said until it is enough.
+    pub(crate) fn follow(&self, path: &str, enough: impl Fn(&str) -> bool) -> String {
+        let mut socket = TcpStream::connect(&self.address).unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        let (address, who) = (&self.address, &self.who);
+        write!(socket, "GET {path} HTTP/1.1\r\nhost: {address}\r\n{who}accept: text/event-stream\r\n\r\n")
+            .unwrap();
+        let (mut heard, mut buffer) = (Vec::new(), [0; 4096]);
+        loop {
+            let read = socket.read(&mut buffer).unwrap();
+            heard.extend_from_slice(&buffer[..read]);
+            let text = String::from_utf8_lossy(&heard).into_owned();
+            assert_ne!(read, 0, "{text}");
+            if enough(&text) {
+                return text;
+            }
+        }
+    }
+
     /// What became of a write.
     pub(crate) fn post(&self, path: &str, body: &Value) -> (u16, Value) {
         self.ask("POST", path, &body.to_string())
