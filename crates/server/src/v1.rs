@@ -8,11 +8,15 @@ mod accept;
 mod answer;
 mod append;
 pub(crate) mod ask;
+mod catalog;
 mod events;
 mod expected;
 mod fold;
+mod follow;
 mod fresh;
 mod front;
+mod live;
+mod names;
 mod patch;
 mod place;
 mod privacy;
@@ -40,15 +44,19 @@ use route::Api;
 #[derive(Debug, Default)]
 pub(crate) struct Own {
     folds: fold::Folds,
+    names: names::Names,
+    sampler: live::Sampler,
 }
 
 /// Every route of the API.
 fn api() -> Api {
-    let parts: [fn(Api) -> Api; 7] = [
+    let parts: [fn(Api) -> Api; 9] = [
+        catalog::routes,
         streams::routes,
         events::routes,
         append::routes,
         state::routes,
+        live::routes,
         projections::routes,
         processes::routes,
         privacy::routes,

@@ -281,3 +281,23 @@ fn a_person_is_shown_previewed_and_erased_once() {
     let shown = web.get("/v1/privacy/c-3");
     assert!(shown["keys"][0]["state"].as_str().unwrap().starts_with("destroyed by"), "{shown}");
 }
+
+#[test]
+fn what_fails_is_told_to_whoever_looks() {
+    let (_served, web, _temporary) = demo(&["--still"]);
+    let overview = web.until("/v1/overview", |overview| {
+        let problems = overview["problems"].to_string();
+        problems.contains("'lost_cards' is faulted") && problems.contains("parked messages")
+    });
+    let mine = overview["problems"].as_array().unwrap().iter();
+    let mine: Vec<_> = mine.filter(|problem| problem["url"] == "/ui/projections/lost_cards").collect();
+    assert!(mine.len() == 1 && mine[0]["since"].is_string(), "{overview}");
+    let heard = web.follow("/v1/live", |heard| heard.contains("event: projections"));
+    assert!(heard.contains("\"lost_cards\"") && heard.contains("event: stats"), "{heard}");
+    // Whoever follows gets names sealed, unless an administrator wants them.
+    let sealed = web.follow("/v1/streams/customer-c-1/events", |heard| heard.contains("caughtUp"));
+    assert!(sealed.contains("$pii") && !sealed.contains("Lindqvist"), "{sealed}");
+    let open =
+        web.follow("/v1/streams/customer-c-1/events?personal=open", |heard| heard.contains("caughtUp"));
+    assert!(open.contains("Lindqvist"), "{open}");
+}

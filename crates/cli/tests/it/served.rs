@@ -33,19 +33,19 @@ impl Served {
             Self { stdout: BufReader::new(child.stdout.take().unwrap()), child, said: String::new() };
         served.stdout.read_line(&mut served.said).unwrap();
         let said: Value = serde_json::from_str(&served.said).unwrap();
-        let web = Web { address: said["address"].as_str().unwrap().to_owned() };
+        let web = Web { address: said["address"].as_str().unwrap().to_owned(), who: String::new() };
         (served, web)
     }
 
     /// `factum serve`; the first line on stderr says where it is.
     pub(crate) fn serve(mut command: Command) -> (Self, Web) {
-        command.args(["--insecure", "--listen", "127.0.0.1:0", "--log-level", "off"]);
+        command.args(["--listen", "127.0.0.1:0", "--log-level", "off"]);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let mut said = String::new();
         BufReader::new(child.stderr.take().unwrap()).read_line(&mut said).unwrap();
         let address = said.strip_prefix("listening on ").and_then(|rest| rest.split(';').next());
-        let web = Web { address: address.unwrap_or_else(|| panic!("{said}")).to_owned() };
+        let web = Web { address: address.unwrap_or_else(|| panic!("{said}")).to_owned(), who: String::new() };
         (Self { stdout: BufReader::new(child.stdout.take().unwrap()), child, said }, web)
     }
 
@@ -62,9 +62,18 @@ impl Served {
 /// The HTTP API of a server.
 pub(crate) struct Web {
     pub(crate) address: String,
+    /// Who asks: a header, or nothing.
+    who: String,
 }
 
 impl Web {
+    /// The same, asked by a user.
+    pub(crate) fn by(&self, login: &str, password: &str) -> Self {
+        use base64::Engine;
+        let secret = base64::engine::general_purpose::STANDARD.encode(format!("{login}:{password}"));
+        Self { address: self.address.clone(), who: format!("authorization: Basic {secret}\r\n") }
+    }
+
     /// How clients name it.
     pub(crate) fn store(&self) -> String {
         format!("kurrentdb://{}?tls=false", self.address)
@@ -75,9 +84,10 @@ impl Web {
         let mut socket = TcpStream::connect(&self.address).unwrap();
         write!(
             socket,
-            "{method} {path} HTTP/1.1\r\nhost: {}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\
+            "{method} {path} HTTP/1.1\r\nhost: {}\r\n{}content-type: application/json\r\ncontent-length: {}\r\n\
              connection: close\r\n\r\n{body}",
             self.address,
+            self.who,
             body.len()
         )
         .unwrap();
@@ -94,6 +104,25 @@ impl Web {
         let (status, body) = self.ask("GET", path, "");
         assert_eq!(status, 200, "{path}: {body}");
         body
+    }
+
+    /// What a stream of server-sent events said until it is enough.
+    pub(crate) fn follow(&self, path: &str, enough: impl Fn(&str) -> bool) -> String {
+        let mut socket = TcpStream::connect(&self.address).unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        let (address, who) = (&self.address, &self.who);
+        write!(socket, "GET {path} HTTP/1.1\r\nhost: {address}\r\n{who}accept: text/event-stream\r\n\r\n")
+            .unwrap();
+        let (mut heard, mut buffer) = (Vec::new(), [0; 4096]);
+        loop {
+            let read = socket.read(&mut buffer).unwrap();
+            heard.extend_from_slice(&buffer[..read]);
+            let text = String::from_utf8_lossy(&heard).into_owned();
+            assert_ne!(read, 0, "{text}");
+            if enough(&text) {
+                return text;
+            }
+        }
     }
 
     /// What became of a write.

@@ -122,7 +122,7 @@ impl ReadSide {
         let lag = end.position.0.saturating_sub(applied.0);
         let report = reports.get(&(version.name.clone(), version.number));
         let (status, why) = match report {
-            Some(report) => (of_report(report, lag), why_of(report)),
+            Some(report) => (of_report(report, lag), report.why.clone()),
             None => self.from_afar(version, applied, lag),
         };
         let why = fault(progress).or(why);
@@ -135,6 +135,9 @@ impl ReadSide {
         };
         let mut line = version_fields(version, &standing);
         line.insert("lagMillis".to_owned(), lag_millis(progress, lag, end).into());
+        let fault = progress.iter().find_map(|progress| progress.fault.as_ref());
+        let since = fault.and_then(|fault| fault.attempts.first()).map(|first| first.at.to_string());
+        line.insert("since".to_owned(), since.into());
         line
     }
 
@@ -169,10 +172,6 @@ fn of_report(report: &StatusReport, lag: u64) -> &'static str {
         Status::Stopped => "stopped",
         Status::Rebuilding => "rebuilding",
     }
-}
-
-fn why_of(report: &StatusReport) -> Option<String> {
-    report.why.clone()
 }
 
 /// What it stands still at, in a sentence.

@@ -104,6 +104,14 @@ pub(super) fn wants_open(ask: &Ask) -> Result<bool, Problem> {
     ask.one_of("personal", &[("sealed", false), ("open", true)])
 }
 
+/// Whether this request may have what it wants of personal values.
+///
+/// # Errors
+/// As [`as_wanted`].
+pub(super) async fn may_open(ask: &Ask) -> Result<(), Problem> {
+    if wants_open(ask)? { desk(ask).await.map(drop) } else { Ok(()) }
+}
+
 /// Events as this request wants them: their personal values sealed as in the log, or opened.
 ///
 /// # Errors
