@@ -1,22 +1,6 @@
 // What do the operator's screens say, and in which words? Pure functions: no page, no request, no clock of their own.
 
-const grouped = new Intl.NumberFormat('en');
-
-/** A number with its groups; text that is a whole number too, exactly; anything else is unknown. */
-export function figure(value) {
-  if (value === null || value === undefined || value === '') return 'unknown';
-  const text = String(value);
-  if (/^-?\d+$/.test(text)) return grouped.format(BigInt(text));
-  const number = Number(text);
-  return Number.isFinite(number) ? grouped.format(number) : 'unknown';
-}
-
-/** `1 event`, `1,204 events`, `an unknown number of events`. */
-export function count(value, one, many = `${one}s`) {
-  const text = figure(value);
-  if (text === 'unknown') return `an unknown number of ${many}`;
-  return `${text} ${text === '1' ? one : many}`;
-}
+import { Exact, durationText, bytesText, numberText, plural, readTime, same } from './pure.js';
 
 const isAre = (number) => (Number(number) === 1 ? 'is' : 'are');
 
@@ -31,49 +15,21 @@ export function listed(names, most = 3) {
   return `${shown.slice(0, -1).join(', ')} and ${shown.at(-1)}`;
 }
 
-const SPANS = [
-  ['d', 86_400_000],
-  ['h', 3_600_000],
-  ['min', 60_000],
-  ['s', 1_000],
-];
-
-/** A length of time in its largest whole unit of which there are at least two, so that nothing is said too roughly. */
-export function span(millis) {
-  if (millis === null || millis === undefined || !Number.isFinite(Number(millis))) return 'unknown';
-  const length = Math.max(0, Number(millis));
-  for (const [unit, size] of SPANS) {
-    if (length >= size * 2) return `${Math.floor(length / size)} ${unit}`;
-  }
-  return length >= 1_000 ? '1 s' : `${Math.round(length)} ms`;
-}
-
 /** Milliseconds of an RFC 3339 time, or null. */
-export function moment(text) {
-  if (typeof text !== 'string') return null;
-  const millis = Date.parse(text.replace(/(\.\d{3})\d+/, '$1'));
-  return Number.isNaN(millis) ? null : millis;
+export const moment = (text) => readTime(text)?.millis ?? null;
+
+/** A length of time in its largest unit: sentences need no more. */
+export function span(millis) {
+  if (millis === null || millis === undefined || !Number.isFinite(Number(millis))) return 'an unknown time';
+  const words = durationText(Math.max(0, Number(millis))).split(' ');
+  return words.slice(0, 2).join(' ');
 }
 
 /** `4 min ago`, `in 20 s`, or unknown. */
 export function ago(text, now) {
   const at = moment(text);
-  if (at === null) return 'unknown';
+  if (at === null) return 'at an unknown time';
   return at > now ? `in ${span(at - now)}` : `${span(now - at)} ago`;
-}
-
-const UNITS = ['bytes', 'KiB', 'MiB', 'GiB', 'TiB'];
-
-export function bytes(value) {
-  if (value === null || value === undefined || !Number.isFinite(Number(value))) return 'unknown';
-  let size = Number(value);
-  if (size < 1024) return count(size, 'byte');
-  let unit = 0;
-  while (size >= 1024 && unit < UNITS.length - 1) {
-    size /= 1024;
-    unit += 1;
-  }
-  return `${size < 10 ? size.toFixed(1) : Math.round(size)} ${UNITS[unit]}`;
 }
 
 // ---- Projections ----
@@ -88,18 +44,18 @@ export function projectionsSentence(items) {
   const said = [];
   for (const status of ['faulted', 'stalled']) {
     const those = of(alive, status);
-    if (those.length > 0) said.push(`${count(those.length, 'projection')} ${isAre(those.length)} ${status}: ${namesOf(those)}`);
+    if (those.length > 0) said.push(`${plural(those.length, 'projection')} ${isAre(those.length)} ${status}: ${namesOf(those)}`);
   }
   const behind = of(alive, 'running', 'catching up').filter((one) => Number(one.lag) > 0);
   if (behind.length > 0) {
     const furthest = behind.reduce((a, b) => (Number(b.lag) > Number(a.lag) ? b : a));
-    const by = count(furthest.lag, 'event');
+    const by = plural(furthest.lag, 'event');
     said.push(behind.length === 1 ? `${furthest.name} is behind by ${by}` : `${behind.length} are behind, the furthest by ${by}`);
   }
   const rebuilding = of(alive, 'rebuilding');
   if (rebuilding.length > 0) said.push(`${namesOf(rebuilding)} ${isAre(rebuilding.length)} being rebuilt`);
   const stopped = of(alive, 'stopped');
-  if (stopped.length > 0) said.push(`${count(stopped.length, 'projection')} ${isAre(stopped.length)} stopped: ${namesOf(stopped)}`);
+  if (stopped.length > 0) said.push(`${plural(stopped.length, 'projection')} ${isAre(stopped.length)} stopped: ${namesOf(stopped)}`);
   if (said.length > 0) {
     const bad = of(alive, 'faulted', 'stalled').length > 0;
     return { tone: bad ? 'bad' : 'busy', text: capital(`${said.join('; ')}.`) };
@@ -116,7 +72,7 @@ export function lag(item) {
   if (item.lag === null || item.lag === undefined) return 'unknown';
   if (String(item.lag) === '0') return 'none';
   const time = item.lagMillis === null || item.lagMillis === undefined ? '' : `, ${span(item.lagMillis)}`;
-  return `${count(item.lag, 'event')}${time}`;
+  return `${plural(item.lag, 'event')}${time}`;
 }
 
 /** The sentence of one projection. `version` is the one that serves. */
@@ -130,7 +86,7 @@ export function projectionSentence(name, versions) {
     case 'faulted':
       return { tone: 'bad', text: `${name} stands still before an event that it cannot apply.${beside}` };
     case 'stalled':
-      return { tone: 'bad', text: `${name} makes no progress, although ${count(serving.lag, 'event')} wait.${beside}` };
+      return { tone: 'bad', text: `${name} makes no progress, although ${plural(serving.lag, 'event')} wait.${beside}` };
     case 'stopped':
       return { tone: 'busy', text: `${name} is stopped${serving.why ? `: ${serving.why}` : ''}.${beside}` };
     case 'caught up':
@@ -161,14 +117,14 @@ export function compareSentence(comparison) {
   const shaped = comparison.tables.filter((table) => table.otherColumns).length;
   const from = `${comparison.old} and ${comparison.new}`;
   if (onlyOld + onlyNew + changed === 0 && shaped === 0) {
-    return { tone: 'good', text: `${from} have the same ${count(same, 'row')}.` };
+    return { tone: 'good', text: `${from} have the same ${plural(same, 'row')}.` };
   }
   const parts = [];
-  if (changed > 0) parts.push(`${count(changed, 'row')} changed`);
-  if (onlyOld > 0) parts.push(`${figure(onlyOld)} only in ${comparison.old}`);
-  if (onlyNew > 0) parts.push(`${figure(onlyNew)} only in ${comparison.new}`);
-  if (shaped > 0) parts.push(`${count(shaped, 'table')} with other columns`);
-  return { tone: 'busy', text: `${from} differ: ${parts.join(', ')}; ${figure(same)} equal.` };
+  if (changed > 0) parts.push(`${plural(changed, 'row')} changed`);
+  if (onlyOld > 0) parts.push(`${numberText(onlyOld)} only in ${comparison.old}`);
+  if (onlyNew > 0) parts.push(`${numberText(onlyNew)} only in ${comparison.new}`);
+  if (shaped > 0) parts.push(`${plural(shaped, 'table')} with other columns`);
+  return { tone: 'busy', text: `${from} differ: ${parts.join(', ')}; ${numberText(same)} equal.` };
 }
 
 /** One row of each side, column by column. An example of a comparison becomes cells that say what is new. */
@@ -177,16 +133,9 @@ export function exampleCells(example, columns, key = []) {
   const names = columns?.length ? columns : [...new Set([...Object.keys(sides.old ?? {}), ...Object.keys(sides.new ?? {})])];
   return names.map((column) => {
     const [before, after] = [sides.old?.[column], sides.new?.[column]];
-    const differs = sides.old !== null && sides.new !== null && shown(before) !== shown(after);
+    const differs = sides.old !== null && sides.new !== null && !same(before, after);
     return { column, key: key.includes(column), before, after, differs };
   });
-}
-
-/** A value as text that tells `1` from `"1"`, exactly. */
-export function shown(value) {
-  if (value === undefined) return '';
-  if (value !== null && typeof value === 'object' && typeof value.source === 'string') return value.source;
-  return typeof value === 'bigint' ? String(value) : JSON.stringify(value);
 }
 
 /** What a person is told before the new version serves. */
@@ -195,7 +144,7 @@ export function promoteEffect(comparison, building) {
   if (!comparison) return `${name} will serve. The version that serves now is kept for a rollback.`;
   const sum = (field) => comparison.tables.reduce((all, table) => all + Number(table[field] ?? 0), 0);
   const moved = sum('changed') + sum('onlyOld') + sum('onlyNew');
-  return `${name} will serve in place of ${comparison.old}: readers will see ${count(moved, 'other row')}. ${comparison.old} is kept for a rollback.`;
+  return `${name} will serve in place of ${comparison.old}: readers will see ${plural(moved, 'other row')}. ${comparison.old} is kept for a rollback.`;
 }
 
 // ---- Persistent subscriptions ----
@@ -217,12 +166,12 @@ export function groupsSentence(items) {
   const parked = totalOf(items, 'parked');
   const behind = items.filter((one) => groupStatus(one).word === 'behind');
   const said = [];
-  if (stalled.length > 0) said.push(`${count(stalled.length, 'group')} ${isAre(stalled.length)} stalled: ${listed(stalled.map(groupName))}`);
+  if (stalled.length > 0) said.push(`${plural(stalled.length, 'group')} ${isAre(stalled.length)} stalled: ${listed(stalled.map(groupName))}`);
   if (parked > 0) {
     const those = items.filter((one) => Number(one.parked) > 0);
-    said.push(`${count(parked, 'message')} ${isAre(parked)} parked in ${listed(those.map(groupName))}`);
+    said.push(`${plural(parked, 'message')} ${isAre(parked)} parked in ${listed(those.map(groupName))}`);
   }
-  if (behind.length > 0) said.push(`${count(behind.length, 'group')} ${isAre(behind.length)} behind`);
+  if (behind.length > 0) said.push(`${plural(behind.length, 'group')} ${isAre(behind.length)} behind`);
   if (said.length > 0) return { tone: stalled.length > 0 || parked > 0 ? 'bad' : 'busy', text: capital(`${said.join('; ')}.`) };
   return { tone: 'good', text: items.length === 1 ? 'The one group keeps up.' : `All ${items.length} groups keep up.` };
 }
@@ -230,9 +179,9 @@ export function groupsSentence(items) {
 export function groupSentence(item) {
   const { word, why } = groupStatus(item);
   const parked = Math.max(0, Number(item.parked ?? 0));
-  const tail = parked > 0 ? ` ${count(parked, 'message')} ${isAre(parked)} parked.` : '';
+  const tail = parked > 0 ? ` ${plural(parked, 'message')} ${isAre(parked)} parked.` : '';
   if (word === 'stalled') return { tone: 'bad', text: `${item.group} hands nothing out${why ? `: ${why}` : ''}.${tail}` };
-  if (word === 'behind') return { tone: parked ? 'bad' : 'busy', text: `${item.group} is behind${item.lag === null || item.lag === undefined ? '' : ` by ${count(item.lag, 'event')}`}.${tail}` };
+  if (word === 'behind') return { tone: parked ? 'bad' : 'busy', text: `${item.group} is behind${item.lag === null || item.lag === undefined ? '' : ` by ${plural(item.lag, 'event')}`}.${tail}` };
   if (word === 'live') return { tone: parked ? 'bad' : 'good', text: `${item.group} has read everything that there is.${tail}` };
   return { tone: 'busy', text: `${item.group} is ${word}${why ? `: ${why}` : ''}.${tail}` };
 }
@@ -240,8 +189,8 @@ export function groupSentence(item) {
 /** What is said before parked messages are sent again. */
 export function replayEffect(some, total, group) {
   const consumers = Number(group.consumers ?? 0);
-  const which = Number(some) === Number(total) ? (Number(total) === 1 ? 'The parked message' : `All ${figure(total)} parked messages`) : `The oldest ${figure(some)} of ${figure(total)} parked messages`;
-  const reach = consumers === 0 ? 'which has no consumer now: they wait until one comes' : `which has ${count(consumers, 'consumer')}`;
+  const which = Number(some) === Number(total) ? (Number(total) === 1 ? 'The parked message' : `All ${numberText(total)} parked messages`) : `The oldest ${numberText(some)} of ${numberText(total)} parked messages`;
+  const reach = consumers === 0 ? 'which has no consumer now: they wait until one comes' : `which has ${plural(consumers, 'consumer')}`;
   return `${which} will be sent again to group ${group.group}, ${reach}. Its handlers must be idempotent.`;
 }
 
@@ -257,12 +206,12 @@ export function processesSentence(items, now) {
   const undoing = items.filter((one) => one.stage === 'compensating');
   const open = items.filter((one) => !OVER.includes(one.stage));
   const said = [];
-  if (stuck.length > 0) said.push(`${count(stuck.length, 'process', 'processes')} cannot go on without a person: ${listed(stuck.map((one) => one.instance))}`);
-  if (late.length > 0) said.push(`${count(late.length, 'timer')} ${isAre(late.length)} overdue`);
+  if (stuck.length > 0) said.push(`${plural(stuck.length, 'process', 'processes')} cannot go on without a person: ${listed(stuck.map((one) => one.instance))}`);
+  if (late.length > 0) said.push(`${plural(late.length, 'timer')} ${isAre(late.length)} overdue`);
   if (undoing.length > 0) said.push(`${undoing.length} ${isAre(undoing.length)} undoing what they did`);
   if (said.length > 0) return { tone: stuck.length > 0 || late.length > 0 ? 'bad' : 'busy', text: capital(`${said.join('; ')}.`) };
-  if (open.length === 0) return { tone: 'good', text: `All ${count(items.length, 'process', 'processes')} shown are over.` };
-  return { tone: 'good', text: `${count(open.length, 'process', 'processes')} ${isAre(open.length)} under way, and none is stuck.` };
+  if (open.length === 0) return { tone: 'good', text: `All ${plural(items.length, 'process', 'processes')} shown are over.` };
+  return { tone: 'good', text: `${plural(open.length, 'process', 'processes')} ${isAre(open.length)} under way, and none is stuck.` };
 }
 
 /** The next timer of a summary: `{name, due}`, or text `name due`. */
@@ -284,18 +233,18 @@ export function whyWaiting(item, now) {
   const steps = item.outstandingSteps ?? [];
   const timer = nextTimer(item);
   const asked = item.pendingRequests ?? [];
-  if (item.stage === 'completed') return { tone: 'good', text: `${item.instance} is over: it was completed ${ago(item.updatedTime, now)}, after ${count(item.inputs, 'input')}.` };
+  if (item.stage === 'completed') return { tone: 'good', text: `${item.instance} is over: it was completed ${ago(item.updatedTime, now)}, after ${plural(item.inputs, 'input')}.` };
   if (item.stage === 'failed') return { tone: 'busy', text: `${item.instance} is over: it failed ${ago(item.updatedTime, now)}, and what it had done is undone.` };
   if (asked.length > 0) return { tone: 'busy', text: `It waits for a runner to carry out what ${asked[0].actor} asked: ${asked[0].action}.` };
   const cause = item.cause ?? item.lastError ?? null;
   if (item.stage === 'quarantined') return { tone: 'bad', text: `It stands still${since(item, now)}${cause ? `: ${plain(cause)}` : ''}. Retry it once the cause is gone.` };
   if (item.stage === 'needs-operator') return { tone: 'bad', text: `It needs a person${since(item, now)}${cause ? `: ${plain(cause)}` : ''}.` };
   const parked = steps.find((step) => step.parked);
-  if (parked) return { tone: 'bad', text: `Step ${parked.step} gave up after ${count(parked.attempts, 'attempt')}${parked.lastError ? `: ${plain(parked.lastError)}` : ''}. Retry or cancel it.` };
+  if (parked) return { tone: 'bad', text: `Step ${parked.step} gave up after ${plural(parked.attempts, 'attempt')}${parked.lastError ? `: ${plain(parked.lastError)}` : ''}. Retry or cancel it.` };
   if (steps.length > 0) {
     const step = steps[0];
     const doing = step.undo ? `to hear that step ${step.step} is undone` : `for the answer to step ${step.step}`;
-    const tried = Number(step.attempts ?? 0) > 1 || step.lastError ? ` (attempt ${figure(step.attempts)}${step.lastError ? `; the last error: ${plain(step.lastError)}` : ''})` : '';
+    const tried = Number(step.attempts ?? 0) > 1 || step.lastError ? ` (attempt ${numberText(step.attempts)}${step.lastError ? `; the last error: ${plain(step.lastError)}` : ''})` : '';
     const or = timer ? `, or for timer ${timer.name}, ${due(timer, now)}` : '';
     return { tone: step.lastError ? 'bad' : 'busy', text: `It waits ${doing}${tried}${or}.` };
   }
@@ -424,11 +373,11 @@ export function subjectSentence(found) {
   const keys = found.keys ?? [];
   const live = keys.filter(opens);
   const streams = (found.streams ?? []).length;
-  const where = `${count(found.events, 'event')} in ${count(streams, 'stream')}`;
+  const where = `${plural(found.events, 'event')} in ${plural(streams, 'stream')}`;
   if (keys.length === 0 && Number(found.events ?? 0) === 0) return { tone: 'calm', text: `Nothing is kept of ${found.subject}.` };
   if (keys.length > 0 && live.length === 0) return { tone: 'good', text: `${found.subject} was erased: ${where} hold values that nobody can open any more.` };
-  if ((found.holds ?? []).length > 0) return { tone: 'busy', text: `${found.subject} must not be erased: a legal hold stands. ${capital(where)}, ${count(live.length, 'key')} ${live.length === 1 ? 'opens' : 'open'}.` };
-  return { tone: 'calm', text: `We hold ${where} with data of ${found.subject}; ${count(live.length, 'key')} ${live.length === 1 ? 'opens' : 'open'} it.` };
+  if ((found.holds ?? []).length > 0) return { tone: 'busy', text: `${found.subject} must not be erased: a legal hold stands. ${capital(where)}, ${plural(live.length, 'key')} ${live.length === 1 ? 'opens' : 'open'}.` };
+  return { tone: 'calm', text: `We hold ${where} with data of ${found.subject}; ${plural(live.length, 'key')} ${live.length === 1 ? 'opens' : 'open'} it.` };
 }
 
 /** What an erasure does not reach: from what is known of a subject, in words that promise nothing. */
@@ -465,8 +414,8 @@ export function forgetting(personal) {
 
 export function eraseEffect(preview) {
   const size = (value) => (Array.isArray(value) ? value.length : value);
-  const parts = [`${count(size(preview.keys), 'key')} will be destroyed for ever`, `${count(preview.events, 'event')} in ${count(size(preview.streams), 'stream')} can never be opened again`];
-  if (size(preview.readModels) !== undefined && size(preview.readModels) !== null) parts.push(`${count(size(preview.readModels), 'read model')} will forget`);
+  const parts = [`${plural(size(preview.keys), 'key')} will be destroyed for ever`, `${plural(preview.events, 'event')} in ${plural(size(preview.streams), 'stream')} can never be opened again`];
+  if (size(preview.readModels) !== undefined && size(preview.readModels) !== null) parts.push(`${plural(size(preview.readModels), 'read model')} will forget`);
   return `${capital(parts.join(', '))}.`;
 }
 
@@ -525,10 +474,8 @@ export function inferFields(events) {
 export function typeOf(value) {
   if (value === null) return 'null';
   if (Array.isArray(value)) return 'array';
-  if (typeof value === 'bigint') return 'integer';
   if (typeof value === 'number') return Number.isInteger(value) ? 'integer' : 'number';
-  // A number that JavaScript would round is kept as it was written.
-  if (typeof value === 'object' && typeof value.source === 'string' && value.constructor?.name === 'Exact') return /[.eE]/.test(value.source) ? 'number' : 'integer';
+  if (value instanceof Exact) return /[.eE]/.test(value.source) ? 'number' : 'integer';
   if (typeof value === 'object' && value.$pii !== undefined) return 'sealed';
   return typeof value === 'object' ? 'object' : typeof value;
 }
@@ -565,8 +512,8 @@ function pointed(schema, reference) {
 export function schemasSentence(types, registered) {
   if (types.length === 0) return { tone: 'calm', text: 'No event has been appended, so there is no type yet.' };
   const with_ = types.filter((one) => registered.has(one.type)).length;
-  if (with_ === 0) return { tone: 'calm', text: `${count(types.length, 'event type')}; no schema is registered, so any data is taken.` };
-  return { tone: 'calm', text: `${count(types.length, 'event type')}; ${count(with_, 'has', 'have')} a registered schema that appends must fit.` };
+  if (with_ === 0) return { tone: 'calm', text: `${plural(types.length, 'event type')}; no schema is registered, so any data is taken.` };
+  return { tone: 'calm', text: `${plural(types.length, 'event type')}; ${plural(with_, 'has', 'have')} a registered schema that appends must fit.` };
 }
 
 // ---- The machine ----
@@ -586,5 +533,5 @@ export function systemSentence(system, now) {
 
 export function scavengeEffect(estimate) {
   if (Number(estimate.events ?? 0) === 0) return 'Nothing to give back: no hidden event takes up space in a sealed segment.';
-  return `Removes ${count(estimate.events, 'hidden event')} and gives back ${bytes(estimate.bytes)} in ${figure(estimate.rewritten)} of ${count(estimate.segments, 'sealed segment')}. What was given back cannot be brought back.`;
+  return `Removes ${plural(estimate.events, 'hidden event')} and gives back ${bytesText(estimate.bytes)} in ${numberText(estimate.rewritten)} of ${plural(estimate.segments, 'sealed segment')}. What was given back cannot be brought back.`;
 }
