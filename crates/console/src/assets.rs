@@ -35,6 +35,12 @@ embedded![
     "widgets.js",
     "style.css",
     "screens/overview.js",
+    "screens/privacy.js",
+    "screens/processes.js",
+    "screens/projections.js",
+    "screens/schemas.js",
+    "screens/subscriptions.js",
+    "screens/system.js",
     "vendor/preact.js",
 ];
 
