@@ -127,7 +127,7 @@ export function Empty({ title, children, commands = [] }) {
   return html`<div class="empty"><h2>${title}</h2>${children && html`<div>${children}</div>`}${commands.map(text => html`<${Command} text=${text} />`)}</div>`;
 }
 export function Command({ text }) {
-  return html`<div class="command"><code>${text}</code><${CopyButton} text=${text} label="Copy command" /></div>`;
+  return html`<div class="command"><code tabindex="0" role="group" aria-label="Command">${text}</code><${CopyButton} text=${text} label="Copy command" /></div>`;
 }
 export function CopyButton({ text, label = 'Copy', said }) {
   return html`<button type="button" class="icon-button" aria-label=${label} title=${label} onClick=${event => { event.stopPropagation(); copy(typeof text === 'function' ? text() : text, said); }}><${Icon} name="copy" /></button>`;
@@ -307,6 +307,11 @@ function Scalar({ value }) {
   if (typeof value !== 'string' || value.length <= CLIP) return html`<${Value} value=${value} clip=${CLIP * 3} />`;
   const text = JSON.stringify(whole ? value : value.slice(0, CLIP));
   return html`<span class="v-string"><${Text} value=${whole ? text : text.slice(0, -1)} /></span>${!whole && html`… <button type="button" class="more" onClick=${() => setWhole(true)}>show ${bytesText(value.length)}</button>`}`;
+}
+
+/** Text of several lines: code, a declaration. Line ends are line ends, all else that would not be seen is shown. */
+export function Code({ text, label }) {
+  return html`<pre class="code" tabindex="0" role="group" aria-label=${label}>${text.replaceAll('\r\n', '\n').split('\n').map((line, i) => html`${i > 0 && '\n'}${line && html`<${Text} value=${line} />`}`)}</pre>`;
 }
 
 /** Characters of a raw text shown before "show more". */

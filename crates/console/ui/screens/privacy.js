@@ -1,6 +1,6 @@
 // What do we hold on a person, how is it forgotten, what is not reached, and is the receipt true?
-import { html, useState, useEffect, useApi, api, go, path, mayWrite, download, printJson, plural, numberText, capital } from '../core.js';
-import { Page, Section, Remote, Table, Notice, Confirm, Facts, Empty, Status, Text, Time, Num, StreamLink, Command, ProblemNotice, CopyButton, urls } from '../widgets.js';
+import { html, useState, useEffect, useApi, api, go, path, mayWrite, download, printJson, plural, numberText, capital, personalOf, escapePointer, Exact } from '../core.js';
+import { Page, Section, Remote, Table, Notice, Confirm, Dialog, Facts, Empty, Status, Text, Time, Num, StreamLink, Command, ProblemNotice, CopyButton, Code, urls } from '../widgets.js';
 
 // ---- What is said. Pure. ----------------------------------------------------------------------------------------------
 
@@ -81,7 +81,7 @@ function Door() {
 function Receipts({ answer }) {
   return html`<${Remote} of=${answer} what="erasures">${data => (data.items.length === 0 ? html`<p class="quiet">Nobody has been erased yet.</p>`
     : html`<${Table} caption="Erasures" rows=${data.items} keyOf=${one => one.erasure} onOpen=${one => go(path`/ui/privacy/receipts/${one.erasure}`)} columns=${[
-      { key: 'requested', label: 'Asked for', width: 160, cell: one => html`<a class="link" href=${path`/ui/privacy/receipts/${one.erasure}`}><${Time} at=${one.requested} show="short" /></a>` },
+      { key: 'requested', label: 'Asked for', width: 176, cell: one => html`<a class="link" href=${path`/ui/privacy/receipts/${one.erasure}`}><${Time} at=${one.requested} show="short" /></a>` },
       { key: 'state', label: 'State', cell: one => html`<${Status} kind=${erasureTone(one.state)}><${Text} value=${one.state} /></${Status}>` },
       { key: 'subject', label: 'Reference', width: 170, wide: true, cell: one => html`<span class="mono"><${Text} value=${one.subject} clip=${20} /></span>` },
       { key: 'keys', label: 'Keys', width: 64, align: 'end', wide: true, cell: one => html`<${Num} value=${one.keys} />` },
@@ -106,20 +106,16 @@ function Subject({ subject }) {
   const answer = useApi(url);
   const found = answer.data;
   const [erasing, setErasing] = useState(false);
-  const [failed, setFailed] = useState(null);
+  const [exporting, setExporting] = useState(false);
+  const [open, setOpen] = useState(null);
   const keys = found?.keys ?? [];
   const held = (found?.holds ?? []).length > 0;
   const alive = keys.some(opens);
-  const exportAll = async () => {
-    setFailed(null);
-    try { download(`subject-${subject}.json`, printJson(await api(`${url}/export`))); } catch (error) { setFailed(error); }
-    answer.reload();
-  };
-  const actions = found && keys.length > 0 && html`<button type="button" disabled=${!alive} onClick=${exportAll}>Export</button>
+  const actions = found && keys.length > 0 && html`<button type="button" disabled=${!alive} onClick=${() => setExporting(true)}>Export…</button>
     ${mayWrite ? html`<button type="button" class="danger" disabled=${!alive || held} onClick=${() => setErasing(true)}>Erase…</button>` : html`<span class="quiet">Read only: nobody can be erased from here.</span>`}`;
   return html`<${Page} kicker=${html`<a class="link" href="/ui/privacy">Privacy</a>`} title=${html`<${Text} value=${subject} />`} sentence=${found && html`<${Said} of=${subjectSentence({ ...found, subject })} />`} actions=${actions}>
-    ${failed && html`<${ProblemNotice} error=${failed} />`}
-    <${Remote} of=${answer} what="what is kept" absent=${() => html`<${Empty} title="Nothing is kept of this subject">No key was ever made for <strong><${Text} value=${subject} /></strong>, and no event names it. Subjects are the ids that your application uses, with upper and lower case as they were given.</${Empty}>`}>${data => html`
+    ${open && html`<${Incomplete} of=${open} onClose=${() => setOpen(null)} />`}
+    <${Remote} of=${answer} what="what is kept" absent=${() => html`<${Nobody} subject=${subject} />`}>${data => (keys.length === 0 && Number(data.events ?? 0) === 0 ? html`<${Nobody} subject=${subject} />` : html`
       ${(data.holds ?? []).map(hold => html`<${Notice} kind="warn" title="A legal hold stands"><${Text} value=${hold.reason ?? String(hold)} />${hold.actor && html`, by <${Text} value=${hold.actor} />`}${hold.since && html`, since <${Time} at=${hold.since} show="date" />`}. While it stands, no erasure is begun.</${Notice}>`)}
       ${(data.erasures ?? []).length > 0 && html`<${Erasures} list=${data.erasures} />`}
       <div class="columns even">
@@ -135,16 +131,67 @@ function Subject({ subject }) {
   ]} /></${Section}>
       </div>
       ${(data.readModels ?? []).length > 0 && html`<${Section} title="Read models with personal data"><${ReadModels} list=${data.readModels} /></${Section}>`}
-      <${NotReached} list=${notReached(data)} done=${!alive && keys.length > 0} />`}</${Remote}>
-    ${erasing && html`<${Erase} subject=${subject} url=${url} onClose=${() => setErasing(false)} />`}
+      <${NotReached} list=${notReached(data)} done=${!alive && keys.length > 0} />`)}</${Remote}>
+    ${erasing && html`<${Erase} subject=${subject} url=${url} onClose=${() => setErasing(false)} onIncomplete=${of => { setErasing(false); setOpen(of); answer.reload(); }} />`}
+    ${exporting && html`<${Export} subject=${subject} found=${found} onClose=${() => setExporting(false)} />`}
   </${Page}>`;
+}
+
+const Nobody = ({ subject }) => html`<${Empty} title="Nothing is kept of this subject">No key was ever made for <strong><${Text} value=${subject} /></strong>, and no event names it. Subjects are the ids that your application uses, with upper and lower case as they were given.</${Empty}>`;
+
+/** An erasure that has not reached everything yet. */
+function Incomplete({ of, onClose }) {
+  return html`<${Notice} kind="warn" title="The keys are destroyed. Not everything is reached yet." actions=${html`<button type="button" onClick=${onClose}>Close</button>`}>
+    <ul class="plain">${(of.missing ?? []).map(one => html`<li><${Text} value=${typeof one === 'string' ? one : `${one.kind} ${one.name}: ${one.how}`} /></li>`)}</ul>
+    <p>Ask again to go on with erasure <code><${Text} value=${of.erasure} /></code>. Its receipt is written when everything is reached.</p></${Notice}>`;
+}
+
+/** Events of a stream that are looked at in one request. */
+const EXPORT_PAGE = 500;
+
+/** The values of a person, opened, out of events of its streams: `[{pointer, value}]`. */
+export function openedValues(data) {
+  const out = [];
+  const walk = (value, pointer) => {
+    const personal = personalOf(value);
+    if (personal) { if (personal.kind === 'opened') out.push({ pointer, value: personal.value }); return; }
+    if (value === null || typeof value !== 'object' || value instanceof Exact) return;
+    for (const key of Object.keys(value)) walk(value[key], `${pointer}/${escapePointer(key)}`);
+  };
+  walk(data, '');
+  return out;
+}
+
+/** Reads the events of the subject's streams with their values opened, and gives them as a file. */
+function Export({ subject, found, onClose }) {
+  const [told, tell] = useState(null);
+  const run = async reason => {
+    const events = [];
+    for (const { stream } of found.streams) {
+      let next = path`/v1/streams/${stream}/events` + `?personal=open&limit=${EXPORT_PAGE}`;
+      while (next) {
+        const page = await api(next);
+        for (const event of page.items) {
+          const values = openedValues(event.data);
+          if (values.length > 0) events.push({ stream: event.stream, revision: event.revision, type: event.type, time: event.time, values });
+        }
+        next = page.items.length > 0 ? page.page?.next ?? null : null;
+      }
+    }
+    if (events.length === 0) throw new Error('The server opened no value. On its machine, `factum privacy export` does.');
+    download(`subject-${subject}.json`, printJson({ subject, reason, exportedTime: new Date().toISOString(), events }));
+    tell(`${plural(events.reduce((all, event) => all + event.values.length, 0), 'value')} of ${plural(events.length, 'event')} are in the file.`);
+  };
+  if (told) return html`<${Dialog} title="Exported" onClose=${onClose}><p>${told}</p><p class="quiet">It holds personal data in clear: it is a copy that no erasure reaches. Give it to the person, and delete it.</p><div class="actions end"><button type="button" class="primary" onClick=${onClose}>Close</button></div></${Dialog}>`;
+  return html`<${Confirm} title=${html`Export <${Text} value=${subject} />`} verb="Export" onConfirm=${run} onClose=${onClose}
+    effect=${`The values in ${plural(found.events, 'event')} of ${plural(found.streams.length, 'stream')} are opened and written to a file in this browser, in clear. Values of other people in the same streams are opened too: look through the file before you hand it over.`} />`;
 }
 
 function ReadModels({ list }) {
   const rows = list.map(one => (typeof one === 'string' ? { name: one } : one));
   return html`<${Table} keys=${false} caption="Read models" rows=${rows} keyOf=${one => `${one.name} ${one.version ?? ''}`} columns=${[
     { key: 'name', label: 'Projection', width: '36%', cell: one => html`<a class="link" href=${urls.projection(one.name)}><${Text} value=${one.name} clip=${40} /></a>${one.version && html` <span class="quiet">${one.version}</span>`}` },
-    { key: 'personal', label: 'On an erasure it', cell: one => forgetting(one.personal) },
+    { key: 'personal', label: 'On an erasure it', className: 'wraps', cell: one => forgetting(one.personal) },
   ]} />`;
 }
 
@@ -160,7 +207,7 @@ function NotReached({ list, done }) {
 }
 
 /** Dry run, reason, the subject typed; then the receipt. */
-function Erase({ subject, url, onClose }) {
+function Erase({ subject, url, onClose, onIncomplete }) {
   const [preview, setPreview] = useState(null);
   const [error, setError] = useState(null);
   useEffect(() => { api(`${url}/erase`, { method: 'POST', body: { dryRun: true } }).then(setPreview, setError); }, [url]);
@@ -168,7 +215,7 @@ function Erase({ subject, url, onClose }) {
   const later = names(preview?.toRebuild);
   const erase = async reason => {
     const receipt = await api(`${url}/erase`, { method: 'POST', body: { reason, confirm: subject } });
-    go(path`/ui/privacy/receipts/${receipt.receipt?.erasure ?? receipt.erasure}`);
+    if (receipt.complete === false) onIncomplete(receipt); else go(path`/ui/privacy/receipts/${receipt.receipt?.erasure ?? receipt.erasure}`);
   };
   return html`<${Confirm} title=${html`Erase <${Text} value=${subject} />`} verb="Destroy the keys" danger typed=${subject} onClose=${onClose} onConfirm=${async reason => { if (!preview) throw error ?? new Error('The dry run has not ended yet.'); await erase(reason); }}
       effect=${preview ? eraseEffect(preview) : error ? 'The dry run failed, so nothing can be erased now.' : 'Counting what would be destroyed…'}>
@@ -217,7 +264,7 @@ function Receipt({ id }) {
       <${Section} title=${`Destroyed keys (${numberText(receipt.keys.length)})`}><ul class="plain mono">${receipt.keys.slice(0, 50).map(key => html`<li><${Text} value=${key} /></li>`)}</ul>${receipt.keys.length > 50 && html`<p class="quiet">and ${numberText(receipt.keys.length - 50)} more, in the download</p>`}</${Section}>
       <${Section} title="Signature"><${Facts} facts=${[['Key', html`<code class="long"><${Text} value=${signed.key} /></code>`], ['Signature', html`<code class="long"><${Text} value=${signed.signature} /></code>`]]} />
         <p class="quiet">Check it without this server, and without its vault:</p><${Command} text=${`factum privacy verify @receipt-${id}.json --key ${signed.key}`} /></${Section}></div>`
-    : html`<pre class="code" tabindex="0" role="group" aria-label="Receipt">${printJson(signed)}</pre><${CopyButton} text=${() => printJson(signed)} />`)}</${Remote}>
+    : html`<${Code} text=${printJson(signed)} label="Receipt" /><${CopyButton} text=${() => printJson(signed)} />`)}</${Remote}>
   </${Page}>`;
 }
 

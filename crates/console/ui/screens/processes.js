@@ -131,7 +131,7 @@ export function inputOf(entry) {
 // ---- Pieces -----------------------------------------------------------------------------------------------------------
 
 const KINDS = { running: 'busy', quarantined: 'bad', compensating: 'warn', 'needs-operator': 'bad', completing: 'busy', completed: 'good', failed: 'idle' };
-const STAGES = [['', 'Under way'], ...Object.keys(KINDS).map(stage => [stage, capital(stage.replace('-', ' '))])];
+const STAGES = [['', 'Any'], ...Object.keys(KINDS).map(stage => [stage, capital(stage.replace('-', ' '))])];
 const StageOf = ({ stage }) => html`<${Status} kind=${KINDS[stage] ?? 'idle'}>${String(stage).replace('-', ' ')}</${Status}>`;
 const Said = ({ of: { tone, text } }) => html`<span class=${`said ${tone}`}><${Text} value=${text} /></span>`;
 const urlOf = one => urls.process(one.process, one.id);
@@ -146,7 +146,7 @@ function Due({ timer, over = false }) {
 // ---- The list ---------------------------------------------------------------------------------------------------------
 
 function List({ query, set }) {
-  const answer = useApi('/v1/processes' + queryString({ process: query.process, stage: query.stage }), { every: 3000 });
+  const answer = useApi('/v1/processes' + queryString({ process: query.process, stage: query.stage, all: query.all ? 'true' : null, limit: 200 }), { every: 3000 });
   const items = answer.data?.items;
   const columns = [
     { key: 'instance', label: 'Instance', cell: one => html`<a class="link" href=${urlOf(one)}><${Text} value=${one.instance} clip=${44} /></a>` },
@@ -162,9 +162,10 @@ function List({ query, set }) {
     <div class="filters">
       <input type="search" aria-label="Process" placeholder="Process, such as transfer" value=${query.process} onChange=${event => set({ process: event.target.value.trim() }, { push: true })} />
       <label>Stage <select value=${query.stage} onChange=${event => set({ stage: event.target.value }, { push: true })}>${STAGES.map(([value, label]) => html`<option value=${value}>${label}</option>`)}</select></label>
+      <label class="check"><input type="checkbox" checked=${query.all} onChange=${event => set({ all: event.target.checked }, { push: true })} /> Also those that are over</label>
     </div>
     <${Remote} of=${answer} what="processes">${data => (items.length === 0
-    ? filtered ? html`<${Empty} title="No process fits">None is ${query.stage ? html`<strong>${query.stage}</strong>` : 'under way'}${query.process && html` of process <strong><${Text} value=${query.process} /></strong>`}. <button type="button" class="more" onClick=${() => set({ process: '', stage: '' }, { push: true })}>Clear the filter</button></${Empty}>`
+    ? filtered ? html`<${Empty} title="No process fits">None is ${query.stage ? html`<strong>${query.stage}</strong>` : 'under way'}${query.process && html` of process <strong><${Text} value=${query.process} /></strong>`}. <button type="button" class="more" onClick=${() => set({ process: '', stage: '', all: false }, { push: true })}>Clear the filter</button></${Empty}>`
       : html`<${Empty} title="No process is under way">A process manager (saga) holds together what spans streams: it takes events, sends commands, keeps timers, and undoes what was done if it fails.</${Empty}>`
     : html`<${Table} caption="Processes" rows=${items} keyOf=${one => one.instance} columns=${columns} onOpen=${one => go(urlOf(one))} />
       ${data.page?.next && html`<p class="quiet under">The first ${numberText(items.length)}. Filter to see others.</p>`}`)}</${Remote}>
@@ -241,7 +242,7 @@ function Timeline({ entries, goesOn, only }) {
     const open = opened.has(entry.revision);
     return html`<li key=${entry.revision} class=${`moment ${row.tone}`}><${Gutter} row=${row} plain=${only} />
       <${Time} at=${entry.time} show="clock" /><span class="moment-text"><span class="offscreen">${LANES.find(([lane]) => lane === row.lane)[1]}: </span>${from ? html`<${Type} type=${from.type ?? entry.what} />` : html`<strong><${Text} value=${entry.what} /></strong>`}
-        ${from ? html` <${EventLink} stream=${from.stream} revision=${from.revision} />` : entry.detail && html` <span class="quiet"><${Text} value=${entry.detail} clip=${160} /></span>`}</span>
+        ${from ? html` <${EventLink} stream=${from.stream} revision=${from.revision} />` : entry.type === '$processTimerStarted' && entry.data?.due ? html` <span class="quiet">due <${Time} at=${entry.data.due} show="short" /></span>` : entry.detail && html` <span class="quiet"><${Text} value=${entry.detail} clip=${160} /></span>`}</span>
       ${isObject(entry.data) ? html`<button type="button" class="twist" aria-expanded=${open ? 'true' : 'false'} aria-label=${`${open ? 'Hide' : 'Show'} the record of ${entry.what}`} onClick=${() => flip(entry.revision)}>${open ? '▾' : '▸'}</button>` : html`<span />`}
       ${open && html`<div class="moment-data"><${Tree} value=${entry.data} label=${`Record ${entry.revision}`} /></div>`}</li>`;
   })}</ol>`;
@@ -261,7 +262,7 @@ function Gutter({ row, plain }) {
     <circle class=${`lane-${row.lane} dot-${row.tone}`} cx=${LANES.findIndex(([lane]) => lane === row.lane) * STEP + STEP / 2} cy="15" r="4.5" /></svg>`;
 }
 
-const QUERY = { process: '', stage: '', follow: true, trouble: false };
+const QUERY = { process: '', stage: '', all: false, follow: true, trouble: false };
 function Screen({ params, query, set }) {
   return params.id === undefined ? html`<${List} query=${query} set=${set} />` : html`<${One} key=${`${params.process} ${params.id}`} process=${params.process} id=${params.id} query=${query} set=${set} />`;
 }

@@ -5,7 +5,7 @@ import {
 } from '../core.js';
 import {
   Page, Section, Remote, Table, Tabs, Choice, Notice, Confirm, Facts, Empty, Status, Text, Time, Ago, Num, Type, Value, Payload, Menu,
-  StreamLink, EventLink, CopyButton, Sparkline, ProblemNotice, urls,
+  StreamLink, EventLink, CopyButton, Code, Sparkline, urls,
 } from '../widgets.js';
 
 // ---- What is said. Pure, so that it is tested without a page. ---------------------------------------------------------
@@ -140,6 +140,9 @@ const StatusOf = ({ item }) => {
 };
 const Said = ({ of: { tone, text } }) => html`<span class=${`said ${tone}`}><${Text} value=${text} /></span>`;
 
+/** On a narrow screen the number has to do. */
+const Lag = ({ item }) => { const text = lagText(item); const [head, ...rest] = text.split(' '); return html`<span class=${text === 'unknown' || text === 'nothing' ? 'quiet' : ''} title=${text}>${head}<span class="wide-only"> ${rest.join(' ')}</span></span>`; };
+
 /** How much of the log is applied, drawn. */
 function Strip({ item }) {
   const head = headOf(item);
@@ -168,8 +171,8 @@ function List() {
   useEffect(() => { if (items) noteLags(items); }, [now.value, items === undefined]);
   const columns = [
     { key: 'name', label: 'Projection', cell: one => html`<a class="link" href=${urls.projection(one.name)}><${Text} value=${one.name} clip=${48} /></a> <span class="quiet">${one.version}${one.role === 'serving' ? '' : `, ${one.role}`}</span>` },
-    { key: 'status', label: 'Status', width: 112, cell: one => html`<${StatusOf} item=${one} />` },
-    { key: 'lag', label: 'Behind by', width: 150, align: 'end', cell: one => html`<span class=${lagText(one) === 'unknown' ? 'quiet' : ''}>${lagText(one)}</span>` },
+    { key: 'status', label: 'Status', width: 108, cell: one => html`<${StatusOf} item=${one} />` },
+    { key: 'lag', label: 'Behind by', width: '16%', align: 'end', cell: one => html`<${Lag} item=${one} />` },
     { key: 'applied', label: 'Of the log', width: 200, wide: true, cell: one => html`<${Strip} item=${one} />` },
     { key: 'events', label: 'Events applied', width: 120, align: 'end', wide: true, cell: one => html`<${Num} value=${one.events} />` },
     { key: 'spark', label: 'Behind, last minute', width: 150, wide: true, cell: one => html`<${Sparkline} values=${lags.get(`${one.name} ${one.version}`) ?? []} label=${`How far ${one.name} was behind in the last minute`} height=${20} />` },
@@ -220,8 +223,7 @@ function One({ name, query, set }) {
   ];
   const tab = tabs.some(one => one.id === query.tab) ? query.tab : 'rows';
   const actions = serving && html`${mayWrite ? html`
-    ${serving.faults?.length > 0 && html`<button type="button" class="primary" onClick=${() => ask({ verb: 'retry', version: serving, fault: serving.faults[0] })}>Retry</button>`}
-    ${building && html`<button type="button" onClick=${() => ask({ verb: 'promote', version: building })}>Promote ${building.version}</button>`}
+    ${building && tab !== 'compare' && html`<button type="button" onClick=${() => ask({ verb: 'promote', version: building })}>Promote ${building.version}</button>`}
     ${!building && html`<button type="button" onClick=${() => ask({ verb: 'rebuild', version: serving })}>Rebuild…</button>`}
     <${Menu} label="More" items=${[
       serving.status === 'stopped' ? { label: `Start ${serving.version}`, run: () => ask({ verb: 'start', version: serving }) } : { label: `Stop ${serving.version}`, run: () => ask({ verb: 'stop', version: serving }) },
@@ -249,9 +251,9 @@ const VERSION_COLUMNS = [
   { key: 'role', label: 'Role', width: 88 },
   { key: 'status', label: 'Status', width: 112, cell: one => html`<${StatusOf} item=${one} />` },
   { key: 'applied', label: 'Of the log', wide: true, cell: one => html`<${Strip} item=${one} />` },
-  { key: 'lag', label: 'Behind by', align: 'end', cell: one => html`<span class=${lagText(one) === 'unknown' ? 'quiet' : ''}>${lagText(one)}</span>` },
+  { key: 'lag', label: 'Behind by', width: '18%', align: 'end', cell: one => html`<${Lag} item=${one} />` },
   { key: 'events', label: 'Events applied', width: 120, align: 'end', wide: true, cell: one => html`<${Num} value=${one.events} />` },
-  { key: 'created', label: 'Made', width: 150, align: 'end', wide: true, cell: one => html`<${Time} at=${one.created} show="short" />` },
+  { key: 'created', label: 'Made', width: 176, align: 'end', wide: true, cell: one => html`<${Time} at=${one.created} show="short" />` },
 ];
 
 /** The event that it stands still before, why, and the ways out. */
@@ -326,7 +328,7 @@ function Rows({ name, versions, query, set }) {
     const cell = (row, i) => (Array.isArray(row) ? row[i] : row[columns[i]]);
     const rows = data.rows ?? data.items ?? [];
     return html`<${Table} caption=${`Rows of ${chosen.table}`} rows=${rows} keyOf=${row => rows.indexOf(row)}
-        columns=${columns.map((column, i) => ({ key: column, label: chosen.key?.includes(column) ? html`<span title="part of the key">${column} ⚿</span>` : column, cell: row => html`<span class="mono"><${Cell} value=${cell(row, i)} /></span>` }))}
+        columns=${columns.map((column, i) => ({ key: column, label: chosen.key?.includes(column) ? html`${column} <span class="key-mark">key</span>` : column, cell: row => html`<span class="mono"><${Cell} value=${cell(row, i)} /></span>` }))}
         empty=${html`<p class="quiet pad">The table <strong>${chosen.table}</strong> has no rows.</p>`} />
       <p class="quiet under">${rows.length >= limit ? html`The first ${numberText(rows.length)} rows. ${limit < 1000 && html`<button type="button" class="more" onClick=${() => setLimit(1000)}>Show up to 1 000</button>`}` : plural(rows.length, 'row')}. SQL over all of them: <code>factum sql 'select * from ${name}.${chosen.table}'</code></p>`;
   }}</${Remote}>`;
@@ -381,7 +383,7 @@ function Source({ versions }) {
   const differs = other && serving.definition && before.definition !== after.definition;
   return html`${differs && html`<${Section} title=${`${before.version} → ${after.version}`}><pre class="code line-diff" tabindex="0" role="group" aria-label="Changes of the declaration">${lineDiff(before.definition, after.definition).map(line => html`<span class=${line.sign === '+' ? 'diff-added' : line.sign === '-' ? 'diff-removed' : ''}>${line.sign} ${line.text}${'\n'}</span>`)}</pre></${Section}>`}
     ${declared.map(one => html`<${Section} key=${one.version} title=${`${one.version}, ${one.role}`} actions=${html`<${CopyButton} text=${one.definition} label="Copy the declaration" />`}>
-      <pre class="code" tabindex="0" role="group" aria-label=${`Declaration of ${one.version}`}><${Text} value=${one.definition} /></pre>
+      <${Code} text=${one.definition} label=${`Declaration of ${one.version}`} />
       <${Facts} facts=${[['Fingerprint', one.fingerprint && html`<code><${Text} value=${one.fingerprint} clip=${24} /></code>`], ['Partitions', one.partitions && numberText(one.partitions)]]} /></${Section}>`)}`;
 }
 
@@ -391,11 +393,11 @@ function History({ items, versions }) {
   const all = [...known, ...skips.filter(skip => !known.some(one => one.at === skip.at))].sort((a, b) => ((a.at ?? '') < (b.at ?? '') ? 1 : -1));
   if (all.length === 0) return html`<p class="quiet">Nobody has changed anything yet.</p>`;
   return html`<${Table} caption="What was done" rows=${all} keyOf=${one => all.indexOf(one)} columns=${[
-    { key: 'at', label: 'When', width: 160, cell: one => html`<${Time} at=${one.at} show="short" />` },
+    { key: 'at', label: 'When', width: 176, cell: one => html`<${Time} at=${one.at} show="short" />` },
     { key: 'what', label: 'What', width: 220, cell: one => html`<${Text} value=${one.what} />` },
     { key: 'version', label: 'Version', width: 80, wide: true },
     { key: 'actor', label: 'By', width: 130, wide: true, cell: one => html`<${Text} value=${one.actor ?? ''} />` },
-    { key: 'reason', label: 'Reason', cell: one => html`<${Text} value=${one.reason ?? ''} />` },
+    { key: 'reason', label: 'Reason', className: 'wraps', cell: one => html`<${Text} value=${one.reason ?? ''} />` },
   ]} />`;
 }
 

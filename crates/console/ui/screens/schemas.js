@@ -1,6 +1,6 @@
 // Which event types are there, what shape has their data, and what do upcasters make of the old ones?
-import { html, useState, useMemo, useApi, go, path, queryString, diffValues, personalOf, isObject, isNumber, Exact, plural, numberText, printJson, live } from '../core.js';
-import { Page, Section, Remote, Table, Tabs, Choice, Facts, Empty, Status, Text, Time, Num, Type, Value, Payload, Diff, EventLink, CopyButton, urls } from '../widgets.js';
+import { html, useMemo, useApi, go, path, queryString, diffValues, personalOf, isObject, isNumber, plural, numberText, printJson } from '../core.js';
+import { Page, Section, Remote, Table, Tabs, Choice, Empty, Status, Text, Time, Num, Type, Value, Payload, Diff, EventLink, CopyButton, Code, urls } from '../widgets.js';
 
 // ---- What is said. Pure. ----------------------------------------------------------------------------------------------
 
@@ -125,7 +125,7 @@ function List({ query, set }) {
     ...(counted ? [{ key: 'count', label: 'Events', width: 110, align: 'end', cell: one => html`<${Num} value=${one.count} />` }] : []),
     { key: 'versions', label: 'Registered versions', width: 180, cell: one => (one.versions.length > 0 ? one.versions.map(version => `v${version}`).join(', ') : html`<span class="quiet">none</span>`) },
     { key: 'newest', label: 'Newest event', width: 120, wide: true, cell: one => (one.schemaVersion === null ? html`<span class="quiet">unknown</span>` : `v${one.schemaVersion}`) },
-    { key: 'events', label: '', width: 90, align: 'end', wide: true, cell: one => html`<a class="link" href=${urls.type(one.type)}>events</a>` },
+    { key: 'events', label: html`<span class="offscreen">Its events</span>`, width: 90, align: 'end', wide: true, cell: one => html`<a class="link" href=${urls.type(one.type)}>events</a>` },
   ]} />`}</${Remote}>
   </${Page}>`;
 }
@@ -165,7 +165,7 @@ function Registered({ versions, query, set }) {
     { key: 'description', label: 'Says', wide: true, cell: one => html`<${Text} value=${one.description ?? ''} clip=${120} />` },
   ]} /></${Section}>`}
     ${before && html`<${Section} title=${`What v${chosen.version} changed in v${before.version}`}><${Diff} items=${diffValues(before.schema, chosen.schema)} empty="The two say the same." /></${Section}>`}
-    <${Section} title="JSON Schema" actions=${html`<${CopyButton} text=${() => printJson(chosen.schema)} label="Copy the schema" />`}><pre class="code" tabindex="0" role="group" aria-label=${`Schema of v${chosen.version}`}><${Text} value=${printJson(chosen.schema)} /></pre></${Section}>`;
+    <${Section} title="JSON Schema" actions=${html`<${CopyButton} text=${() => printJson(chosen.schema)} label="Copy the schema" />`}><${Code} text=${printJson(chosen.schema)} label=${`Schema of v${chosen.version}`} /></${Section}>`;
 }
 
 function Inferred({ answer, events, type }) {
@@ -175,8 +175,8 @@ function Inferred({ answer, events, type }) {
     : html`<p class="under">Inferred from a sample: the newest <strong>${plural(sampled, 'event')}</strong>${events.length < SAMPLE ? ', which are all that there are' : ', not from all of them'}${sampled < events.length ? `; ${numberText(events.length - sampled)} more have no JSON data` : ''}.${cut ? ` Only the first ${numberText(MOST_PATHS)} fields, ${DEEPEST} levels deep, are told apart.` : ''}</p>
       <${Table} caption="Fields in the sample" rows=${fields} keyOf=${one => one.path} columns=${[
       { key: 'path', label: 'Field', cell: one => html`<span class="mono"><${Text} value=${one.path} clip=${60} /></span>` },
-      { key: 'types', label: 'Types', width: 150, cell: one => (one.types.length > 1 ? html`<${Status} kind="warn"><span class="mono">${one.types.join(', ')}</span></${Status}>` : html`<span class="mono">${one.types[0]}</span>`) },
-      { key: 'share', label: 'In', width: 170, cell: one => html`<${Share} of=${one} sampled=${sampled} />` },
+      { key: 'types', label: 'Types', width: '22%', cell: one => (one.types.length > 1 ? html`<${Status} kind="warn"><span class="mono">${one.types.join(', ')}</span></${Status}>` : html`<span class="mono">${one.types[0]}</span>`) },
+      { key: 'share', label: 'In', width: '20%', cell: one => html`<${Share} of=${one} sampled=${sampled} />` },
       { key: 'example', label: 'For example', wide: true, cell: one => (one.example === undefined ? '' : html`<span class="mono"><${Value} value=${one.example} clip=${60} /></span>`) },
     ]} />`)}</${Remote}>`;
 }
@@ -189,7 +189,7 @@ function Share({ of, sampled }) {
 function Examples({ examples, events, sample }) {
   const list = examples.length > 0 ? examples : newestOfEach(events);
   if (list.length === 0) return html`<${Remote} of=${sample} what="examples">${() => html`<${Empty} title="No example">No event of this type is stored.</${Empty}>`}</${Remote}>`;
-  return html`${list.map(event => html`<${Section} key=${event.id} title=${`v${event.schemaVersion ?? 1}`} actions=${html`<span class="quiet"><${EventLink} stream=${event.stream} revision=${event.revision} />, <${Time} at=${event.time} show="short" /></span>`}>
+  return html`${list.map(event => html`<${Section} key=${event.id} title=${`v${event.schemaVersion ?? 1}`} actions=${html`<${EventLink} stream=${event.stream} revision=${event.revision} /><span class="quiet"><${Time} at=${event.time} show="short" /></span>`}>
     <div class="columns even"><div><h3>As stored</h3><${Payload} event=${event} /></div>
       <div>${event.upcasted !== undefined ? html`<h3>After upcasting</h3><${Diff} items=${diffValues(event.data, event.upcasted)} empty="Upcasters leave it as it is." />` : html`<h3>Upcasters</h3><p class="quiet">They belong to the program that reads the events, and this server does not run it.</p>`}</div></div></${Section}>`)}`;
 }

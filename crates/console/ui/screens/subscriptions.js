@@ -1,7 +1,7 @@
 // Do the consumer groups keep up, and what is parked, why, and what happens if it is sent again?
 import { html, useState, useApi, api, go, path, mayWrite, copy, download, printJson, plural, numberText, durationText, capital, listed, isAre } from '../core.js';
 import {
-  Page, Remote, Table, Tabs, Notice, Confirm, Facts, Empty, Status, Text, Ago, Num, Type, Payload, Line, StreamLink, EventLink, urls,
+  Page, Remote, Table, Tabs, Notice, Confirm, Facts, Empty, Status, Text, Ago, Num, Type, Payload, StreamLink, EventLink, urls,
 } from '../widgets.js';
 
 // ---- What is said. Pure. ----------------------------------------------------------------------------------------------
@@ -148,8 +148,8 @@ function ParkedTab({ answer, total, source, group, url, query, set, ask }) {
   const text = query.q.trim().toLowerCase();
   const shown = text ? all.filter(one => `${one.event?.type ?? ''} ${one.event?.stream ?? ''} ${one.reason ?? ''}`.toLowerCase().includes(text)) : all;
   const columns = [
-    { key: 'type', label: 'Event', width: 190, cell: one => (one.event ? html`<${Type} type=${one.event.type} clip=${28} />` : html`<span class="quiet">not there any more</span>`) },
-    { key: 'of', label: 'Of', cell: one => (one.event ? html`<${EventLink} stream=${one.event.stream} revision=${one.event.revision} />` : one.link ? html`<${EventLink} stream=${one.link.stream} revision=${one.link.revision} />` : '') },
+    { key: 'type', label: 'Event', width: '26%', cell: one => (one.event ? html`<${Type} type=${one.event.type} clip=${28} />` : html`<span class="quiet">not there any more</span>`) },
+    { key: 'of', label: 'Of', wide: true, cell: one => (one.event ? html`<${EventLink} stream=${one.event.stream} revision=${one.event.revision} />` : one.link ? html`<${EventLink} stream=${one.link.stream} revision=${one.link.revision} />` : '') },
     { key: 'reason', label: 'Why it is parked', cell: one => html`<${Text} value=${one.reason || 'no reason was given'} clip=${90} />` },
     ...(all.some(one => one.attempts !== undefined && one.attempts !== null) ? [{ key: 'attempts', label: 'Attempts', width: 84, align: 'end', wide: true, cell: one => html`<${Num} value=${one.attempts} />` }] : []),
     { key: 'time', label: 'Parked', width: 130, align: 'end', wide: true, cell: one => html`<${Ago} at=${one.time} />` },
@@ -171,7 +171,7 @@ function ParkedTab({ answer, total, source, group, url, query, set, ask }) {
         <button type="button" onClick=${exportAll}>Export NDJSON</button></div>
       <${Table} caption="Parked messages" rows=${shown} keyOf=${one => one.revision} columns=${columns} empty=${html`<p class="quiet pad">No parked message has <strong>${query.q}</strong> in its type, stream or reason. <button type="button" class="more" onClick=${() => set({ q: '' })}>Clear the filter</button></p>`}
         detail=${one => html`<div class="parked">
-          <p><strong>Why</strong> <${Text} value=${one.reason || 'no reason was given'} /></p>
+          <p><strong>Why</strong> <${Text} value=${one.reason || 'no reason was given'} />${one.event && html` <span class="narrow-only">(<${EventLink} stream=${one.event.stream} revision=${one.event.revision} />)</span>`}</p>
           ${one.event && html`<${Payload} event=${one.event} />`}
           <div class="actions">
             ${mayWrite && html`<button type="button" onClick=${() => ask({ count: all.indexOf(one) + 1 })}>Replay up to here (${numberText(all.indexOf(one) + 1)})…</button>`}

@@ -1,6 +1,6 @@
 // How is the machine: what is on disk, is it whole, is it backed up, how is it set up, and who may enter?
 import { html, useState, useApi, api, go, path, live, mayWrite, plural, numberText, bytesText, durationText, capital, isObject, printJson, originOf, span } from '../core.js';
-import { Page, Section, Remote, Table, Tabs, Notice, Confirm, Facts, Empty, Status, Text, Time, Ago, Num, Bytes, Value, Sparkline, Command, CopyButton, ProblemNotice, LiveState } from '../widgets.js';
+import { Page, Section, Remote, Table, Tabs, Notice, Confirm, Facts, Empty, Status, Text, Time, Ago, Num, Bytes, Sparkline, Command, CopyButton, Code, ProblemNotice, LiveState } from '../widgets.js';
 
 // ---- What is said. Pure. ----------------------------------------------------------------------------------------------
 
@@ -36,7 +36,8 @@ export function storageSentence(figures) {
 }
 
 /** A field's name as people say it: `indexMemoryBytes` is `Index memory`. */
-export const labelOf = name => capital(name.replace(/Bytes$/, '').replace(/([a-z])([A-Z])/g, '$1 $2').toLowerCase());
+const LABELS = { end: 'End of the log', logBytes: 'Size of the log' };
+export const labelOf = name => LABELS[name] ?? capital(name.replace(/Bytes$/, '').replace(/([a-z])([A-Z])/g, '$1 $2').toLowerCase());
 
 /** Settings that differ from their defaults first, then by name. */
 export const byChange = list => [...list].sort((a, b) => Number(isDefault(a)) - Number(isDefault(b)) || (a.name < b.name ? -1 : 1));
@@ -62,7 +63,7 @@ function Figure({ name, value }) {
   if (typeof value === 'boolean') return value ? 'yes' : 'no';
   return html`<${Text} value=${typeof value === 'string' ? value : printJson(value, 0)} />`;
 }
-const Figures = ({ of }) => html`<${Facts} facts=${Object.entries(of).filter(([, value]) => !isObject(value) && !Array.isArray(value)).map(([name, value]) => [labelOf(name), html`<${Figure} name=${name} value=${value} />`])} />`;
+const Figures = ({ of }) => html`<${Facts} facts=${Object.entries(of).filter(([name, value]) => !isObject(value) && !Array.isArray(value) && !(value === null && /Failure$|^recovered$/.test(name))).map(([name, value]) => [labelOf(name), html`<${Figure} name=${name} value=${value} />`])} />`;
 
 // ---- Storage ----------------------------------------------------------------------------------------------------------
 
@@ -121,12 +122,12 @@ function Scavenges() {
     ${error && html`<${ProblemNotice} error=${error} />`}
     ${known && html`<${Notice} kind="note" title=${scavengeEffect(estimate)} />`}
     <${Remote} of=${history} what="former scavenges">${() => (items.length === 0 ? html`<p class="quiet">None has been run.</p>` : html`<${Table} caption="Scavenges" rows=${items} keyOf=${one => one.id ?? one.scavenge} columns=${[
-    { key: 'started', label: 'Began', width: 160, cell: one => html`<${Time} at=${one.started ?? one.startedTime} show="short" />` },
+    { key: 'started', label: 'Began', width: 176, cell: one => html`<${Time} at=${one.started ?? one.startedTime} show="short" />` },
     { key: 'state', label: 'State', width: 120, cell: one => html`<${Status} kind=${SCAVENGE_KINDS[String(one.state ?? one.status).toLowerCase()] ?? 'idle'}><${Text} value=${one.state ?? one.status} /></${Status}>` },
     { key: 'done', label: 'Progress', cell: one => (one.total ? `${numberText(one.done)} of ${numberText(one.total)}` : one.events !== undefined && one.events !== null ? `${plural(one.events, 'event')}, ${bytesText(one.bytes)}` : html`<${Text} value=${one.why ?? one.error ?? ''} />`) },
     { key: 'actor', label: 'By', width: 120, wide: true, cell: one => html`<${Text} value=${one.actor ?? ''} />` },
     { key: 'reason', label: 'Reason', wide: true, cell: one => html`<${Text} value=${one.reason ?? ''} />` },
-    { key: 'stop', label: '', width: 80, align: 'end', cell: one => (one === running && mayWrite ? html`<button type="button" onClick=${() => stop(one)}>Stop</button>` : '') },
+    { key: 'stop', label: html`<span class="offscreen">Stop</span>`, width: 80, align: 'end', cell: one => (one === running && mayWrite ? html`<button type="button" onClick=${() => stop(one)}>Stop</button>` : '') },
   ]} />`)}</${Remote}>
     ${asked && html`<${Confirm} title="Scavenge the log" verb="Scavenge" danger typed="scavenge" effect=${scavengeEffect(estimate)} onConfirm=${start} onClose=${() => ask(false)} />`}
   </${Section}>`;
@@ -147,7 +148,7 @@ function Backups() {
   return html`<${Frame} part="backups" title="Backups" sentence=${sentence} actions=${items && (mayWrite ? html`<button type="button" onClick=${() => ask(true)}>Back up now…</button>` : html`<${ReadOnly} />`)}>
     ${made && html`<${Notice} kind="good" title="The backup is made.">${Object.entries(made).map(([name, value]) => html`<div><span class="quiet">${labelOf(name)}</span> <${Figure} name=${name} value=${value} /></div>`)}</${Notice}>`}
     <${Remote} of=${answer} what="backups">${() => (items.length === 0 ? null : html`<${Table} caption="Backups" rows=${items} keyOf=${one => one.place ?? one.time} columns=${[
-    { key: 'time', label: 'Made', width: 170, cell: one => html`<${Time} at=${one.time} show="short" />` },
+    { key: 'time', label: 'Made', width: 176, cell: one => html`<${Time} at=${one.time} show="short" />` },
     { key: 'place', label: 'Where', cell: one => html`<${Text} value=${one.place ?? one.path ?? ''} clip=${80} />` },
     { key: 'bytes', label: 'Size', width: 90, align: 'end', cell: one => html`<${Bytes} value=${one.bytes} />` },
     { key: 'end', label: 'Up to position', width: 130, align: 'end', wide: true, cell: one => html`<${Num} value=${one.end} />` },
@@ -167,9 +168,9 @@ function Metrics() {
   const config = scrapeConfig(originOf());
   return html`<${Frame} part="metrics" title="Metrics" sentence=${{ tone: 'idle', text: 'Every figure of the server is at /metrics, for Prometheus and what reads its format.' }} actions=${html`<a class="button" href="/metrics" target="_blank" rel="noopener">Open /metrics</a>`}>
     <${Section} title="Now" actions=${html`<${LiveState} />`}>
-      <div class="figures">${SERIES.map(([name, label]) => html`<div class="figure"><h3>${label}</h3><p class="big"><${Num} value=${stats?.[name]} /></p><${Sparkline} values=${series.map(one => one[name])} label=${`${label}, since this page was opened`} width=${220} height=${36} /></div>`)}</div>
+      <div class="figures">${SERIES.map(([name, label]) => html`<div class="figure"><h3>${label}</h3><p class="big"><${Num} value=${stats?.[name]} /></p>${series.length > 1 && html`<${Sparkline} values=${series.map(one => one[name])} label=${`${label}, since this page was opened`} width=${150} height=${32} />`}</div>`)}</div>
       ${stats && html`<${Facts} facts=${[['Events', html`<${Num} value=${stats.events} />`], ['Streams', stats.streams === null || stats.streams === undefined ? null : html`<${Num} value=${stats.streams} />`], ['Position', html`<${Num} value=${stats.position} />`], ['Subscriptions', html`<${Num} value=${stats.subscriptions} />`], ['Connections', html`<${Num} value=${stats.connections} />`]]} />`}</${Section}>
-    <${Section} title="For Prometheus" actions=${html`<${CopyButton} text=${config} label="Copy the configuration" />`}><pre class="code" tabindex="0" role="group" aria-label="Scrape configuration">${config}</pre></${Section}>
+    <${Section} title="For Prometheus" actions=${html`<${CopyButton} text=${config} label="Copy the configuration" />`}><${Code} text=${config} label="Scrape configuration" /></${Section}>
   </${Frame}>`;
 }
 
@@ -191,7 +192,7 @@ function Config({ query, set }) {
   ]} />` : html`<p class="quiet">The server does not tell its configuration.</p>`)}</${Remote}>
   </${Frame}>`;
 }
-const Setting = ({ value }) => (value === null || value === undefined ? html`<span class="quiet">not set</span>` : typeof value === 'string' ? html`<${Text} value=${value} clip=${70} />` : html`<${Value} value=${value} />`);
+const Setting = ({ value }) => (value === null || value === undefined ? html`<span class="quiet">not set</span>` : html`<${Text} value=${typeof value === 'string' ? value : printJson(value, 0)} clip=${70} />`);
 
 function Users() {
   const answer = useApi('/v1/system/users');
