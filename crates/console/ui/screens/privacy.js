@@ -82,11 +82,11 @@ function Receipts({ answer }) {
   return html`<${Remote} of=${answer} what="erasures">${data => (data.items.length === 0 ? html`<p class="quiet">Nobody has been erased yet.</p>`
     : html`<${Table} caption="Erasures" rows=${data.items} keyOf=${one => one.erasure} onOpen=${one => go(path`/ui/privacy/receipts/${one.erasure}`)} columns=${[
       { key: 'requested', label: 'Asked for', width: 176, cell: one => html`<a class="link" href=${path`/ui/privacy/receipts/${one.erasure}`}><${Time} at=${one.requested} show="short" /></a>` },
-      { key: 'state', label: 'State', cell: one => html`<${Status} kind=${erasureTone(one.state)}><${Text} value=${one.state} /></${Status}>` },
+      { key: 'state', label: 'State', className: 'wraps', cell: one => html`<${Status} kind=${erasureTone(one.state)}><${Text} value=${one.state} /></${Status}>` },
       { key: 'subject', label: 'Reference', width: 170, wide: true, cell: one => html`<span class="mono"><${Text} value=${one.subject} clip=${20} /></span>` },
-      { key: 'keys', label: 'Keys', width: 64, align: 'end', wide: true, cell: one => html`<${Num} value=${one.keys} />` },
+      { key: 'keys', label: 'Keys', width: 90, align: 'end', wide: true, cell: one => html`<${Num} value=${one.keys} />` },
       { key: 'actor', label: 'By', width: 130, wide: true, cell: one => html`<${Text} value=${one.actor} clip=${24} />` },
-      { key: 'reason', label: 'Reason', cell: one => html`<${Text} value=${one.reason} clip=${80} />` },
+      { key: 'reason', label: 'Reason', className: 'wraps', cell: one => html`<${Text} value=${one.reason} clip=${80} />` },
       { key: 'silent', label: 'Not acknowledged', width: 150, wide: true, cell: one => (one.unacknowledged?.length ? html`<${Text} value=${one.unacknowledged.join(', ')} />` : html`<span class="quiet">none</span>`) },
     ]} />`)}</${Remote}>`;
 }

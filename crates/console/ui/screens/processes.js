@@ -149,13 +149,12 @@ function List({ query, set }) {
   const answer = useApi('/v1/processes' + queryString({ process: query.process, stage: query.stage, all: query.all ? 'true' : null, limit: 200 }), { every: 3000 });
   const items = answer.data?.items;
   const columns = [
-    { key: 'instance', label: 'Instance', cell: one => html`<a class="link" href=${urlOf(one)}><${Text} value=${one.instance} clip=${44} /></a>` },
-    { key: 'stage', label: 'Stage', width: 132, cell: one => html`<${StageOf} stage=${one.stage} />` },
+    { key: 'instance', label: 'Instance', cell: one => html`<a class="link" href=${urlOf(one)}><${Text} value=${one.id} clip=${36} /></a> <span class="quiet wide-only">of <${Text} value=${one.process} clip=${28} /></span>` },
+    { key: 'stage', label: 'Stage', width: 148, cell: one => html`<${StageOf} stage=${one.stage} />` },
     { key: 'step', label: 'Last step', width: 150, wide: true, cell: one => html`<${Text} value=${one.step ?? ''} clip=${24} />` },
-    { key: 'timer', label: 'Next timer', width: 220, wide: true, cell: one => html`<${Due} timer=${nextTimer(one)} over=${OVER.includes(one.stage)} />` },
-    { key: 'error', label: 'Last error', wide: true, cell: one => html`<${Text} value=${one.lastError ?? ''} clip=${60} />` },
+    { key: 'timer', label: 'Next timer', width: 250, wide: true, cell: one => html`<${Due} timer=${nextTimer(one)} over=${OVER.includes(one.stage)} />` },
+    ...(items?.some(one => one.lastError) ? [{ key: 'error', label: 'Last error', width: '30%', wide: true, cell: one => html`<${Text} value=${one.lastError ?? ''} clip=${60} />` }] : []),
     { key: 'updated', label: 'Moved', width: 128, align: 'end', cell: one => html`<${Ago} at=${one.updatedTime} />` },
-    { key: 'started', label: 'Began', width: 140, align: 'end', wide: true, cell: one => html`<${Ago} at=${one.startedTime} />` },
   ];
   const filtered = query.process || query.stage;
   return html`<${Page} title="Processes" sentence=${items && html`<${Said} of=${listSentence(items, now.value)} />`}>
@@ -240,7 +239,7 @@ function Timeline({ entries, goesOn, only }) {
     const { entry } = row;
     const from = inputOf(entry);
     const open = opened.has(entry.revision);
-    return html`<li key=${entry.revision} class=${`moment ${row.tone}`}><${Gutter} row=${row} plain=${only} />
+    return html`<li key=${entry.revision} class=${`moment ${row.tone}${open ? ' open' : ''}`}><${Gutter} row=${row} plain=${only} />
       <${Time} at=${entry.time} show="clock" /><span class="moment-text"><span class="offscreen">${LANES.find(([lane]) => lane === row.lane)[1]}: </span>${from ? html`<${Type} type=${from.type ?? entry.what} />` : html`<strong><${Text} value=${entry.what} /></strong>`}
         ${from ? html` <${EventLink} stream=${from.stream} revision=${from.revision} />` : entry.type === '$processTimerStarted' && entry.data?.due ? html` <span class="quiet">due <${Time} at=${entry.data.due} show="short" /></span>` : entry.detail && html` <span class="quiet"><${Text} value=${entry.detail} clip=${160} /></span>`}</span>
       ${isObject(entry.data) ? html`<button type="button" class="twist" aria-expanded=${open ? 'true' : 'false'} aria-label=${`${open ? 'Hide' : 'Show'} the record of ${entry.what}`} onClick=${() => flip(entry.revision)}>${open ? '▾' : '▸'}</button>` : html`<span />`}
@@ -251,13 +250,13 @@ function Timeline({ entries, goesOn, only }) {
 const STEP = 14;
 function Gutter({ row, plain }) {
   const lines = plain ? [] : LANES.map(([lane]) => lane);
-  return html`<svg class="gutter" width=${LANES.length * STEP} height="30" viewBox=${`0 0 ${LANES.length * STEP} 30`} aria-hidden="true">
+  return html`<svg class="gutter" width=${LANES.length * STEP} aria-hidden="true">
     ${lines.map((lane, i) => {
     const x = i * STEP + STEP / 2;
     const own = lane === row.lane;
     const all = row.through.includes(lane);
     if (!all && !(own && (row.above || row.below))) return null;
-    return html`<path class=${`lane-line lane-${lane}`} d=${`M${x} ${all || row.above ? 0 : 15}V${all || row.below ? 30 : 15}`} />`;
+    return html`<line class=${`lane-${lane}`} x1=${x} x2=${x} y1=${all || row.above ? 0 : 15} y2=${all || row.below ? '100%' : 15} />`;
   })}
     <circle class=${`lane-${row.lane} dot-${row.tone}`} cx=${LANES.findIndex(([lane]) => lane === row.lane) * STEP + STEP / 2} cy="15" r="4.5" /></svg>`;
 }

@@ -28,14 +28,19 @@ export function listSentence(items) {
     const by = plural(furthest.lag, 'event');
     said.push(behind.length === 1 ? `${furthest.name} is behind by ${by}` : `${behind.length} are behind, the furthest by ${by}`);
   }
-  const rebuilding = of(alive, 'rebuilding');
+  const rebuilding = of(alive, 'rebuilding').filter(one => !isBuilt(one));
   if (rebuilding.length > 0) said.push(`${namesOf(rebuilding)} ${isAre(rebuilding.length)} being rebuilt`);
+  const built = alive.filter(isBuilt);
+  if (built.length > 0) said.push(`${namesOf(built)} ${built.length === 1 ? 'has a new version' : 'have new versions'} to compare and promote`);
   const stopped = of(alive, 'stopped');
   if (stopped.length > 0) said.push(`${plural(stopped.length, 'projection')} ${isAre(stopped.length)} stopped: ${namesOf(stopped)}`);
   if (said.length > 0) return { tone: of(alive, 'faulted', 'stalled').length > 0 ? 'bad' : 'busy', text: capital(`${said.join('; ')}.`) };
   if (alive.some(one => one.lag === null || one.lag === undefined)) return { tone: 'idle', text: 'Nothing has failed; how far behind they are is unknown.' };
   return { tone: 'good', text: alive.length === 1 ? `${alive[0].name} has applied the whole log.` : `All ${alive.length} projections have applied the whole log.` };
 }
+
+/** Whether a version in the making has come to the end of the log. */
+const isBuilt = one => one.role === 'building' && String(one.lag) === '0' && one.status !== 'faulted';
 
 /** How far behind: as events, and as time where that is known. */
 export function lagText(item) {
@@ -50,7 +55,7 @@ export function oneSentence(name, versions) {
   const serving = servingOf(versions);
   if (!serving) return { tone: 'idle', text: `${name} has no version.` };
   const building = versions.find(one => one.role === 'building');
-  const beside = building ? ` ${building.version} is being built beside it.` : '';
+  const beside = !building ? '' : isBuilt(building) ? ` ${building.version} is built beside it: compare the two, then promote it.` : ` ${building.version} is being built beside it.`;
   const by = lagText(serving);
   const whole = { tone: 'good', text: `${name} has applied the whole log.${beside}` };
   switch (serving.status) {
@@ -141,7 +146,7 @@ const StatusOf = ({ item }) => {
 const Said = ({ of: { tone, text } }) => html`<span class=${`said ${tone}`}><${Text} value=${text} /></span>`;
 
 /** On a narrow screen the number has to do. */
-const Lag = ({ item }) => { const text = lagText(item); const [head, ...rest] = text.split(' '); return html`<span class=${text === 'unknown' || text === 'nothing' ? 'quiet' : ''} title=${text}>${head}<span class="wide-only"> ${rest.join(' ')}</span></span>`; };
+const Lag = ({ item }) => { const text = lagText(item); const [head, ...rest] = text.split(' '); return html`<span class=${text === 'unknown' || text === 'nothing' ? 'quiet' : ''} title=${text}>${head === 'nothing' ? '0' : head}<span class="wide-only"> ${rest.join(' ')}</span></span>`; };
 
 /** How much of the log is applied, drawn. */
 function Strip({ item }) {
@@ -172,7 +177,7 @@ function List() {
   const columns = [
     { key: 'name', label: 'Projection', cell: one => html`<a class="link" href=${urls.projection(one.name)}><${Text} value=${one.name} clip=${48} /></a> <span class="quiet">${one.version}${one.role === 'serving' ? '' : `, ${one.role}`}</span>` },
     { key: 'status', label: 'Status', width: 108, cell: one => html`<${StatusOf} item=${one} />` },
-    { key: 'lag', label: 'Behind by', width: '16%', align: 'end', cell: one => html`<${Lag} item=${one} />` },
+    { key: 'lag', label: 'Behind', width: '16%', align: 'end', cell: one => html`<${Lag} item=${one} />` },
     { key: 'applied', label: 'Of the log', width: 200, wide: true, cell: one => html`<${Strip} item=${one} />` },
     { key: 'events', label: 'Events applied', width: 120, align: 'end', wide: true, cell: one => html`<${Num} value=${one.events} />` },
     { key: 'spark', label: 'Behind, last minute', width: 150, wide: true, cell: one => html`<${Sparkline} values=${lags.get(`${one.name} ${one.version}`) ?? []} label=${`How far ${one.name} was behind in the last minute`} height=${20} />` },
@@ -251,7 +256,7 @@ const VERSION_COLUMNS = [
   { key: 'role', label: 'Role', width: 88 },
   { key: 'status', label: 'Status', width: 112, cell: one => html`<${StatusOf} item=${one} />` },
   { key: 'applied', label: 'Of the log', wide: true, cell: one => html`<${Strip} item=${one} />` },
-  { key: 'lag', label: 'Behind by', width: '18%', align: 'end', cell: one => html`<${Lag} item=${one} />` },
+  { key: 'lag', label: 'Behind', width: '18%', align: 'end', cell: one => html`<${Lag} item=${one} />` },
   { key: 'events', label: 'Events applied', width: 120, align: 'end', wide: true, cell: one => html`<${Num} value=${one.events} />` },
   { key: 'created', label: 'Made', width: 176, align: 'end', wide: true, cell: one => html`<${Time} at=${one.created} show="short" />` },
 ];

@@ -122,8 +122,8 @@ function List({ query, set }) {
     <${Remote} of=${types} what="event types">${() => html`<${Table} caption="Event types" rows=${rows} keyOf=${one => one.type} onOpen=${one => go(urls.schema(one.type))}
       empty=${html`<p class="quiet pad">${text ? html`No type has <strong>${query.q}</strong> in its name. <button type="button" class="more" onClick=${() => set({ q: '' })}>Clear the filter</button>` : 'No event type yet.'}</p>`} columns=${[
     { key: 'type', label: 'Event type', cell: one => html`<a class="link" href=${urls.schema(one.type)}><${Type} type=${one.type} clip=${48} /></a>` },
-    ...(counted ? [{ key: 'count', label: 'Events', width: 110, align: 'end', cell: one => html`<${Num} value=${one.count} />` }] : []),
-    { key: 'versions', label: 'Registered versions', width: 180, cell: one => (one.versions.length > 0 ? one.versions.map(version => `v${version}`).join(', ') : html`<span class="quiet">none</span>`) },
+    ...(counted ? [{ key: 'count', label: 'Events', width: '20%', align: 'end', cell: one => html`<${Num} value=${one.count} />` }] : []),
+    { key: 'versions', label: 'Registered', width: '22%', cell: one => (one.versions.length > 0 ? one.versions.map(version => `v${version}`).join(', ') : html`<span class="quiet">none</span>`) },
     { key: 'newest', label: 'Newest event', width: 120, wide: true, cell: one => (one.schemaVersion === null ? html`<span class="quiet">unknown</span>` : `v${one.schemaVersion}`) },
     { key: 'events', label: html`<span class="offscreen">Its events</span>`, width: 90, align: 'end', wide: true, cell: one => html`<a class="link" href=${urls.type(one.type)}>events</a>` },
   ]} />`}</${Remote}>

@@ -193,12 +193,17 @@ function Consumers({ list }) {
   ]} />`;
 }
 
-/** `messageTimeoutMillis` as people say it. */
+/** `messageTimeoutMillis: 30000` is a message timeout of 30 s. */
+export function settingText(name, value) {
+  if (value === null || value === undefined) return 'none';
+  if (/Millis$/.test(name) && Number.isFinite(Number(value))) return durationText(Number(value));
+  return typeof value === 'object' ? printJson(value, 0) : String(value);
+}
 const words = name => name.replace(/([a-z])([A-Z])/g, '$1 $2').toLowerCase();
 function Settings({ of }) {
   const entries = Object.entries(of);
   if (entries.length === 0) return html`<p class="quiet">The server does not tell them.</p>`;
-  return html`<${Facts} facts=${entries.map(([name, value]) => [capital(words(name)), html`<code><${Text} value=${value !== null && typeof value === 'object' ? printJson(value, 0) : String(value ?? 'none')} /></code>`])} />`;
+  return html`<div class="settings"><${Facts} facts=${entries.map(([name, value]) => [capital(words(name.replace(/Millis$/, ''))), html`<code><${Text} value=${settingText(name, value)} /></code>`])} /></div>`;
 }
 
 const QUERY = { tab: 'parked', q: '' };
