@@ -35,6 +35,7 @@ embedded![
     "widgets.js",
     "style.css",
     "screens/overview.js",
+    "screens/state.js",
     "vendor/preact.js",
 ];
 
