@@ -34,8 +34,14 @@ embedded![
     "pure.js",
     "widgets.js",
     "style.css",
+    "screens/compare.js",
+    "screens/correlation.js",
+    "screens/event.js",
+    "screens/events.js",
     "screens/overview.js",
     "screens/state.js",
+    "screens/stream.js",
+    "screens/streams.js",
     "vendor/preact.js",
 ];
 

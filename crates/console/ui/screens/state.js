@@ -1,6 +1,6 @@
 // Time travel: what was this stream's state after any of its events, who set each part of it, what if not?
 import {
-  html, api, useApi, useState, useEffect, useLayoutEffect, useMemo, useRef, useCallback, useKeys, path, follow, say, toast, copy, go, visited, zone,
+  html, api, useApi, useState, useEffect, useLayoutEffect, useMemo, useRef, useCallback, useKeys, path, useArrivals, say, toast, copy, go, visited, zone,
   Cursor, PAGE, mergeStep, isMerged, compile, clone, same, leaves, diffValues, valueAt, splitPointer, pathText, printJson, timeText, readTime, durationText, numberText, plural, typeHue,
   visibleText, isNumber, queryString, comparing,
 } from '../core.js';
@@ -42,6 +42,7 @@ function Screen({ params, query, set }) {
 function Travel({ stream, info, query, set }) {
   const first = Number(info.firstVisible ?? 0);
   const [head, setHead] = useState(Number(info.lastRevision));
+  const headNow = useRef(Number(info.lastRevision));
   const [error, setError] = useState(null);
   const [loadedAt, bump] = useState(0);
   const cursor = useRef(null);
@@ -84,7 +85,7 @@ function Travel({ stream, info, query, set }) {
     if (number < 0 || (asked.current.has(number) && !again)) return asked.current.get(number) ?? Promise.resolve();
     const promise = api(path`/v1/streams/${stream}/history` + queryString({ from: String(Math.max(number * PAGE, first)), limit: PAGE, fold: query.fold === 'merge' ? null : query.fold })).then(page => {
       cursor.current.add(number, page);
-      if (page.head !== undefined && page.head !== null) setHead(before => Math.max(before, Number(page.head)));
+      if (page.head !== undefined && page.head !== null && Number(page.head) > headNow.current) { headNow.current = Number(page.head); setHead(headNow.current); }
       bump(n => n + 1);
     }, problem => { asked.current.delete(number); setError(problem); });
     asked.current.set(number, promise);
@@ -102,16 +103,19 @@ function Travel({ stream, info, query, set }) {
     return () => { ended = true; };
   }, [lastPage, load]);
 
-  // ---- Live: the head grows under us.
-  useEffect(() => {
-    if (!isLive) return undefined;
-    return follow(path`/v1/streams/${stream}/events` + queryString({ from: String(head + 1) }), {
-      onEvents: events => {
-        const newest = Math.max(...events.map(event => Number(event.revision)));
-        load(Math.floor(newest / PAGE), true).then(() => { setHead(newest); setAt(newest); });
-      },
+  // ---- Live: the head grows under us. The page's one feed says when.
+  const growing = useRef(false);
+  useArrivals(stream, () => {
+    if (growing.current) return;
+    growing.current = true;
+    const from = Math.floor(headNow.current / PAGE);
+    load(from, true).then(async () => {
+      // More than a page may have come.
+      for (let n = from + 1; n <= Math.floor(headNow.current / PAGE) && n - from < EAGER_PAGES; n++) await load(n, true);
+      growing.current = false;
     });
-  }, [isLive, stream]);
+  });
+  useEffect(() => { if (isLive) setAt(head); }, [isLive, head]);
 
   // ---- What if: the events from the one that is left out, merged anew in the browser.
   const whatIf = useWhatIf(stream, query.off, head, cursor.current, loadedAt, load);
