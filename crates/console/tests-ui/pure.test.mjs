@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import assert from 'node:assert/strict';
 import {
   parseJson, printJson, textOf, Exact, same, preview, applyPatch, mergePatch, diffValues, leaves, valueAt, pathText, path,
-  readQuery, writeQuery, matchRoute, comparePositions, timeText, durationText, numberText, visibleText, middle, typeBadge, typeHue, hexLines, personalOf, clone,
+  readQuery, writeQuery, matchRoute, comparePositions, timeText, durationText, numberText, visibleText, middle, typeBadge, typeHue, hexLines, personalOf, clone, Cursor, PAGE, mergeStep, compile,
 } from '../ui/pure.js';
 
 test('numbers keep their text', () => {
@@ -182,4 +182,86 @@ test('a person\'s values are told apart', () => {
   assert.equal(personalOf({ $personal: { u: 'no-key' } }).kind, 'unavailable');
   assert.equal(personalOf({ $pii: {} }).kind, 'sealed');
   assert.equal(personalOf({ a: 1 }), null);
+});
+
+/** A stream of random merges: its pages as the API gives them, and its states made the plain way. */
+function stream(count, seed) {
+  const next = random(seed);
+  const states = [];
+  const steps = [];
+  const bases = [];
+  let state = {};
+  for (let revision = 0; revision < count; revision++) {
+    if (revision % PAGE === 0) bases.push({ revision: revision || null, state: clone(state) });
+    const data = next(40) === 0 ? randomValue(next) : { [['a', 'b', 'c/d', 'e'][next(4)]]: randomValue(next), ...(next(3) ? {} : { nested: { [`k${next(6)}`]: randomValue(next, 2) } }) };
+    const plain = mergePatch(clone(state), data);
+    const step = mergeStep(state, data);
+    state = step.state;
+    assert.ok(same(state, plain), `merge ${revision}`);
+    steps.push({ revision, patch: step.patch, inverse: clone(step.inverse) });
+    states.push(clone(state));
+  }
+  const cursor = new Cursor();
+  bases.forEach((base, number) => cursor.add(number, { base, steps: steps.slice(number * PAGE, (number + 1) * PAGE) }));
+  return { cursor, states, steps };
+}
+
+test('the cursor is at any event what a plain fold is, in both directions', () => {
+  const { cursor, states } = stream(1700, 11);
+  const next = random(3);
+  for (let i = 0; i < 400; i++) {
+    const revision = next(1700);
+    assert.ok(same(cursor.seek(revision), states[revision]), `${revision}`);
+  }
+  for (let revision = 1699; revision >= 0; revision--) assert.ok(same(cursor.seek(revision), states[revision]), `${revision}`);
+  assert.deepEqual(cursor.seek(-1), {});
+});
+
+test('what an event changed is the difference of the states around it', () => {
+  const { cursor, states } = stream(1100, 5);
+  for (let revision = 1; revision < 1100; revision += 3) {
+    const found = cursor.changes(revision).map(item => [item.pointer, item.change]);
+    assert.deepEqual(found.sort(), diffValues(states[revision - 1], states[revision]).map(item => [item.pointer, item.change]).sort(), `${revision}`);
+  }
+});
+
+test('each leaf is set by the last event after which it changed', () => {
+  const { cursor, states } = stream(700, 23);
+  const at = 690;
+  for (const leaf of leaves(states[at])) {
+    let since = at;
+    while (since > 0 && same(valueAt(states[since - 1], leaf.pointer), leaf.value)) since--;
+    if (leaf.pointer === '' || since === 0) continue;
+    assert.equal(cursor.setBy(leaf.pointer, at), since, leaf.pointer);
+  }
+  const part = new Cursor();
+  part.add(1, { base: { revision: 499, state: { a: 1 } }, steps: [{ revision: 500, patch: [{ op: 'add', path: '/b', value: 2 }], inverse: [{ op: 'remove', path: '/b' }] }] });
+  assert.equal(part.setBy('/a', 500), null);
+  assert.equal(part.setBy('/b', 500), 500);
+});
+
+test('a seek within 1,000 events is quick', t => {
+  const { cursor } = stream(10_000, 2);
+  const next = random(9);
+  const figures = [];
+  let at = 5000;
+  for (let i = 0; i < 500; i++) {
+    at = Math.max(0, Math.min(9999, at + next(2001) - 1000));
+    const begun = performance.now();
+    cursor.seek(at);
+    figures.push(performance.now() - begun);
+  }
+  figures.sort((a, b) => a - b);
+  t.diagnostic(`seek: p50 ${figures[250].toFixed(3)} ms, p95 ${figures[475].toFixed(3)} ms`);
+});
+
+test('expressions are watched without being evaluated as code', () => {
+  const state = { total: 12.5, lines: [{ qty: 2 }, { qty: 3 }], customer: { tier: 'gold', 'odd key': 1 }, big: new Exact('1.10') };
+  const cases = [
+    ['total', 12.5], ['lines[1].qty * 2 + 1', 7], ['customer.tier == "gold" && total > 10', true], ['len(lines)', 2], ['customer["odd key"]', 1],
+    ['big + 1', 2.1], ['missing.path', undefined], ['(total - 2.5) / 2', 5], ['-total', -12.5], ['!missing', true], ['"a" + total', 'a12.5'], ['["total"]', 12.5], ['total / "x"', undefined],
+    ['constructor', undefined], ['__proto__', undefined], ['lines.length', 2],
+  ];
+  for (const [text, wanted] of cases) assert.deepEqual(compile(text)(state), wanted, text);
+  for (const text of ['', 'a b', '1 +', 'a.', 'alert(1)', 'a[', '@', 'a = 1']) assert.throws(() => compile(text), SyntaxError, text);
 });

@@ -98,7 +98,7 @@ const KEEP = ['data', 'metadata', 'state'];
  * Asks the API: `await api(path`/v1/streams/${name}`)`. Objects in `body` are sent as JSON. Gives the parsed answer (see
  * {@link parseJson}), with `.etag` and `.position` not part of it: ask for `{whole: true}` to have `{value, headers}`.
  */
-export async function api(url, { method = 'GET', body, headers = {}, signal: stop, query, whole = false, accept } = {}) {
+export async function api(url, { method = 'GET', body, headers = {}, signal: stop, query, whole = false, accept, asText = false } = {}) {
   const sent = { accept: accept ?? 'application/json', ...headers };
   if (body !== undefined && !sent['content-type']) sent['content-type'] = 'application/json';
   let answer;
@@ -118,7 +118,7 @@ export async function api(url, { method = 'GET', body, headers = {}, signal: sto
     if (isJson) try { problem = parseJson(text); } catch { /* the text has to do */ }
     throw new Problem({ requestId: answer.headers.get('x-request-id') ?? '', ...problem }, answer.status);
   }
-  const value = isJson && text ? parseJson(text, KEEP) : text;
+  const value = isJson && text && !asText ? parseJson(text, KEEP) : text;
   return whole ? { value, headers: answer.headers } : value;
 }
 
@@ -165,6 +165,31 @@ export function useApi(url, { every = 0 } = {}) {
   return { data: state.data, error: state.url === url ? state.error : null, at: state.at, isOld: state.url !== url, ...waiting, reload };
 }
 
+/**
+ * A list that comes in pages: `{items, error, loading, first, hasMore, more, reload, setItems}`. `first` is the first page's
+ * answer, for what stands beside `items`. It begins anew when `url` changes.
+ */
+export function usePages(url) {
+  const begin = useApi(url);
+  const [more, setMore] = useState({ of: null, items: [], next: null, loading: false, error: null });
+  const isOurs = more.of === begin.data && begin.data !== undefined;
+  const next = isOurs ? more.next : begin.data?.page?.next ?? null;
+  const items = useMemo(() => [...begin.data?.items ?? [], ...(isOurs ? more.items : [])], [begin.data, isOurs, more]);
+  const busy = useRef(null);
+  const load = useCallback(() => {
+    if (!next || busy.current === next) return;
+    busy.current = next;
+    const of = begin.data;
+    setMore(before => ({ ...(before.of === of ? before : { of, items: [], next }), of, loading: true, error: null }));
+    api(next).then(
+      page => { busy.current = null; setMore(before => (before.of === of ? { of, items: [...before.items, ...page.items], next: page.page?.next ?? null, loading: false, error: null } : before)); },
+      error => { setMore(before => (before.of === of ? { ...before, loading: false, error } : before)); },
+    );
+  }, [next, begin.data]);
+  const again = useCallback(() => { busy.current = null; begin.reload(); }, [begin.reload]);
+  return { ...begin, items, first: begin.data, hasMore: next !== null, more: load, moreError: isOurs ? more.error : null, loadingMore: isOurs && more.loading, reload: again };
+}
+
 // ---- The live feed: one connection for the whole page ---------------------------------------------------------------
 
 /** `connecting`, `live`, `lost` or `paused` (the page is not seen). */
@@ -178,6 +203,22 @@ export const live = {
   events: signal([]), skipped: signal(0),
   tries: signal(0),
 };
+/** Counts what arrives: `{total, streams: Map}` grows with each batch of heads. */
+export const arrivals = signal({ turn: 0, heads: [], skipped: 0 });
+/** Runs when events may have come into a stream (or into any, for null): `run(heads of them, unknown)`. */
+export function useArrivals(stream, run) {
+  const latest = useRef(run);
+  latest.current = run;
+  const { turn } = arrivals.value;
+  const seen = useRef(turn);
+  useEffect(() => {
+    if (seen.current === turn) return;
+    seen.current = turn;
+    const { heads, skipped } = arrivals.peek();
+    const ours = stream === null ? heads : heads.filter(head => head.stream === stream);
+    if (ours.length || skipped) latest.current(ours, skipped);
+  }, [turn, stream]);
+}
 const SERIES = 900;
 const HIDDEN_PATIENCE = 30_000;
 let source = null;
@@ -207,6 +248,7 @@ function openLive() {
   on('events', list => {
     const heads = list.items ?? list.events ?? list;
     if (list.skipped) live.skipped.value += Number(list.skipped);
+    arrivals.value = { turn: arrivals.peek().turn + 1, heads, skipped: Number(list.skipped ?? 0) };
     live.events.value = [...[...heads].reverse(), ...live.events.value].slice(0, 20);
   });
 }

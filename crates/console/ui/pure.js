@@ -315,6 +315,248 @@ export function diffValues(a, b) {
   return out.sort((p, q) => (p.pointer < q.pointer ? -1 : p.pointer > q.pointer ? 1 : 0));
 }
 
+// ---- Travelling in time ---------------------------------------------------------------------------------------------
+
+/** Steps of a page of history; pages begin at multiples of it. */
+export const PAGE = 500;
+
+/**
+ * The state of a stream after any of its events, from pages of patches. It keeps one state and walks it, forwards by a
+ * step's patch and backwards by its inverse, or begins anew from a page's base where that is nearer.
+ */
+export class Cursor {
+  constructor() {
+    this.pages = new Map();
+    this.page = null;
+    this.applied = 0;
+    this.root = {};
+    /** Where each path was touched, per page: path -> revisions, ascending. */
+    this.touched = new Map();
+  }
+
+  /** Takes the page of history that begins at `number * PAGE`. A page may come again, longer. */
+  add(number, { base, steps }) {
+    const state = base?.state ?? {};
+    this.pages.set(number, { number, base: state, steps });
+    if (this.page === number) this.page = null;
+    const touched = new Map();
+    for (const step of steps) {
+      for (const op of step.patch) {
+        const parts = splitPointer(op.path);
+        // A change below an array is one of the array, which is a leaf.
+        for (let n = parts.length; n >= 0; n--) {
+          const at = n === parts.length ? op.path : joinPointer(parts.slice(0, n));
+          const key = n === parts.length ? at : `<${at}`;
+          const list = touched.get(key);
+          if (!list) touched.set(key, [step.revision]);
+          else if (list[list.length - 1] !== step.revision) list.push(step.revision);
+        }
+      }
+    }
+    this.touched.set(number, touched);
+  }
+
+  has(revision) { return this.pages.has(Math.floor(revision / PAGE)); }
+
+  /** The step of exactly this revision, if its page is here and it is visible. */
+  step(revision) {
+    const page = this.pages.get(Math.floor(revision / PAGE));
+    if (!page) return undefined;
+    const i = lastAt(page.steps, revision);
+    return i >= 0 && page.steps[i].revision === revision ? page.steps[i] : undefined;
+  }
+
+  /** The state after `revision`, or undefined where its page is not here. It is the cursor's own: clone what is kept. */
+  seek(revision) {
+    if (revision < 0) return {};
+    const number = Math.floor(revision / PAGE);
+    const page = this.pages.get(number);
+    if (!page) return undefined;
+    const wanted = lastAt(page.steps, revision) + 1;
+    if (this.page !== number || wanted < this.applied - wanted) {
+      this.page = number;
+      this.applied = 0;
+      this.root = clone(page.base);
+    }
+    try {
+      while (this.applied < wanted) this.root = applyPatch(this.root, page.steps[this.applied++].patch);
+      while (this.applied > wanted) this.root = applyPatch(this.root, page.steps[--this.applied].inverse);
+    } catch (error) {
+      this.page = null;
+      throw error;
+    }
+    return this.root;
+  }
+
+  /** What the event at `revision` changed: `[{pointer, change, before, after}]`. */
+  changes(revision) {
+    const step = this.step(revision);
+    if (!step || !step.patch.length) return [];
+    const tops = topmost(step.patch.map(op => op.path));
+    const before = tops.map(top => clone(valueAt(this.seekBefore(revision), top)));
+    const state = this.seek(revision);
+    return tops.flatMap((top, i) => diffValues(before[i], valueAt(state, top)).map(item => ({ ...item, pointer: top + item.pointer })));
+  }
+
+  seekBefore(revision) {
+    const number = Math.floor(revision / PAGE);
+    const page = this.pages.get(number);
+    const i = lastAt(page.steps, revision);
+    return i > 0 ? this.seek(page.steps[i - 1].revision) : page.base;
+  }
+
+  /**
+   * The revision that gave the leaf at `pointer` the value that it has after `revision`; null where it was before what is
+   * here, undefined where nothing set it.
+   */
+  setBy(pointer, revision) {
+    const keys = splitPointer(pointer);
+    const names = keys.map((_, i) => joinPointer(keys.slice(0, i + 1)));
+    names.push('', `<${pointer}`);
+    for (let number = Math.floor(revision / PAGE); number >= 0; number--) {
+      const touched = this.touched.get(number);
+      if (!touched) return null;
+      let best = -1;
+      for (const name of names) {
+        const list = touched.get(name);
+        if (!list) continue;
+        const i = lastIndex(list, revision);
+        if (i >= 0 && list[i] > best) best = list[i];
+      }
+      if (best >= 0) return best;
+    }
+    return undefined;
+  }
+}
+
+/** The paths that are below no other one of them. */
+function topmost(paths) {
+  const all = [...new Set(paths)].sort();
+  return all.filter((one, i) => !all.slice(0, i).some(other => one.startsWith(`${other}/`)));
+}
+function lastAt(steps, revision) {
+  let low = 0;
+  let high = steps.length;
+  while (low < high) { const mid = (low + high) >> 1; if (steps[mid].revision <= revision) low = mid + 1; else high = mid; }
+  return low - 1;
+}
+function lastIndex(list, revision) {
+  let low = 0;
+  let high = list.length;
+  while (low < high) { const mid = (low + high) >> 1; if (list[mid] <= revision) low = mid + 1; else high = mid; }
+  return low - 1;
+}
+
+/** Merges `data` into `state` in place, and says by which patch, there and back: `{state, patch, inverse}`. */
+export function mergeStep(state, data) {
+  const patch = [];
+  const inverse = [];
+  const note = (pointer, before, after) => {
+    if (after === undefined) patch.push({ op: 'remove', path: pointer });
+    else patch.push({ op: before === undefined ? 'add' : 'replace', path: pointer, value: clone(after) });
+    inverse.unshift(before === undefined ? { op: 'remove', path: pointer } : { op: after === undefined ? 'add' : 'replace', path: pointer, value: before });
+  };
+  const walk = (target, from, pointer) => {
+    for (const key of Object.keys(from)) {
+      const at = `${pointer}/${escapePointer(key)}`;
+      const has = Object.hasOwn(target, key);
+      const before = has ? target[key] : undefined;
+      if (from[key] === null) {
+        if (has) { delete target[key]; note(at, before, undefined); }
+      } else if (isObject(from[key]) && isObject(before)) walk(before, from[key], at);
+      else {
+        const after = mergePatch(undefined, from[key]);
+        if (has && same(before, after)) continue;
+        put(target, key, after);
+        note(at, before, after);
+      }
+    }
+  };
+  if (isObject(data) && isObject(state)) { walk(state, data, ''); return { state, patch, inverse }; }
+  const after = mergePatch(undefined, data);
+  return same(state, after) ? { state, patch, inverse }
+    : { state: after, patch: [{ op: 'replace', path: '', value: clone(after) }], inverse: [{ op: 'replace', path: '', value: state }] };
+}
+
+/** Whether the default fold takes this event's data. */
+export const isMerged = event => !event.type.startsWith('$') && !event.redacted && event.data !== undefined;
+
+// ---- Expressions to watch -------------------------------------------------------------------------------------------
+
+/**
+ * Compiles what a person watches: paths (`customer.tier`, `lines[0].qty`, `["odd key"]`), numbers, "text", `true`, `null`,
+ * `+ - * /`, comparisons, `&&`, `||`, `!`, `len(...)`, brackets. Gives `state => value`; throws a SyntaxError that says where.
+ */
+export function compile(text) {
+  const tokens = [...text.matchAll(/\s*(?:(\d+(?:\.\d+)?)|("(?:[^"\\]|\\.)*"|'[^']*')|([\p{L}_$][\p{L}\p{N}_$-]*)|(&&|\|\||[=!]==?|[<>]=?|[-+*/().![\]])|(\S))/gu)].map(m => ({ number: m[1], string: m[2], name: m[3], sign: m[4], odd: m[5], at: m.index }));
+  let i = 0;
+  const fail = what => { throw new SyntaxError(`${what} at ${(tokens[i]?.at ?? text.length) + 1}`); };
+  const take = (...signs) => (tokens[i]?.sign !== undefined && signs.includes(tokens[i].sign) ? tokens[i++].sign : null);
+  const asNumber = value => (value instanceof Exact ? Number(value.source) : value);
+  const number = value => { const n = asNumber(value); return typeof n === 'number' ? n : NaN; };
+  const textOfString = token => (token[0] === "'" ? token.slice(1, -1) : JSON.parse(token));
+  const get = (value, key) => (value !== null && typeof value === 'object' && !(value instanceof Exact) && Object.hasOwn(value, key) ? value[key] : undefined);
+  const steps = base => {
+    let run = base;
+    for (;;) {
+      const inner = run;
+      if (take('.')) {
+        const name = tokens[i++]?.name ?? fail('a name was expected');
+        run = state => get(inner(state), name);
+      } else if (take('[')) {
+        const key = or();
+        if (!take(']')) fail('] was expected');
+        run = state => get(inner(state), String(key(state)));
+      } else return run;
+    }
+  };
+  const atom = () => {
+    const token = tokens[i];
+    if (!token) fail('something was expected');
+    if (take('(')) { const inner = or(); if (!take(')')) fail(') was expected'); return steps(inner); }
+    if (take('!')) { const inner = atom(); return state => !inner(state); }
+    if (take('-')) { const inner = atom(); return state => -number(inner(state)); }
+    if (take('[')) {
+      const key = or();
+      if (!take(']')) fail('] was expected');
+      return steps(state => get(state, String(key(state))));
+    }
+    i++;
+    if (token.number !== undefined) { const value = Number(token.number); return () => value; }
+    if (token.string !== undefined) { const value = textOfString(token.string); return () => value; }
+    if (token.name !== undefined) {
+      if (token.name === 'true' || token.name === 'false') return () => token.name === 'true';
+      if (token.name === 'null') return () => null;
+      if (token.name === 'len' && take('(')) {
+        const inner = or();
+        if (!take(')')) fail(') was expected');
+        return state => { const value = inner(state); return typeof value === 'string' || Array.isArray(value) ? value.length : isObject(value) ? Object.keys(value).length : undefined; };
+      }
+      return steps(state => get(state, token.name));
+    }
+    i--;
+    return fail('not understood');
+  };
+  const chain = (next, table) => () => {
+    let left = next();
+    for (;;) {
+      const sign = take(...Object.keys(table));
+      if (!sign) return left;
+      const [a, b] = [left, next()];
+      left = state => table[sign](a(state), b(state));
+    }
+  };
+  const times = chain(atom, { '*': (a, b) => number(a) * number(b), '/': (a, b) => number(a) / number(b) });
+  const plus = chain(times, { '+': (a, b) => (typeof a === 'string' || typeof b === 'string' ? `${a}${b}` : number(a) + number(b)), '-': (a, b) => number(a) - number(b) });
+  const compare = chain(plus, { '<': (a, b) => asNumber(a) < asNumber(b), '>': (a, b) => asNumber(a) > asNumber(b), '<=': (a, b) => asNumber(a) <= asNumber(b), '>=': (a, b) => asNumber(a) >= asNumber(b) });
+  const equal = chain(compare, { '==': same, '===': same, '!=': (a, b) => !same(a, b), '!==': (a, b) => !same(a, b) });
+  const and = chain(equal, { '&&': (a, b) => a && b });
+  const or = chain(and, { '||': (a, b) => a || b });
+  const run = or();
+  if (i < tokens.length) fail('not understood');
+  return state => { const value = run(state); return typeof value === 'number' && Number.isNaN(value) ? undefined : value; };
+}
+
 // ---- Addresses ------------------------------------------------------------------------------------------------------
 
 /** A path of the console or the API with each part encoded whole: `` path`/ui/streams/${name}/state` ``. */

@@ -86,6 +86,7 @@ const ICONS = {
   correlations: 'M3 4h3v3H3zM10 9h3v3h-3zM6 5.5h4v3.5', projections: 'M3 13V8M7 13V3M11 13V6M2 13h12', subscriptions: 'M3 8h6M6 4l4 4-4 4M13 3v10',
   processes: 'M8 2.5a5.5 5.5 0 1 1-5.2 3.7M8 5v3l2 2M2 3v3.5h3.5', query: 'M7 3a4 4 0 1 1 0 8a4 4 0 0 1 0-8M10 10l4 4', schemas: 'M6 2C3 2 5 8 2 8c3 0 1 6 4 6M10 2c3 0 1 6 4 6c-3 0-1 6-4 6',
   privacy: 'M4 7h8v6H4zM6 7V5a2 2 0 0 1 4 0v2', system: 'M2 4h12v4H2zM2 8v4h12V8M4 6h1M4 10h1', search: 'M7 3a4 4 0 1 1 0 8a4 4 0 0 1 0-8M10 10l4 4',
+  first: 'M4 3v10M12 3L7 8l5 5', last: 'M12 3v10M4 3l5 5l-5 5', before: 'M10 3L5 8l5 5', after: 'M6 3l5 5l-5 5', typeBefore: 'M8 3L3 8l5 5M13 3L8 8l5 5', typeAfter: 'M8 3l5 5l-5 5M3 3l5 5l-5 5',
   copy: 'M5 5V2h9v9h-3M2 5h9v9H2z', menu: 'M2 4h12M2 8h12M2 12h12', sun: 'M8 5a3 3 0 1 1 0 6a3 3 0 0 1 0-6M8 1v2M8 13v2M1 8h2M13 8h2M3 3l1 1M12 12l1 1M3 13l1-1M12 4l1-1',
   help: 'M6 6a2 2 0 1 1 3 1.7c-.7.4-1 .8-1 1.8M8 12v.5', fold: 'M10 3L5 8l5 5', unfold: 'M6 3l5 5-5 5', compare: 'M4 3v10M12 3v10M4 6h8M4 10h8',
 };
