@@ -59,7 +59,7 @@ test('rows of a table are those of the API, and tabs are addresses', async () =>
   await done(page, 'projection-history');
 });
 
-test('a rebuild with other logic: built beside, compared row by row, promoted in one step, rolled back, discarded', async () => {
+test('a rebuild with other logic: built beside, compared row by row, promoted in one step, the former one discarded', async () => {
   const page = await open(server, '/ui/projections/lost_cards', { allow: [/409|422/] });
   await page.getByRole('button', { name: 'Rebuild…' }).click();
   const definition = page.getByLabel(/^Declaration/);
@@ -98,8 +98,9 @@ test('a rebuild with other logic: built beside, compared row by row, promoted in
   await page.getByText('More', { exact: true }).click();
   await page.getByRole('button', { name: 'Roll back to v1' }).click();
   await confirm(page, 'not yet decided', 'Roll back');
-  await page.getByText('v1 serves now. v2 is kept.').waitFor();
-  assert.equal(await roleOf('v1'), 'serving');
+  // The former version stands still where it stood: the server refuses, and the dialog says why.
+  await page.locator('dialog').getByText('wait until it has caught up').first().waitFor();
+  await page.locator('dialog').getByRole('button', { name: 'Cancel' }).click();
 
   await page.getByText('More', { exact: true }).click();
   await page.getByRole('button', { name: /^Discard/ }).click();
@@ -109,23 +110,44 @@ test('a rebuild with other logic: built beside, compared row by row, promoted in
   await page.getByLabel(/This cannot be undone/).fill('lost_cards');
   await discard.click();
   await page.getByText('Discard: done.').waitFor();
-  assert.equal(await roleOf('v2'), undefined);
+  assert.equal(await roleOf('v1'), undefined);
   await page.getByRole('tab', { name: 'History' }).click();
   await page.getByText('a card may be lost twice').waitFor();
   await done(page, 'projection-after', { pictures: false });
 });
 
+test('the same rows are told to be the same, and a promotion is taken back', async () => {
+  const page = await open(server, '/ui/projections/balances');
+  await page.getByRole('button', { name: 'Rebuild…' }).click();
+  await confirm(page, 'to be sure', 'Build beside');
+  await page.getByText('The new version is being built').waitFor();
+  await eventually(() => server.get('/v1/projections/balances').then(one => one.versions.some(version => version.version === 'v2' && version.lag === 0)), 'v2 at the end of the log');
+  await page.getByRole('button', { name: 'Promote v2' }).first().click();
+  await page.locator('dialog').getByText('readers will see 0 other rows').waitFor();
+  await confirm(page, 'the same', 'Promote');
+  await page.getByText('v2 serves now. v1 is kept.').waitFor();
+  await page.getByText('More', { exact: true }).click();
+  await page.getByRole('button', { name: 'Roll back to v1' }).click();
+  await confirm(page, 'taken back', 'Roll back');
+  await page.getByText('v1 serves now. v2 is kept.').waitFor();
+  assert.equal((await server.get('/v1/projections/balances')).versions.find(one => one.version === 'v1').role, 'serving');
+  await done(page, 'projection-rolled-back', { pictures: false });
+});
+
 test('skip says what is lost, takes a reason, and the projection goes on', async () => {
-  const page = await open(server, '/ui/projections/lost_cards', { allow: [/409/] });
-  const before_ = (await server.get('/v1/projections/lost_cards')).versions[0].faults[0].position;
+  // The shared bank's projection was mended above.
+  const other = await startServer({ command: 'demo', args: ['--still'] });
+  const page = await open(other, '/ui/projections/lost_cards');
+  const before_ = (await other.get('/v1/projections/lost_cards')).versions[0].faults[0].position;
   await page.getByRole('button', { name: 'Skip…' }).click();
   await page.locator('dialog').getByText('1 event is passed over').waitFor();
   await confirm(page, 'reported twice by the branch', 'Skip');
   await page.getByText(/^Position .* is skipped\.$/).waitFor();
-  await eventually(async () => (await server.get('/v1/projections/lost_cards')).versions[0].faults?.[0]?.position !== before_, 'another place');
-  const { skips } = (await server.get('/v1/projections/lost_cards')).versions[0];
+  await eventually(async () => (await other.get('/v1/projections/lost_cards')).versions[0].faults?.[0]?.position !== before_, 'another place');
+  const { skips } = (await other.get('/v1/projections/lost_cards')).versions[0];
   assert.ok(skips.some(skip => skip.position === before_ && skip.reason === 'reported twice by the branch'));
   await done(page, 'projection-skipped', { pictures: false });
+  await other.stop();
 });
 
 test('what stalls is called stalled, what is unknown is called unknown', async () => {

@@ -72,7 +72,7 @@ test('an empty set cannot be replayed; a group that hands nothing out is stalled
   assert.match(await said(page), /g hands nothing out: no consumer is connected/);
   assert.ok(await page.getByRole('button', { name: 'Replay parked…' }).isDisabled());
   await page.getByRole('tab', { name: /Consumers/ }).click();
-  await page.getByText('No consumer is connected').waitFor();
+  await page.getByRole('heading', { name: 'No consumer is connected' }).waitFor();
   await page.getByRole('tab', { name: 'Settings' }).click();
   await page.getByText('30 s').waitFor();
   await given.stop();

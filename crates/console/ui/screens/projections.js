@@ -186,7 +186,7 @@ function List() {
     <${Remote} of=${answer} what="projections">${() => (items.length === 0
     ? html`<${Empty} title="No projections" commands=${['factum projections create balances.toml']}>A projection makes rows from the log, and SQL asks them. Write a declaration, and create it.</${Empty}>`
     : html`<${Table} caption="Projections" rows=${items} keyOf=${one => `${one.name} ${one.version}`} columns=${columns} onOpen=${one => go(urls.projection(one.name))} />
-      ${items.some(one => one.why) && html`<ul class="whys">${items.filter(one => one.why && one.status !== 'caught up').map(one => html`<li><strong><${Text} value=${one.name} /></strong> ${one.version}: <${Text} value=${one.why} /></li>`)}</ul>`}`)}</${Remote}>
+      ${items.some(one => one.why && one.role !== 'previous') && html`<ul class="whys">${items.filter(one => one.why && one.status !== 'caught up' && one.role !== 'previous').map(one => html`<li><strong><${Text} value=${one.name} /></strong> ${one.version}: <${Text} value=${one.why} /></li>`)}</ul>`}`)}</${Remote}>
   </${Page}>`;
 }
 
@@ -240,7 +240,7 @@ function One({ name, query, set }) {
     ${told && html`<${Notice} kind="good" title=${told} actions=${html`<button type="button" onClick=${() => tell(null)}>Close</button>`} />`}
     <${Remote} of=${answer} what="the projection" absent=${() => html`<${Empty} title="There is no such projection">Nothing is called <strong><${Text} value=${name} /></strong>. <a class="link" href="/ui/projections">All projections</a></${Empty}>`}>${data => html`
       <${Table} keys=${false} caption="Versions" rows=${versions} keyOf=${one => one.version} columns=${VERSION_COLUMNS} />
-      ${versions.flatMap(version => (version.faults ?? []).map(fault => html`<${Fault} key=${`${version.version} ${fault.position}`} version=${version} fault=${fault} ask=${ask} />`))}
+      ${versions.filter(one => one.role !== 'previous').flatMap(version => (version.faults ?? []).map(fault => html`<${Fault} key=${`${version.version} ${fault.position}`} version=${version} fault=${fault} ask=${ask} />`))}
       ${versions.filter(one => one.status === 'stalled' || (one.status === 'stopped' && one.role !== 'previous')).map(one => one.why && html`<${Notice} kind="warn" title=${`${one.version} is ${one.status}`}><${Text} value=${one.why} /></${Notice}>`)}
       <div class="tabs-after"><${Tabs} label="About this projection" tabs=${tabs} current=${tab} onChange=${id => set({ tab: id, table: null, kind: null }, { push: true })} /></div>
       ${tab === 'rows' && html`<${Rows} name=${name} versions=${versions} query=${query} set=${set} />`}
