@@ -87,7 +87,7 @@ export function gaps(events) {
 /** Where each event stands: time goes to the right in equal steps, each stream has a lane. */
 export function layout(events) {
   const lanes = [...new Set(events.map(event => event.stream))];
-  return { lanes, at: events.map((event, i) => ({ x: LEFT + 20 + i * STEP, y: 34 + lanes.indexOf(event.stream) * LANE })), width: LEFT * 2 + events.length * STEP, height: lanes.length * LANE + 24 };
+  return { lanes, at: events.map((event, i) => ({ x: LEFT + 48 + i * STEP, y: 34 + lanes.indexOf(event.stream) * LANE })), width: LEFT * 2 + 16 + events.length * STEP, height: lanes.length * LANE + 24 };
 }
 
 function Correlation({ id, query, set }) {

@@ -39,7 +39,7 @@ function Screen({ query, set }) {
 
 const columns = (mute) => [
   { label: 'Position', width: 96, align: 'end', wide: true, cell: event => html`<${Num} value=${event.position} />` },
-  { label: 'Time', width: 92, cell: event => html`<${Time} at=${event.time} show="clock" />` },
+  { label: 'Time', width: 116, cell: event => html`<${Time} at=${event.time} show="clock" />` },
   { label: 'Type', width: '20%', cell: event => html`<${Type} type=${event.type} clip=${32} />` },
   { label: 'Event', width: '24%', cell: event => html`<${EventLink} stream=${event.stream} revision=${event.revision} />` },
   { label: 'Data', wide: true, cell: event => html`<${Line} event=${event} />` },

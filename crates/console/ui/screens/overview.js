@@ -18,7 +18,7 @@ function Screen() {
   const problems = overview.data?.problems ?? [];
   return html`<${Page} title="Overview" sentence=${html`<${Sentence} overview=${overview} problems=${problems} stats=${stats} />`}>
     <${Remote} of=${overview} what="the overview">${() => (Number(stats?.events) === 0 ? html`<${Beginning} />` : html`
-      ${problems.length > 0 && html`<${Section} title=${plural(problems.length, 'problem')}><ul class="problems">${problems.map(one => html`<li><${Status} kind="warn"><a class="link" href=${one.url}><${Text} value=${one.what} /></a></${Status}>${one.since && html`<span class="quiet">since <${Ago} at=${one.since} /></span>`}</li>`)}</ul></${Section}>`}
+      ${problems.length > 0 && html`<${Section} title=${plural(problems.length, 'problem')}><ul class="problems">${problems.map(one => html`<li><${Status} kind="warn"><a class="link" href=${one.url}><${Text} value=${one.what} /></a></${Status}>${one.since && html`<span class="quiet">for <${Lasting} at=${one.since} /></span>`}</li>`)}</ul></${Section}>`}
       <div class="charts" onPointerLeave=${() => { cross.value = null; }}>
         <${Chart} field="appendsPerSecond" label="Appends" unit="/s" /><${Chart} field="readsPerSecond" label="Reads" unit="/s" />
         <${Chart} field="deliveriesPerSecond" label="Deliveries" unit="/s" /><${Chart} field="appendP99Millis" label="Slowest 1 % of appends" unit=" ms" />
@@ -28,6 +28,11 @@ function Screen() {
         <div><${Section} title="The store"><${Figures} stats=${stats} system=${system.data} /></${Section}><${Busy} /></div>
       </div>`)}</${Remote}>
   </${Page}>`;
+}
+
+function Lasting({ at }) {
+  const time = readTime(at);
+  return time ? html`<span title=${timeText(at, zone.value, 'exact')}>${durationText(now.value - time.millis)}</span>` : 'an unknown time';
 }
 
 function Sentence({ overview, problems, stats }) {
@@ -86,7 +91,7 @@ function Ticker() {
     return [...heads, ...recent.data?.items ?? []].filter(one => !seen.has(one.id) && seen.add(one.id)).slice(0, 20);
   }, [heads, recent.data]);
   return html`<${Table} keys rows=${rows} keyOf=${row => row.id} caption="Newest events" onOpen=${row => { location.assign(urls.event(row.stream, row.revision)); }} columns=${[
-    { label: 'Time', width: 82, cell: row => html`<${Time} at=${row.time} show="second" />` },
+    { label: 'Time', width: 92, cell: row => html`<${Time} at=${row.time} show="second" />` },
     { label: 'Type', cell: row => html`<${Type} type=${row.type} clip=${32} />` },
     { label: 'Event', cell: row => html`<${EventLink} stream=${row.stream} revision=${row.revision} />` },
   ]} empty=${html`<p class="quiet pad">None yet.</p>`} />`;

@@ -99,11 +99,11 @@ function Screen({ params, query, set }) {
       detail=${event => html`<${Payload} event=${event} open=${2} />`}
       empty=${html`<${Nothing} stream=${stream} query=${query} set=${set} state=${state} />`}
       columns=${[
-    { label: 'Rev', width: 78, align: 'end', cell: event => html`<a class="link" href=${urls.event(stream, event.link?.revision ?? event.revision)}>${event.link?.revision ?? event.revision}</a>` },
+    { label: 'Rev', width: 72, align: 'end', cell: event => html`<a class="link" href=${urls.event(stream, event.link?.revision ?? event.revision)}>${event.link?.revision ?? event.revision}</a>` },
     { label: 'Type', width: '22%', cell: event => html`<${Type} type=${event.type} clip=${34} />` },
     { label: 'Data', wide: true, cell: event => html`${event.link && event.link.stream !== event.stream && html`<span class="quiet">→ <${EventLink} stream=${event.stream} revision=${event.revision} /> </span>`}<${Line} event=${event} />` },
-    { label: 'Size', width: 74, align: 'end', wide: true, cell: event => html`<${Bytes} value=${size(event)} />` },
-    { label: 'Time', width: 196, cell: event => html`<${Time} at=${event.time} show="short" />` },
+    { label: 'Size', width: 74, align: 'end', wide: true, cell: event => (event.redacted ? html`<span class="quiet">none</span>` : html`<${Bytes} value=${size(event)} />`) },
+    { label: 'Time', width: 168, cell: event => html`<${Time} at=${event.time} show="short" />` },
   ]} />${pages.moreError && html`<${ProblemNotice} error=${pages.moreError} />`}${pages.loadingMore && html`<p class="quiet pad">Loading more…</p>`}`}</${Remote}>`}
     ${dialog === 'metadata' && html`<${Dialog} title="Metadata of the stream" onClose=${() => setDialog(null)}>${metadata && Object.keys(metadata).length ? html`<${Tree} value=${metadata} label="Metadata" />` : html`<p class="quiet">It has none.</p>`}</${Dialog}>`}
     ${dialog === 'append' && html`<${Append} stream=${stream} head=${head} onClose=${() => setDialog(null)} onDone=${() => { setDialog(null); info.reload(); pages.reload(); }} />`}
