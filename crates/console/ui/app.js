@@ -175,7 +175,7 @@ const nextZone = () => { zone.value = zone.value === 'UTC' ? browserZone : 'UTC'
 function useShellKeys() {
   useKeys([
     { key: 'Ctrl+k', also: ['/'], label: 'find anything', group: 'Everywhere', run: () => { omniOpen.value = true; } },
-    { key: '?', also: ['Shift+?'], label: 'these shortcuts', group: 'Everywhere', run: () => { helpOpen.value = !helpOpen.value; } },
+    { key: '?', label: 'these shortcuts', group: 'Everywhere', run: () => { helpOpen.value = !helpOpen.value; } },
     { key: 't', label: 'theme: system, light, dark', group: 'Everywhere', run: nextTheme },
     { key: 'z', label: 'times in UTC or local', group: 'Everywhere', run: nextZone },
     ...(signIn.header ? [{ key: 'g q', label: 'sign out', group: 'Everywhere', run: leave }] : []),
@@ -195,7 +195,7 @@ function Help() {
   }
   const order = ['This page', 'Everywhere', 'Go to'];
   return html`<${Dialog} title="Keyboard shortcuts" className="help" onClose=${() => { helpOpen.value = false; }}>
-    <div class="help-groups">${[...groups].sort((a, b) => order.indexOf(a[0]) - order.indexOf(b[0])).map(([group, list]) => html`<section><h3>${group}</h3><dl class="keys">${[...list.values()].map(one => html`<div><dt>${[one.key, ...one.also ?? []].map((key, i) => html`${i > 0 && ' '}${key.split(' ').map(part => html`<${Kbd}>${KEY_NAMES[part] ?? part}</${Kbd}>`)}`)}</dt><dd>${one.label}</dd></div>`)}</dl></section>`)}</div>
+    <div class="help-groups">${[...groups].sort((a, b) => order.indexOf(a[0]) - order.indexOf(b[0])).map(([group, list]) => html`<section><h3>${group}</h3><dl class="keys">${[...list.values()].map(one => html`<div><dt>${[one.key, ...one.also ?? []].map((key, i) => html`${i > 0 && ' '}${key.split(' ').map(part => html`<${Kbd}>${KEY_NAMES[part] ?? (/^[A-Z]$/.test(part) ? `Shift ${part}` : part)}</${Kbd}>`)}`)}</dt><dd>${one.label}</dd></div>`)}</dl></section>`)}</div>
     <div class="help-foot">
       <label class="check"><input type="checkbox" checked=${letterKeys.value} onChange=${event => { letterKeys.value = event.target.checked; }} /> Single letters are shortcuts</label>
       <label class="check"><input type="checkbox" checked=${comfortable.value} onChange=${event => { comfortable.value = event.target.checked; }} /> Comfortable spacing</label>

@@ -21,7 +21,7 @@ function Screen({ query, set }) {
   const matches = event => { if (!where.run) return true; try { return Boolean(where.run(event)); } catch { return false; } };
   const toggleLive = () => set({ live: !query.live, from: 'end', dir: 'back', since: null }, { push: true });
   useKeys([
-    { key: 'l', label: 'live on, off', run: toggleLive }, { key: 'e', label: 'expand all', run: () => setAll(true) }, { key: 'Shift+E', also: ['E'], label: 'collapse all', run: () => setAll(false) },
+    { key: 'l', label: 'live on, off', run: toggleLive }, { key: 'e', label: 'expand all', run: () => setAll(true) }, { key: 'E', label: 'collapse all', run: () => setAll(false) },
   ]);
   const filters = html`<div class="filters">
     <${Pick} label="type" chosen=${query.type} options=${(types.data?.items ?? []).map(one => one.type)} onChange=${type => set({ type }, { push: true })} />

@@ -21,7 +21,7 @@ function Screen() {
       ${problems.length > 0 && html`<${Section} title=${plural(problems.length, 'problem')}><ul class="problems">${problems.map(one => html`<li><${Status} kind="warn"><a class="link" href=${one.url}><${Text} value=${one.what} /></a></${Status}>${one.since && html`<span class="quiet">for <${Lasting} at=${one.since} /></span>`}</li>`)}</ul></${Section}>`}
       <div class="charts" onPointerLeave=${() => { cross.value = null; }}>
         <${Chart} field="appendsPerSecond" label="Appends" unit="/s" /><${Chart} field="readsPerSecond" label="Reads" unit="/s" />
-        <${Chart} field="deliveriesPerSecond" label="Deliveries" unit="/s" /><${Chart} field="appendP99Millis" label="Slowest 1 % of appends" unit=" ms" />
+        <${Chart} field="deliveriesPerSecond" label="Deliveries" unit="/s" /><${Chart} field="appendP99Millis" label="Append, p99" unit=" ms" />
       </div>
       <div class="columns">
         <${Section} title="Newest events" actions=${html`<a class="button" href="/ui/events?live=1">Follow the log</a>`}><${Ticker} /></${Section}>

@@ -225,7 +225,7 @@ function Travel({ stream, info, query, set }) {
     { key: '[', label: 'event before', run: () => stepBy(-1) }, { key: ']', label: 'event after', run: () => stepBy(1) },
     { key: 'Home', label: 'first event', group: 'Time', run: () => goto(first) }, { key: 'End', label: 'last event', group: 'Time', run: () => goto(head) },
     { key: 'Space', label: 'play, pause', group: 'Time', run: play }, { key: 'l', label: 'live on, off', group: 'Time', run: toLive },
-    { key: 'm', label: 'mark A here', group: 'Compare', run: () => mark('a') }, { key: 'Shift+M', also: ['M'], label: 'mark B here', group: 'Compare', run: () => mark('b') },
+    { key: 'm', label: 'mark A here', group: 'Compare', run: () => mark('a') }, { key: 'M', label: 'mark B here', group: 'Compare', run: () => mark('b') },
     { key: 'd', label: 'difference A to B', group: 'Compare', run: toggleDiff }, { key: 'x', label: 'what if this event had not happened', group: 'Compare', run: toggleOff },
     { key: 'j', label: 'next field', group: 'Fields', run: () => moveField(1) }, { key: 'k', label: 'field before', group: 'Fields', run: () => moveField(-1) },
     { key: 'b', label: 'to the event that set the field', group: 'Fields', run: () => { blame(); } },

@@ -58,7 +58,7 @@ function Screen({ params, query, set }) {
   const canOlder = low !== null && low > first;
   const canNewer = high !== null && high < head;
   useKeys([
-    { key: 'e', label: 'expand all', run: () => setAll(true) }, { key: 'Shift+E', also: ['E'], label: 'collapse all', run: () => setAll(false) },
+    { key: 'e', label: 'expand all', run: () => setAll(true) }, { key: 'E', label: 'collapse all', run: () => setAll(false) },
     { key: 'l', label: 'live on, off', run: toggleLive }, { key: 's', label: 'state through time', run: () => go(urls.state(stream)) },
   ]);
   const state = info.data?.state;
