@@ -130,7 +130,7 @@ impl Server {
         let spans = self.options.telemetry.is_some().then_some(spans);
         let (groups, unstarted) = groups::channel();
         let shared = Arc::new(Shared {
-            store: Arc::new(Counted::new(secured.store, metrics.clone())),
+            store: Arc::new(Counted::new(secured.store, metrics.clone(), self.options.clock.clone())),
             limited: Limited::default(),
             started: self.options.clock.now(),
             ops: Ops::new(self.maintenance, metrics, spans, stop.clone()),

@@ -8,11 +8,15 @@ mod accept;
 mod answer;
 mod append;
 pub(crate) mod ask;
+mod catalog;
 mod events;
 mod expected;
 mod fold;
+mod follow;
 mod fresh;
 mod front;
+mod live;
+mod names;
 mod patch;
 mod place;
 pub(crate) mod problem;
@@ -37,11 +41,14 @@ use route::Api;
 #[derive(Debug, Default)]
 pub(crate) struct Own {
     folds: fold::Folds,
+    names: names::Names,
+    sampler: live::Sampler,
 }
 
 /// Every route of the API.
 fn api() -> Api {
-    let parts: [fn(Api) -> Api; 4] = [streams::routes, events::routes, append::routes, state::routes];
+    let parts: [fn(Api) -> Api; 6] =
+        [catalog::routes, streams::routes, events::routes, append::routes, state::routes, live::routes];
     parts.into_iter().fold(Api::new(), |api, part| part(api))
 }
 

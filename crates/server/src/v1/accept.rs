@@ -21,6 +21,11 @@ pub(crate) enum Form {
 }
 
 impl Form {
+    /// Whether it has no end of its own.
+    pub(crate) fn follows(self) -> bool {
+        matches!(self, Form::EventStream | Form::Ndjson)
+    }
+
     /// Its media type.
     pub(crate) fn media(self) -> &'static str {
         match self {

@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::accept::{Form, form};
 use super::answer::{escaped, event_json, linked, tagged};
 use super::ask::{Ask, digits, shown, stream_name};
+use super::follow;
 use super::problem::{Problem, Slug};
 use super::reading::{Found, Wanted};
 use super::route::{AFTER, Api, Kind, LIMIT, Operation, Param, WAIT};
@@ -37,9 +38,11 @@ pub(super) fn routes(api: Api) -> Api {
                 LIMIT,
                 RESOLVE,
                 TYPE,
+                FOLLOW,
                 AFTER,
                 WAIT,
             ])
+            .headers(&[RESUME])
             .answer(EVENT_PAGES),
     )
     .get(
@@ -70,9 +73,11 @@ pub(super) fn routes(api: Api) -> Api {
                 ),
                 Param::new("stream", Kind::Text, "Only events of streams whose names begin so"),
                 Param::new("system", Kind::Flag, "With the store's own events [false]"),
+                FOLLOW,
                 AFTER,
                 WAIT,
             ])
+            .headers(&[RESUME])
             .answer(EVENT_PAGES),
     )
     .get(
@@ -82,7 +87,15 @@ pub(super) fn routes(api: Api) -> Api {
     )
 }
 
-const EVENT_PAGES: &[(&str, &str)] = &[("application/json", "EventPage")];
+const EVENT_PAGES: &[(&str, &str)] = &[
+    ("application/json", "EventPage"),
+    ("text/event-stream", "EventStream"),
+    ("application/x-ndjson", "EventLines"),
+];
+const PAGE_FORMS: [Form; 3] = [Form::Json, Form::EventStream, Form::Ndjson];
+const FOLLOW: Param = Param::new("follow", Kind::Flag, "As a stream: go on where the log ends [true]");
+const RESUME: Param =
+    Param::new("Last-Event-ID", Kind::Like("^[0-9]{1,19}$"), "As a stream: begin after this position");
 const ONE_EVENT: &[(&str, &str)] = &[("application/json", "Event")];
 
 /// What a page says of itself.
@@ -101,9 +114,12 @@ struct PageInfo<'a> {
 async fn of_stream(ask: Ask) -> Result<Response, Problem> {
     let stream = ask.stream()?;
     ask.may(Action::Read(stream.as_str())).await?;
-    form(&ask.headers, &[Form::Json])?;
+    let form = form(&ask.headers, &PAGE_FORMS)?;
     let path = format!("/v1/streams/{}/events", escaped(stream.as_str()));
     let wanted = Wanted::of_stream(&ask, stream)?;
+    if form.follows() {
+        return follow::answer(ask, wanted, form).await;
+    }
     let found = wanted.page(&ask).await?;
     if found.events.is_empty() && matches!(wanted.source, Source::Index(_)) {
         has_something(&ask, &wanted.source).await?;
@@ -113,8 +129,11 @@ async fn of_stream(ask: Ask) -> Result<Response, Problem> {
 
 async fn of_log(ask: Ask) -> Result<Response, Problem> {
     ask.may(Action::Read("$all")).await?;
-    form(&ask.headers, &[Form::Json])?;
+    let form = form(&ask.headers, &PAGE_FORMS)?;
     let wanted = Wanted::of_log(&ask)?;
+    if form.follows() {
+        return follow::answer(ask, wanted, form).await;
+    }
     let found = wanted.page(&ask).await?;
     Ok(page(&ask, "/v1/events", &wanted, &found))
 }

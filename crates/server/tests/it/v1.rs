@@ -1,7 +1,9 @@
 //! The HTTP API through its port, with a client that knows nothing but HTTP.
 
 mod events;
+mod following;
 mod front;
+mod lists;
 mod time_travel;
 mod writing;
 
