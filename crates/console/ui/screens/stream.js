@@ -85,7 +85,7 @@ function Screen({ params, query, set }) {
     ${metadata && Object.keys(metadata).length > 0 && html`<${Rules} metadata=${metadata} />`}
     <div class="filters seek">
       <span class="choice" role="group" aria-label="Pages">
-        <button type="button" disabled=${!canOlder && !(low === null)} onClick=${oldest}>Oldest</button><button type="button" disabled=${!canOlder} onClick=${older}>Older</button>
+        <button type="button" disabled=${query.from === 'start' && forward} onClick=${oldest}>Oldest</button><button type="button" disabled=${!canOlder} onClick=${older}>Older</button>
         <button type="button" disabled=${!canNewer} onClick=${newer}>Newer</button><button type="button" disabled=${atHead} onClick=${toNewest}>Newest</button></span>
       <${Jump} onJump=${to => set(/^\d+$/.test(to) ? { from: to, dir: query.dir, live: false } : { from: to, dir: 'forward', live: false }, { push: true })} head=${head} />
       <${TypeFilter} types=${query.type} loaded=${loaded} onChange=${type => set({ type }, { push: true })} />
@@ -115,6 +115,7 @@ function Screen({ params, query, set }) {
 
 function Sentence({ info, head, first }) {
   if (info.lastRevision === null || info.lastRevision === undefined) return 'It has no events.';
+  if (info.state !== 'active') return html`No events can be seen. The last was #${numberText(info.lastRevision)}, at <${Time} at=${info.lastTime} show="short" />.`;
   return html`${plural(head - first + 1, 'event')}, head at #${numberText(head)}, last <${Text} value=${info.lastType ?? 'unknown'} clip=${40} /> at <${Time} at=${info.lastTime} show="short" />.`;
 }
 function Rules({ metadata }) {
