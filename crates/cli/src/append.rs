@@ -10,10 +10,10 @@ use factum_core::{
 use serde_json::{Map, Value};
 
 use crate::context::Context;
-use crate::event_json::read_event;
 use crate::failure::Failure;
 use crate::output::record;
 use crate::store::Access;
+use factum_protocol::read_event;
 
 const EXAMPLES: &str = r#"EXAMPLES:
   Append one event, and only if the stream does not exist yet:

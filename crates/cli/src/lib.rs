@@ -11,7 +11,6 @@ mod completions;
 mod context;
 mod demo;
 mod event;
-mod event_json;
 mod explain;
 mod export;
 mod export_verb;

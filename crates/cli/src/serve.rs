@@ -1,5 +1,6 @@
 //! `factum serve`: answers KurrentDB's clients, over the store in a directory or one in memory.
 
+mod console;
 mod logs;
 mod protection;
 mod upkeep;
@@ -58,6 +59,8 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(10..))]
     stats_every: Option<u64>,
     #[command(flatten)]
+    console: console::ConsoleArgs,
+    #[command(flatten)]
     logs: logs::LogArgs,
     #[command(flatten)]
     protection: ProtectionArgs,
@@ -87,6 +90,7 @@ pub(crate) async fn run(args: ServeArgs, context: &Context) -> Result<(), Failur
     // Before anybody is told that the server listens: who reads that may end it at once.
     let mut signals = Signals::listen().map_err(|error| Failure::io("the server did not start", &error))?;
     let clients = clients(&options);
+    let scheme = if options.tls.is_some() { "https" } else { "http" };
     let server = if args.memory {
         Server::new(Arc::new(MemoryStore::new()), options)
     } else {
@@ -94,10 +98,19 @@ pub(crate) async fn run(args: ServeArgs, context: &Context) -> Result<(), Failur
         let store: Arc<dyn EventStore> = Arc::new(engine.clone());
         Server::new(store, options).with_maintenance(Arc::new(upkeep::Upkeep(engine)))
     };
+    let console = args.console.routes();
+    let has_console = console.is_some();
+    let server = match console {
+        Some(routes) => server.with_routes(routes),
+        None => server,
+    };
     let server = server.listen(&args.listen).await.map_err(failure)?;
     generated.announce(&server);
     if args.logs.are_for_people() {
         announce(&server, &clients, context)?;
+        if has_console {
+            context.say(&format!("console: {scheme}://{}/ui/", server.address()));
+        }
     }
     tokio::select! {
         () = signals.ended() => {}

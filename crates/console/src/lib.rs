@@ -9,4 +9,4 @@ mod routes;
 
 pub use assets::{Assets, FromFolder};
 pub use page::{Environment, Look, Mode};
-pub use routes::{Options, routes};
+pub use routes::{Options, Routes, routes};

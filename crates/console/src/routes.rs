@@ -33,8 +33,11 @@ pub struct Options {
     pub environment: Option<Environment>,
 }
 
+/// What a server merges with its own routes.
+pub type Routes = Router;
+
 /// The routes: the page under `/ui`, its files under `/ui/assets`, and `/` leads to it.
-pub fn routes(options: Options) -> Router {
+pub fn routes(options: Options) -> Routes {
     Router::new()
         .route("/", get(to_console))
         .route("/ui", get(to_console))

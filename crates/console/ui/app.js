@@ -1,7 +1,7 @@
 // Which screen is shown, and what stands around it? The router, the rail, the omnibox, help, settings.
 import {
   html, render, signal, effect, useState, useEffect, useRef, useMemo, useErrorBoundary,
-  config, place, go, routeOf, useQuery, readQuery, bindings, useKeys, onKey, toasts, spoken, startLive, live, api, copy, recent,
+  config, place, go, signIn, enter, leave, routeOf, useQuery, readQuery, bindings, useKeys, onKey, toasts, spoken, startLive, live, api, copy, recent,
   theme, zone, browserZone, comfortable, letterKeys, railOpen, now, queryString, visibleText, durationText,
 } from './core.js';
 import { Text, Icon, Kbd, LiveState, Notice, ProblemNotice, Loading, Dialog, Page, Menu } from './widgets.js';
@@ -68,6 +68,7 @@ function Shell() {
   useShellKeys();
   const screen = loaded.value.get(name);
   const key = place.value.pathname;
+  if (signIn.wanted.value) return html`<${SignIn} problem=${signIn.wanted.value} />`;
   return html`
     <a class="skip" href="#main" onClick=${event => { event.preventDefault(); document.getElementById('main').focus(); }}>Skip to content</a>
     ${config.environment && html`<div class=${`environment ${config.production ? 'production' : ''}`} role="note"><${Text} value=${config.environment} />${config.readOnly && ' (read only)'}</div>`}
@@ -105,6 +106,26 @@ function Guard({ screen, params, name }) {
 const NONE = {};
 const addMark = name => performance.mark(`screen:${name}`);
 
+/** Asks for a name and a password. They go to this server only, and stay in this tab. */
+function SignIn({ problem }) {
+  const [error, setError] = useState(signIn.header ? problem : null);
+  const [busy, setBusy] = useState(false);
+  const submit = async event => {
+    event.preventDefault();
+    const form = new FormData(event.target);
+    setBusy(true);
+    try { await enter(form.get('login'), form.get('password')); } catch (failure) { setError(failure); }
+    setBusy(false);
+  };
+  return html`<main class="sign-in"><form class="form" onSubmit=${submit}><h1>Sign in to Factum</h1>
+    ${config.environment && html`<p class="quiet"><${Text} value=${config.environment} /></p>`}
+    <label>Name<input type="text" name="login" autocomplete="username" required autofocus /></label>
+    <label>Password<input type="password" name="password" autocomplete="current-password" required /></label>
+    ${error && html`<p class="v-gone" role="alert"><${Text} value=${error.message} /></p>`}
+    <div class="actions end"><button type="submit" class="primary" disabled=${busy}>Sign in</button></div>
+    <p class="quiet">A user of the store. The first start of the server shows the passwords of admin and ops.</p></form></main>`;
+}
+
 function Nowhere() {
   return html`<${Page} title="No such page" sentence="Nothing of the console is at this address."><p><a class="link" href="/ui/">Overview</a></p></${Page}>`;
 }
@@ -132,6 +153,7 @@ function TopBar() {
     <button type="button" class="omni-button" onClick=${() => { omniOpen.value = true; }}><${Icon} name="search" /><span>Find a stream, event, id, time…</span><${Kbd}>Ctrl K</${Kbd}></button>
     <span class="grow" />
     <${LiveState} />
+    ${signIn.header && html`<button type="button" class="quiet-button" onClick=${leave}>Sign out</button>`}
     <button type="button" class="quiet-button" title="Time zone (z)" onClick=${nextZone}>${zone.value === 'UTC' ? 'UTC' : zone.value.split('/').pop().replaceAll('_', ' ')}</button>
     <button type="button" class="icon-button" aria-label=${`Theme: ${theme.value}`} title=${`Theme: ${theme.value} (t)`} onClick=${nextTheme}><${Icon} name="sun" /></button>
     <button type="button" class="icon-button" aria-label="Keyboard shortcuts" title="Keyboard shortcuts (?)" onClick=${() => { helpOpen.value = true; }}><${Icon} name="help" /></button>
@@ -153,9 +175,10 @@ const nextZone = () => { zone.value = zone.value === 'UTC' ? browserZone : 'UTC'
 function useShellKeys() {
   useKeys([
     { key: 'Ctrl+k', also: ['/'], label: 'find anything', group: 'Everywhere', run: () => { omniOpen.value = true; } },
-    { key: '?', also: ['Shift+?'], label: 'these shortcuts', group: 'Everywhere', run: () => { helpOpen.value = !helpOpen.value; } },
+    { key: '?', label: 'these shortcuts', group: 'Everywhere', run: () => { helpOpen.value = !helpOpen.value; } },
     { key: 't', label: 'theme: system, light, dark', group: 'Everywhere', run: nextTheme },
     { key: 'z', label: 'times in UTC or local', group: 'Everywhere', run: nextZone },
+    ...(signIn.header ? [{ key: 'g q', label: 'sign out', group: 'Everywhere', run: leave }] : []),
     { key: 'c l', label: 'copy the address of this view', group: 'Everywhere', run: () => { copy(location.href, 'Address copied'); } },
     { key: 'c c', label: 'copy as curl', group: 'Everywhere', run: () => { copy(`curl '${location.origin}/v1${location.pathname.slice(3).replace(/\/$/, '/overview')}${location.search}'`, 'curl copied'); } },
     ...RAIL.map(([, url, label, key]) => ({ key: `g ${key}`, label: `go to ${label}`, group: 'Go to', run: () => { go(url); } })),
@@ -172,7 +195,7 @@ function Help() {
   }
   const order = ['This page', 'Everywhere', 'Go to'];
   return html`<${Dialog} title="Keyboard shortcuts" className="help" onClose=${() => { helpOpen.value = false; }}>
-    <div class="help-groups">${[...groups].sort((a, b) => order.indexOf(a[0]) - order.indexOf(b[0])).map(([group, list]) => html`<section><h3>${group}</h3><dl class="keys">${[...list.values()].map(one => html`<div><dt>${[one.key, ...one.also ?? []].map((key, i) => html`${i > 0 && ' '}${key.split(' ').map(part => html`<${Kbd}>${KEY_NAMES[part] ?? part}</${Kbd}>`)}`)}</dt><dd>${one.label}</dd></div>`)}</dl></section>`)}</div>
+    <div class="help-groups">${[...groups].sort((a, b) => order.indexOf(a[0]) - order.indexOf(b[0])).map(([group, list]) => html`<section><h3>${group}</h3><dl class="keys">${[...list.values()].map(one => html`<div><dt>${[one.key, ...one.also ?? []].map((key, i) => html`${i > 0 && ' '}${key.split(' ').map(part => html`<${Kbd}>${KEY_NAMES[part] ?? (/^[A-Z]$/.test(part) ? `Shift ${part}` : part)}</${Kbd}>`)}`)}</dt><dd>${one.label}</dd></div>`)}</dl></section>`)}</div>
     <div class="help-foot">
       <label class="check"><input type="checkbox" checked=${letterKeys.value} onChange=${event => { letterKeys.value = event.target.checked; }} /> Single letters are shortcuts</label>
       <label class="check"><input type="checkbox" checked=${comfortable.value} onChange=${event => { comfortable.value = event.target.checked; }} /> Comfortable spacing</label>

@@ -91,6 +91,28 @@ export class Problem extends Error {
   }
 }
 
+/** Who is signed in, where the server asks: kept for this tab only. `wanted` is set when an answer was "not signed in". */
+const SIGN_IN = 'factum.sign-in';
+function keptSignIn() { try { return sessionStorage.getItem(SIGN_IN); } catch { return null; } }
+export const signIn = { wanted: signal(null), login: signal(''), header: keptSignIn() };
+/** Tries a name and a password; throws the Problem where they are wrong. */
+export async function enter(login, password) {
+  const bytes = new TextEncoder().encode(`${login}:${password}`);
+  const header = `Basic ${btoa(String.fromCharCode(...bytes))}`;
+  await api('/v1/system', { headers: { authorization: header } });
+  signIn.header = header;
+  try { sessionStorage.setItem(SIGN_IN, header); } catch { /* it lasts as long as the page */ }
+  signIn.wanted.value = null;
+  answers.clear();
+  place.value = { ...place.value };
+}
+export function leave() {
+  signIn.header = null;
+  try { sessionStorage.removeItem(SIGN_IN); } catch { /* nothing was kept */ }
+  location.reload();
+}
+const credentials = () => (signIn.header ? { authorization: signIn.header } : {});
+
 /** Members whose text is kept as it was stored. */
 const KEEP = ['data', 'metadata', 'state'];
 
@@ -99,7 +121,7 @@ const KEEP = ['data', 'metadata', 'state'];
  * {@link parseJson}), with `.etag` and `.position` not part of it: ask for `{whole: true}` to have `{value, headers}`.
  */
 export async function api(url, { method = 'GET', body, headers = {}, signal: stop, query, whole = false, accept, asText = false } = {}) {
-  const sent = { accept: accept ?? 'application/json', ...headers };
+  const sent = { accept: accept ?? 'application/json', ...credentials(), ...headers };
   if (body !== undefined && !sent['content-type']) sent['content-type'] = 'application/json';
   let answer;
   try {
@@ -116,7 +138,9 @@ export async function api(url, { method = 'GET', body, headers = {}, signal: sto
   if (!answer.ok) {
     let problem = { title: `The server answered ${answer.status}`, detail: text.slice(0, 300) };
     if (isJson) try { problem = parseJson(text); } catch { /* the text has to do */ }
-    throw new Problem({ requestId: answer.headers.get('x-request-id') ?? '', ...problem }, answer.status);
+    const failure = new Problem({ requestId: answer.headers.get('x-request-id') ?? '', ...problem }, answer.status);
+    if (answer.status === 401 && !headers.authorization) signIn.wanted.value = failure;
+    throw failure;
   }
   const value = isJson && text && !asText ? parseJson(text, KEEP) : text;
   return whole ? { value, headers: answer.headers } : value;
@@ -221,55 +245,95 @@ export function useArrivals(stream, run) {
 }
 const SERIES = 900;
 const HIDDEN_PATIENCE = 30_000;
+/**
+ * Server-sent events over fetch, which can say who asks: `on(event, data, id)`. Ends with `onEnd(why)`. Gives a function that
+ * ends it.
+ */
+function listen(url, { on, onOpen, onEnd, lastId }) {
+  const stop = new AbortController();
+  (async () => {
+    const answer = await fetch(url, { headers: { accept: 'text/event-stream', ...credentials(), ...(lastId ? { 'last-event-id': lastId } : {}) }, signal: stop.signal, credentials: 'same-origin', cache: 'no-store' });
+    if (!answer.ok) throw new Error(`${answer.status}`);
+    onOpen();
+    const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+    let rest = '';
+    let [name, data, id] = ['message', [], ''];
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) break;
+      const lines = (rest + value).split(/\r\n|\n|\r(?!$)/);
+      rest = lines.pop();
+      for (const line of lines) {
+        if (line === '') {
+          if (data.length) on(name, data.join('\n'), id);
+          [name, data] = ['message', []];
+          continue;
+        }
+        const colon = line.indexOf(':');
+        const field = colon < 0 ? line : line.slice(0, colon);
+        const text = colon < 0 ? '' : line.slice(colon + 1).replace(/^ /, '');
+        if (field === 'event') name = text; else if (field === 'data') data.push(text); else if (field === 'id') id = text;
+      }
+    }
+    throw new Error('it ended');
+  })().catch(error => { if (error.name !== 'AbortError') onEnd(error.message); });
+  return () => stop.abort();
+}
+const pause = tries => Math.min(15_000, 500 * 2 ** Math.min(tries, 5));
+
 let source = null;
 let retry = 0;
 let hiding = 0;
 function openLive() {
-  if (source || !globalThis.EventSource) return;
-  source = new EventSource('/v1/live');
-  source.onopen = () => { liveState.value = 'live'; live.tries.value = 0; };
-  source.onerror = () => {
-    source?.close();
-    source = null;
-    liveState.value = 'lost';
-    live.tries.value += 1;
-    clearTimeout(retry);
-    retry = setTimeout(openLive, Math.min(15_000, 500 * 2 ** Math.min(live.tries.value, 5)));
+  if (source) return;
+  const on = {
+    stats(stats) {
+      live.stats.value = stats;
+      live.at.value = Date.now();
+      live.series.value = [...live.series.value.slice(1 - SERIES), stats];
+    },
+    projections(list) { live.projections.value = list.items ?? list; },
+    events(list) {
+      const heads = list.items ?? list.events ?? list;
+      if (list.skipped) live.skipped.value += Number(list.skipped);
+      arrivals.value = { turn: arrivals.peek().turn + 1, heads, skipped: Number(list.skipped ?? 0) };
+      live.events.value = [...[...heads].reverse(), ...live.events.value].slice(0, 20);
+    },
   };
-  const on = (name, run) => source.addEventListener(name, message => {
-    try { run(parseJson(message.data)); } catch (error) { console.warn('the live feed sent what is not understood', name, error.message); }
-  });
-  on('stats', stats => {
-    live.stats.value = stats;
-    live.at.value = Date.now();
-    live.series.value = [...live.series.value.slice(1 - SERIES), stats];
-  });
-  on('projections', list => { live.projections.value = list.items ?? list; });
-  on('events', list => {
-    const heads = list.items ?? list.events ?? list;
-    if (list.skipped) live.skipped.value += Number(list.skipped);
-    arrivals.value = { turn: arrivals.peek().turn + 1, heads, skipped: Number(list.skipped ?? 0) };
-    live.events.value = [...[...heads].reverse(), ...live.events.value].slice(0, 20);
+  source = listen('/v1/live', {
+    onOpen() { liveState.value = 'live'; live.tries.value = 0; },
+    on(name, data) {
+      try { on[name]?.(parseJson(data)); } catch (error) { console.warn('the live feed sent what is not understood', name, error.message); }
+    },
+    onEnd() {
+      source = null;
+      liveState.value = 'lost';
+      live.tries.value += 1;
+      clearTimeout(retry);
+      retry = setTimeout(openLive, pause(live.tries.value));
+    },
   });
 }
 /** Begins the feed; the shell does. It rests while nobody looks. */
 export function startLive() {
   openLive();
-  addEventListener('pagehide', () => { source?.close(); source = null; });
+  addEventListener('pagehide', () => { source?.(); source = null; });
+  addEventListener('pageshow', event => { if (event.persisted) openLive(); });
+  effect(() => { if (signIn.wanted.value === null) { clearTimeout(retry); openLive(); } });
   document.addEventListener('visibilitychange', () => {
     clearTimeout(hiding);
     if (!document.hidden) { openLive(); return; }
-    hiding = setTimeout(() => { source?.close(); source = null; clearTimeout(retry); liveState.value = 'paused'; }, HIDDEN_PATIENCE);
+    hiding = setTimeout(() => { source?.(); source = null; clearTimeout(retry); liveState.value = 'paused'; }, HIDDEN_PATIENCE);
   });
 }
 
 /**
- * Follows events of a URL by SSE: `onEvents(list)` at most 10 times a second, `onState('live'|'lost'|'caughtUp')`. Resumes by
- * itself after the last event seen. Gives a function that ends it.
+ * Follows events of a URL: `onEvents(list)` at most 10 times a second, `onState('live'|'lost'|'caughtUp')`. Resumes by itself
+ * after the last event seen. Gives a function that ends it.
  */
 export function follow(url, { onEvents, onState = () => {} }) {
-  let feed = null;
-  let last = null;
+  let close = null;
+  let lastId = '';
   let tries = 0;
   let timer = 0;
   let batch = [];
@@ -277,28 +341,26 @@ export function follow(url, { onEvents, onState = () => {} }) {
   let ended = false;
   const give = () => { flush = 0; const out = batch; batch = []; if (!ended && out.length) onEvents(out); };
   const open = () => {
-    // A new EventSource does not say where the former one was; the address does.
-    const target = new URL(url, location.href);
-    if (last !== null) target.searchParams.set('from', target.pathname.startsWith('/v1/streams/') ? last.revision + 1 : BigInt(last.position) + 1n);
-    feed = new EventSource(target);
-    feed.onopen = () => { tries = 0; onState('live'); };
-    feed.addEventListener('event', message => {
-      try { batch.push(parseJson(message.data, KEEP)); } catch { return; }
-      last = batch[batch.length - 1];
-      flush ||= setTimeout(give, 100);
+    close = listen(url, {
+      lastId,
+      onOpen() { tries = 0; onState('live'); },
+      on(name, data, id) {
+        if (id) lastId = id;
+        if (name === 'event') {
+          try { batch.push(parseJson(data, KEEP)); } catch { return; }
+          flush ||= setTimeout(give, 100);
+        } else if (name === 'caughtUp' || name === 'fellBehind') onState(name);
+        else if (name === 'end') { ended = true; close?.(); }
+      },
+      onEnd() {
+        if (ended) return;
+        onState('lost');
+        timer = setTimeout(open, pause(++tries));
+      },
     });
-    feed.addEventListener('caughtUp', () => onState('caughtUp'));
-    feed.addEventListener('end', () => { ended = true; feed.close(); });
-    feed.onerror = () => {
-      // The browser tries again by itself, with Last-Event-ID, unless the server refused.
-      if (feed.readyState !== EventSource.CLOSED) { onState('lost'); return; }
-      onState('lost');
-      tries += 1;
-      timer = setTimeout(open, Math.min(15_000, 500 * 2 ** Math.min(tries, 5)));
-    };
   };
   open();
-  return () => { ended = true; feed?.close(); clearTimeout(timer); clearTimeout(flush); };
+  return () => { ended = true; close?.(); clearTimeout(timer); clearTimeout(flush); };
 }
 
 // ---- Keys -----------------------------------------------------------------------------------------------------------

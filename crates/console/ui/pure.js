@@ -679,6 +679,7 @@ export function timeText(text, zone = 'UTC', show = 'full') {
 /** How long, in the two units that matter: `812 ms`, `4 min 10 s`, `3 d 2 h`. */
 export function durationText(millis) {
   const abs = Math.abs(millis);
+  if (abs === 0) return '0 ms';
   if (abs < 1) return `${Math.round(abs * 1000)} µs`;
   if (abs < 1000) return `${Math.round(abs)} ms`;
   if (abs < 60_000) return `${(abs / 1000).toFixed(abs < 10_000 ? 1 : 0).replace(/\.0$/, '')} s`;

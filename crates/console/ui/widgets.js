@@ -461,7 +461,7 @@ export function Table({ columns, rows, keyOf, caption, onOpen, detail, rowClass,
   const cells = (row, i) => columns.map(column => html`<td class=${`${column.align === 'end' ? 'end ' : ''}${column.wide ? 'wide ' : ''}${column.className ?? ''}`}>${column.cell ? column.cell(row, i) : row[column.key]}</td>`);
   return html`<div class=${height ? 'table-box scroller' : 'table-box'} tabindex=${height ? 0 : undefined}><table class="table" aria-rowcount=${rows.length + 1}>
     ${caption && html`<caption class="offscreen">${caption}</caption>`}
-    <colgroup>${detail && html`<col style=${{ width: '28px' }} />`}${columns.map(column => html`<col class=${column.wide ? 'wide' : ''} style=${column.width ? { width: typeof column.width === 'number' ? `${column.width}px` : column.width } : undefined} />`)}</colgroup>
+    <colgroup>${detail && html`<col style=${{ width: '28px' }} />`}${columns.map(column => html`<col class=${`${column.wide ? 'wide' : ''} ${typeof column.width === 'string' ? 'share' : ''}`} style=${column.width ? { width: typeof column.width === 'number' ? `${column.width}px` : column.width } : undefined} />`)}</colgroup>
     <thead><tr>${detail && html`<th><span class="offscreen">Expand</span></th>`}${columns.map(column => html`<th scope="col" class=${`${column.align === 'end' ? 'end ' : ''}${column.wide ? 'wide' : ''}`} aria-sort=${column.sort}>${column.label}</th>`)}</tr></thead>
     <tbody ref=${body}>
       ${from > 0 && html`<tr class="spacer" key="before" aria-hidden="true"><td colspan=${span} style=${{ height: `${top(from)}px` }} /></tr>`}

@@ -8,6 +8,7 @@
 mod append_error;
 mod event;
 mod event_bytes;
+mod event_json;
 pub mod exception;
 mod expected;
 mod ids;
@@ -20,6 +21,7 @@ mod rich;
 pub use append_error::BatchFailure;
 pub use event::{EventForm, Proposed, ProposedError, WireEvent, ticks, timestamp_of_ticks};
 pub use event_bytes::EventBytes;
+pub use event_json::{Breaks, NotAnEvent, Payload, ReadEvent, read_event, write_event, write_event_with};
 pub use expected::{Expectation, actual_number, expected_number};
 pub use ids::{UuidError, UuidForm, uuid_from_wire, uuid_to_wire};
 pub use links::{LINK_TYPE, LinkTarget, STREAM_REFERENCE_TYPE};

@@ -15,6 +15,7 @@ use crate::grpc::PROTOCOL_VERSION;
 use crate::metrics;
 use crate::observe::is_grpc;
 use crate::shared::Shared;
+use crate::v1;
 
 /// The routes.
 pub(crate) fn routes(shared: &Arc<Shared>) -> Router {
@@ -47,9 +48,12 @@ async fn figures(State(shared): State<Arc<Shared>>) -> Response {
 }
 
 /// What no service and no route answers: clients of gRPC want that in their own way.
-pub(crate) async fn unknown(headers: axum::http::HeaderMap) -> Response {
+pub(crate) async fn unknown(uri: axum::http::Uri, headers: axum::http::HeaderMap) -> Response {
     if is_grpc(&headers) {
         return tonic::Status::unimplemented("").into_http();
+    }
+    if v1::is_of_api(uri.path()) {
+        return v1::no_such_route(uri.path());
     }
     StatusCode::NOT_FOUND.into_response()
 }

@@ -38,6 +38,7 @@ mod stopping;
 mod tls;
 mod tokens;
 mod users;
+mod v1;
 
 pub use access::Anonymous;
 pub use maintenance::{Maintenance, ProcessFigures, Reclaimed, ScavengeProgress, StorageFigures};

@@ -11,7 +11,7 @@ mod prometheus;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-pub(crate) use calls::{Calls, Took};
+pub(crate) use calls::{Calls, Times, Took};
 pub(crate) use collect::{Family, Sample, Value, collect};
 pub(crate) use counted::Counted;
 pub(crate) use prometheus::{CONTENT_TYPE, text};
@@ -103,6 +103,10 @@ pub(crate) struct Metrics {
     pub(crate) appended_bytes: Counter,
     /// Events read from the store, for reads and subscriptions.
     pub(crate) read_events: Counter,
+    /// Events that subscriptions gave out.
+    pub(crate) delivered_events: Counter,
+    /// How long appends took.
+    pub(crate) appends: Times,
     /// Subscriptions of the store that are open.
     pub(crate) subscriptions: Gauge,
     /// Events that scavenges removed.

@@ -34,6 +34,8 @@ pub struct Limits {
     pub calls_per_connection: u32,
     /// Longest time from the first to the last chunk of one append of a batch.
     pub append_timeout: Duration,
+    /// Longest time for a request over HTTP to send all of its body.
+    pub body_timeout: Duration,
     /// Longest time for a connection to say its first words (TLS and the head of the request).
     pub handshake_timeout: Duration,
 }
@@ -46,6 +48,7 @@ impl Default for Limits {
             connections: 10_000,
             calls_per_connection: 2_000,
             append_timeout: Duration::from_secs(10),
+            body_timeout: Duration::from_secs(30),
             handshake_timeout: Duration::from_secs(10),
         }
     }

@@ -27,7 +27,7 @@ use crate::shared::Shared;
 use crate::stopping::Stopping;
 use crate::tls::{Certificates, TlsError};
 use crate::users::{FirstStart, UserError};
-use crate::{boot, connection, groups, grpc, http, security, sign_in};
+use crate::{boot, connection, groups, grpc, http, security, sign_in, v1};
 
 /// How long calls that are under way may go on after the server was told to stop.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -78,6 +78,7 @@ pub struct Server {
     store: Arc<dyn EventStore>,
     options: ServerOptions,
     maintenance: Option<Arc<dyn Maintenance>>,
+    more: Router,
 }
 
 /// A server that runs. Dropping it stops it at once; [`stop`](RunningServer::stop) lets calls end.
@@ -93,13 +94,20 @@ pub struct RunningServer {
 impl Server {
     /// A server over `store`.
     pub fn new(store: Arc<dyn EventStore>, options: ServerOptions) -> Self {
-        Self { store, options, maintenance: None }
+        Self { store, options, maintenance: None, more: Router::new() }
     }
 
     /// With the store's upkeep.
     #[must_use]
     pub fn with_maintenance(mut self, maintenance: Arc<dyn Maintenance>) -> Self {
         self.maintenance = Some(maintenance);
+        self
+    }
+
+    /// With routes beside its own, which must not overlap with them: the console's. They pass what every request passes.
+    #[must_use]
+    pub fn with_routes(mut self, routes: Router) -> Self {
+        self.more = self.more.merge(routes);
         self
     }
 
@@ -122,7 +130,7 @@ impl Server {
         let spans = self.options.telemetry.is_some().then_some(spans);
         let (groups, unstarted) = groups::channel();
         let shared = Arc::new(Shared {
-            store: Arc::new(Counted::new(secured.store, metrics.clone())),
+            store: Arc::new(Counted::new(secured.store, metrics.clone(), self.options.clock.clone())),
             limited: Limited::default(),
             started: self.options.clock.now(),
             ops: Ops::new(self.maintenance, metrics, spans, stop.clone()),
@@ -132,15 +140,18 @@ impl Server {
             groups,
             address: local,
             instance: Uuid::new_v4(),
+            v1: v1::Own::default(),
             stopping: stopping.clone(),
         });
         let groups = unstarted.start(shared.clone());
         let router =
-            grpc::routes(&shared).into_axum_router().merge(http::routes(&shared)).fallback(http::unknown);
+            grpc::routes(&shared).into_axum_router().merge(http::routes(&shared)).merge(v1::routes(&shared));
+        let router = router.merge(self.more).fallback(http::unknown);
         let router = match shared.access.guard() {
             Some(guard) => router.layer(from_fn_with_state(guard.clone(), sign_in::sign_in)),
             None => router,
         };
+        let router = router.layer(from_fn_with_state(shared.clone(), v1::front));
         // Outermost, so that calls that were refused are seen too.
         let router = router.layer(from_fn_with_state(shared.clone(), observe));
         if let Some(telemetry) = shared.options.telemetry.clone() {

@@ -37,6 +37,8 @@ pub(crate) struct Shared {
     pub(crate) limited: Limited,
     /// What running it needs.
     pub(crate) ops: Ops,
+    /// What the HTTP API remembers.
+    pub(crate) v1: crate::v1::Own,
     /// Becomes true when the server is to stop: whatever has no end of its own ends then.
     pub(crate) stopping: Stopping,
 }
@@ -59,6 +61,7 @@ impl Shared {
             instance: Uuid::nil(),
             limited: Limited::default(),
             ops: Ops::new(None, metrics, None, stop),
+            v1: crate::v1::Own::default(),
             stopping,
         }
     }

@@ -23,7 +23,8 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 /// How a client is asked to sign in over HTTP.
-const CHALLENGE: HeaderValue = HeaderValue::from_static("Basic realm=\"factum\", charset=\"UTF-8\"");
+pub(crate) const CHALLENGE: HeaderValue =
+    HeaderValue::from_static("Basic realm=\"factum\", charset=\"UTF-8\"");
 
 /// What somebody shows to be let in.
 #[derive(Debug)]

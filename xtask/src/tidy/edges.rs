@@ -17,7 +17,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("factum-engine", &["factum-core"]),
     ("factum-postgres", &["factum-core", "factum-vault"]),
     ("factum-protocol", &["factum-core"]),
-    ("factum-server", &["factum-core", "factum-protocol"]),
+    ("factum-server", &["factum", "factum-core", "factum-protocol"]),
     ("factum-console", &[]),
     ("codegen", &[]),
     ("soak", &["factum-core", "factum-protocol"]),

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use factum_core::{ErrorKind, EventStore, Position, Read, ReadError};
 
-use crate::event_json::{Breaks, write_event};
+use factum_protocol::{Breaks, write_event};
 
 /// How far an export has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

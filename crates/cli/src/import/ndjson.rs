@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::batch::{Outcome, append_in_order};
 use super::source::{Input, is_malformed};
 use super::{ImportError, ImportPhase, ImportProgress, ImportSummary, Place};
-use crate::event_json::{ReadEvent, read_event};
+use factum_protocol::{ReadEvent, read_event};
 
 /// Where another log's record of its redactions goes: the store writes its own, and nobody else does.
 const IMPORTED_REDACTIONS: &str = "$redactions-imported";

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use factum_core::{ContentType, RecordedEvent};
 
 use super::{Format, Out, Table, Template, terminal_width};
-use crate::event_json::{Breaks, write_event};
 use crate::failure::Failure;
+use factum_protocol::{Breaks, write_event};
 
 /// Which columns a table of events has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -87,7 +87,7 @@ export function gaps(events) {
 /** Where each event stands: time goes to the right in equal steps, each stream has a lane. */
 export function layout(events) {
   const lanes = [...new Set(events.map(event => event.stream))];
-  return { lanes, at: events.map((event, i) => ({ x: LEFT + 20 + i * STEP, y: 34 + lanes.indexOf(event.stream) * LANE })), width: LEFT * 2 + events.length * STEP, height: lanes.length * LANE + 24 };
+  return { lanes, at: events.map((event, i) => ({ x: LEFT + 48 + i * STEP, y: 34 + lanes.indexOf(event.stream) * LANE })), width: LEFT * 2 + 16 + events.length * STEP, height: lanes.length * LANE + 24 };
 }
 
 function Correlation({ id, query, set }) {
@@ -147,10 +147,10 @@ function Lanes({ events, shape, time, svg }) {
     if (up === -2) return html`<g class="lane-missing"><title>cause not found: external or deleted</title><path d=${`M${at[i].x - 38} ${at[i].y - 20}L${at[i].x - 12} ${at[i].y - 6}`} marker-end="url(#tip)" /><circle cx=${at[i].x - 42} cy=${at[i].y - 22} r="4" /></g>`;
     return null;
   })}
-      ${events.map((event, i) => html`<a href=${urls.event(event.stream, event.revision)} data-i=${i} tabindex=${i === 0 ? 0 : -1} onKeyDown=${key => move(key, i)} aria-label=${`${visibleText(event.type)}, ${visibleText(event.stream)} ${event.revision}, ${timeText(event.time, zone.value, 'clock')}`}>
-        <title>${visibleText(event.type)} at ${timeText(event.time, zone.value, 'exact')}</title>
+      ${events.map((event, i) => html`<a href=${urls.event(event.stream, event.revision)} data-i=${i} tabindex=${i === 0 ? 0 : -1} onKeyDown=${key => move(key, i)}>
+        <title>${visibleText(event.type)}, ${visibleText(middle(event.stream, 60))} #${event.revision}, ${timeText(event.time, zone.value, 'exact')}</title>
         <circle class=${`lane-node hue-${typeHue(event.type)}`} cx=${at[i].x} cy=${at[i].y} r="11" /><text class="lane-badge" x=${at[i].x} y=${at[i].y + 3.5} text-anchor="middle" aria-hidden="true">${visibleText(typeBadge(event.type))}</text>
-        <text class="lane-label" x=${at[i].x} y=${at[i].y + 25} text-anchor="middle">${visibleText(middle(event.type, 17))}</text></a>`)}
+        <text class="lane-label" aria-hidden="true" x=${at[i].x} y=${at[i].y + 25} text-anchor="middle">${visibleText(middle(event.type, 17))}</text></a>`)}
     </svg></div></div>`;
 }
 /** Writes the colours into a copy of the picture, so that it looks the same elsewhere. */

@@ -21,7 +21,7 @@ function Screen({ query, set }) {
   const matches = event => { if (!where.run) return true; try { return Boolean(where.run(event)); } catch { return false; } };
   const toggleLive = () => set({ live: !query.live, from: 'end', dir: 'back', since: null }, { push: true });
   useKeys([
-    { key: 'l', label: 'live on, off', run: toggleLive }, { key: 'e', label: 'expand all', run: () => setAll(true) }, { key: 'Shift+E', also: ['E'], label: 'collapse all', run: () => setAll(false) },
+    { key: 'l', label: 'live on, off', run: toggleLive }, { key: 'e', label: 'expand all', run: () => setAll(true) }, { key: 'E', label: 'collapse all', run: () => setAll(false) },
   ]);
   const filters = html`<div class="filters">
     <${Pick} label="type" chosen=${query.type} options=${(types.data?.items ?? []).map(one => one.type)} onChange=${type => set({ type }, { push: true })} />
@@ -39,7 +39,7 @@ function Screen({ query, set }) {
 
 const columns = (mute) => [
   { label: 'Position', width: 96, align: 'end', wide: true, cell: event => html`<${Num} value=${event.position} />` },
-  { label: 'Time', width: 92, cell: event => html`<${Time} at=${event.time} show="clock" />` },
+  { label: 'Time', width: 116, cell: event => html`<${Time} at=${event.time} show="clock" />` },
   { label: 'Type', width: '20%', cell: event => html`<${Type} type=${event.type} clip=${32} />` },
   { label: 'Event', width: '24%', cell: event => html`<${EventLink} stream=${event.stream} revision=${event.revision} />` },
   { label: 'Data', wide: true, cell: event => html`<${Line} event=${event} />` },

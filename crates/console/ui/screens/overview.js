@@ -1,5 +1,5 @@
 // Is it healthy, and what happens now?
-import { html, signal, useApi, useEffect, useMemo, useRef, useState, live, now, timeText, readTime, numberText, durationText, plural, zone, visibleText } from '../core.js';
+import { html, signal, useApi, useEffect, useMemo, useRef, useState, live, now, timeText, readTime, numberText, durationText, plural, zone, visibleText, go } from '../core.js';
 import { Page, Section, Notice, Empty, Remote, Facts, Text, Time, Ago, Num, Bytes, Type, StreamLink, EventLink, Status, Stale, Table, urls } from '../widgets.js';
 
 /** The point under the pointer, shared by the charts: how many seconds before the newest. */
@@ -9,6 +9,9 @@ const WINDOW = 900;
 function Screen() {
   const overview = useApi('/v1/overview', { every: 0 });
   const system = useApi('/v1/system');
+  const recent = useApi('/v1/events?from=end&direction=backward&limit=20');
+  // The server's own events are in every log: empty is what nobody has appended to.
+  const isEmpty = recent.data?.items.length === 0 && live.events.value.length === 0;
   const stats = live.stats.value ?? overview.data;
   // The feed has no problems in it: they are asked again when projections change, and each half minute.
   const changes = live.projections.value;
@@ -16,28 +19,33 @@ function Screen() {
   const seen = useRef(null);
   useEffect(() => { if (seen.current) overview.reload(); seen.current = true; }, [changes, beat]);
   const problems = overview.data?.problems ?? [];
-  return html`<${Page} title="Overview" sentence=${html`<${Sentence} overview=${overview} problems=${problems} stats=${stats} />`}>
-    <${Remote} of=${overview} what="the overview">${() => (Number(stats?.events) === 0 ? html`<${Beginning} />` : html`
-      ${problems.length > 0 && html`<${Section} title=${plural(problems.length, 'problem')}><ul class="problems">${problems.map(one => html`<li><${Status} kind="warn"><a class="link" href=${one.url}><${Text} value=${one.what} /></a></${Status}>${one.since && html`<span class="quiet">since <${Ago} at=${one.since} /></span>`}</li>`)}</ul></${Section}>`}
+  return html`<${Page} title="Overview" sentence=${html`<${Sentence} overview=${overview} problems=${problems} isEmpty=${isEmpty} />`}>
+    <${Remote} of=${overview} what="the overview">${() => (isEmpty ? html`<${Beginning} />` : html`
+      ${problems.length > 0 && html`<${Section} title=${plural(problems.length, 'problem')}><ul class="problems">${problems.map(one => html`<li><${Status} kind="warn"><a class="link" href=${one.url}><${Text} value=${one.what} /></a></${Status}>${one.since && html`<span class="quiet">for <${Lasting} at=${one.since} /></span>`}</li>`)}</ul></${Section}>`}
       <div class="charts" onPointerLeave=${() => { cross.value = null; }}>
         <${Chart} field="appendsPerSecond" label="Appends" unit="/s" /><${Chart} field="readsPerSecond" label="Reads" unit="/s" />
-        <${Chart} field="deliveriesPerSecond" label="Deliveries" unit="/s" /><${Chart} field="appendP99Millis" label="Slowest 1 % of appends" unit=" ms" />
+        <${Chart} field="deliveriesPerSecond" label="Deliveries" unit="/s" /><${Chart} field="appendP99Millis" label="Append, p99" unit=" ms" />
       </div>
       <div class="columns">
-        <${Section} title="Newest events" actions=${html`<a class="button" href="/ui/events?live=1">Follow the log</a>`}><${Ticker} /></${Section}>
+        <${Section} title="Newest events" actions=${html`<a class="button" href="/ui/events?live=1">Follow the log</a>`}><${Ticker} recent=${recent} /></${Section}>
         <div><${Section} title="The store"><${Figures} stats=${stats} system=${system.data} /></${Section}><${Busy} /></div>
       </div>`)}</${Remote}>
   </${Page}>`;
 }
 
-function Sentence({ overview, problems, stats }) {
+function Lasting({ at }) {
+  const time = readTime(at);
+  return time ? html`<span title=${timeText(at, zone.value, 'exact')}>${durationText(now.value - time.millis)}</span>` : 'an unknown time';
+}
+
+function Sentence({ overview, problems, isEmpty }) {
   if (!overview.data) return 'Asking the server…';
   const state = live.state.value;
   if (state === 'lost' && now.value - live.at.value > 4000) return html`No news for ${durationText(now.value - (live.at.value || overview.at))}: the server cannot be heard. What is shown is from then.`;
   if (problems.length) return html`${problems.length === 1 ? 'One thing needs' : `${problems.length} things need`} somebody: <${Text} value=${problems[0].what} clip=${120} />.`;
   const lagging = (live.projections.value ?? []).filter(one => Number(one.lag) > 0).length;
   if (lagging) return `${plural(lagging, 'projection')} ${lagging === 1 ? 'is' : 'are'} catching up; nothing is wrong.`;
-  return Number(stats?.events) === 0 ? 'The store is empty and ready.' : 'Everything is keeping up.';
+  return isEmpty ? 'The store is empty and ready.' : 'Everything is keeping up.';
 }
 
 function Beginning() {
@@ -78,15 +86,14 @@ function Chart({ field, label, unit }) {
   </figure>`;
 }
 
-function Ticker() {
-  const recent = useApi('/v1/events?from=end&direction=backward&limit=20');
+function Ticker({ recent }) {
   const heads = live.events.value;
   const rows = useMemo(() => {
     const seen = new Set();
     return [...heads, ...recent.data?.items ?? []].filter(one => !seen.has(one.id) && seen.add(one.id)).slice(0, 20);
   }, [heads, recent.data]);
-  return html`<${Table} keys rows=${rows} keyOf=${row => row.id} caption="Newest events" onOpen=${row => { location.assign(urls.event(row.stream, row.revision)); }} columns=${[
-    { label: 'Time', width: 82, cell: row => html`<${Time} at=${row.time} show="second" />` },
+  return html`<${Table} keys rows=${rows} keyOf=${row => row.id} caption="Newest events" onOpen=${row => go(urls.event(row.stream, row.revision))} columns=${[
+    { label: 'Time', width: 92, cell: row => html`<${Time} at=${row.time} show="second" />` },
     { label: 'Type', cell: row => html`<${Type} type=${row.type} clip=${32} />` },
     { label: 'Event', cell: row => html`<${EventLink} stream=${row.stream} revision=${row.revision} />` },
   ]} empty=${html`<p class="quiet pad">None yet.</p>`} />`;

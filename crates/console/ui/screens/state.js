@@ -83,7 +83,7 @@ function Travel({ stream, info, query, set }) {
   // ---- Pages of history.
   const load = useCallback((number, again = false) => {
     if (number < 0 || (asked.current.has(number) && !again)) return asked.current.get(number) ?? Promise.resolve();
-    const promise = api(path`/v1/streams/${stream}/history` + queryString({ from: String(Math.max(number * PAGE, first)), limit: PAGE, fold: query.fold === 'merge' ? null : query.fold })).then(page => {
+    const promise = wholePage(stream, Math.max(number * PAGE, first), (number + 1) * PAGE, query.fold).then(page => {
       cursor.current.add(number, page);
       if (page.head !== undefined && page.head !== null && Number(page.head) > headNow.current) { headNow.current = Number(page.head); setHead(headNow.current); }
       bump(n => n + 1);
@@ -225,7 +225,7 @@ function Travel({ stream, info, query, set }) {
     { key: '[', label: 'event before', run: () => stepBy(-1) }, { key: ']', label: 'event after', run: () => stepBy(1) },
     { key: 'Home', label: 'first event', group: 'Time', run: () => goto(first) }, { key: 'End', label: 'last event', group: 'Time', run: () => goto(head) },
     { key: 'Space', label: 'play, pause', group: 'Time', run: play }, { key: 'l', label: 'live on, off', group: 'Time', run: toLive },
-    { key: 'm', label: 'mark A here', group: 'Compare', run: () => mark('a') }, { key: 'Shift+M', also: ['M'], label: 'mark B here', group: 'Compare', run: () => mark('b') },
+    { key: 'm', label: 'mark A here', group: 'Compare', run: () => mark('a') }, { key: 'M', label: 'mark B here', group: 'Compare', run: () => mark('b') },
     { key: 'd', label: 'difference A to B', group: 'Compare', run: toggleDiff }, { key: 'x', label: 'what if this event had not happened', group: 'Compare', run: toggleOff },
     { key: 'j', label: 'next field', group: 'Fields', run: () => moveField(1) }, { key: 'k', label: 'field before', group: 'Fields', run: () => moveField(-1) },
     { key: 'b', label: 'to the event that set the field', group: 'Fields', run: () => { blame(); } },
@@ -321,6 +321,20 @@ function stateRows(state, changes) {
   const there = new Set(rows.map(row => row.pointer));
   for (const item of changes) if (item.change === 'removed' && !there.has(item.pointer)) rows.push({ pointer: item.pointer, value: undefined, change: item });
   return rows;
+}
+
+/** The steps of a page. Where patches are big the server gives them in several answers. */
+async function wholePage(stream, from, end, fold) {
+  const ask = start => api(path`/v1/streams/${stream}/history` + queryString({ from: String(start), limit: end - start, fold: fold === 'merge' ? null : fold }));
+  const page = await ask(from);
+  const steps = page.steps;
+  let { next } = page;
+  while (next !== null && next !== undefined && Number(next) < end) {
+    const more = await ask(Number(next));
+    steps.push(...more.steps);
+    next = more.next;
+  }
+  return { ...page, steps: steps.filter(step => step.revision < end) };
 }
 
 /** A cursor over history without one event, made in the browser. */

@@ -58,7 +58,7 @@ function Screen({ params, query, set }) {
   const canOlder = low !== null && low > first;
   const canNewer = high !== null && high < head;
   useKeys([
-    { key: 'e', label: 'expand all', run: () => setAll(true) }, { key: 'Shift+E', also: ['E'], label: 'collapse all', run: () => setAll(false) },
+    { key: 'e', label: 'expand all', run: () => setAll(true) }, { key: 'E', label: 'collapse all', run: () => setAll(false) },
     { key: 'l', label: 'live on, off', run: toggleLive }, { key: 's', label: 'state through time', run: () => go(urls.state(stream)) },
   ]);
   const state = info.data?.state;
@@ -85,7 +85,7 @@ function Screen({ params, query, set }) {
     ${metadata && Object.keys(metadata).length > 0 && html`<${Rules} metadata=${metadata} />`}
     <div class="filters seek">
       <span class="choice" role="group" aria-label="Pages">
-        <button type="button" disabled=${!canOlder && !(low === null)} onClick=${oldest}>Oldest</button><button type="button" disabled=${!canOlder} onClick=${older}>Older</button>
+        <button type="button" disabled=${query.from === 'start' && forward} onClick=${oldest}>Oldest</button><button type="button" disabled=${!canOlder} onClick=${older}>Older</button>
         <button type="button" disabled=${!canNewer} onClick=${newer}>Newer</button><button type="button" disabled=${atHead} onClick=${toNewest}>Newest</button></span>
       <${Jump} onJump=${to => set(/^\d+$/.test(to) ? { from: to, dir: query.dir, live: false } : { from: to, dir: 'forward', live: false }, { push: true })} head=${head} />
       <${TypeFilter} types=${query.type} loaded=${loaded} onChange=${type => set({ type }, { push: true })} />
@@ -99,11 +99,11 @@ function Screen({ params, query, set }) {
       detail=${event => html`<${Payload} event=${event} open=${2} />`}
       empty=${html`<${Nothing} stream=${stream} query=${query} set=${set} state=${state} />`}
       columns=${[
-    { label: 'Rev', width: 78, align: 'end', cell: event => html`<a class="link" href=${urls.event(stream, event.link?.revision ?? event.revision)}>${event.link?.revision ?? event.revision}</a>` },
+    { label: 'Rev', width: 72, align: 'end', cell: event => html`<a class="link" href=${urls.event(stream, event.link?.revision ?? event.revision)}>${event.link?.revision ?? event.revision}</a>` },
     { label: 'Type', width: '22%', cell: event => html`<${Type} type=${event.type} clip=${34} />` },
     { label: 'Data', wide: true, cell: event => html`${event.link && event.link.stream !== event.stream && html`<span class="quiet">→ <${EventLink} stream=${event.stream} revision=${event.revision} /> </span>`}<${Line} event=${event} />` },
-    { label: 'Size', width: 74, align: 'end', wide: true, cell: event => html`<${Bytes} value=${size(event)} />` },
-    { label: 'Time', width: 196, cell: event => html`<${Time} at=${event.time} show="short" />` },
+    { label: 'Size', width: 74, align: 'end', wide: true, cell: event => (event.redacted ? html`<span class="quiet">none</span>` : html`<${Bytes} value=${size(event)} />`) },
+    { label: 'Time', width: 168, cell: event => html`<${Time} at=${event.time} show="short" />` },
   ]} />${pages.moreError && html`<${ProblemNotice} error=${pages.moreError} />`}${pages.loadingMore && html`<p class="quiet pad">Loading more…</p>`}`}</${Remote}>`}
     ${dialog === 'metadata' && html`<${Dialog} title="Metadata of the stream" onClose=${() => setDialog(null)}>${metadata && Object.keys(metadata).length ? html`<${Tree} value=${metadata} label="Metadata" />` : html`<p class="quiet">It has none.</p>`}</${Dialog}>`}
     ${dialog === 'append' && html`<${Append} stream=${stream} head=${head} onClose=${() => setDialog(null)} onDone=${() => { setDialog(null); info.reload(); pages.reload(); }} />`}
@@ -115,6 +115,7 @@ function Screen({ params, query, set }) {
 
 function Sentence({ info, head, first }) {
   if (info.lastRevision === null || info.lastRevision === undefined) return 'It has no events.';
+  if (info.state !== 'active') return html`No events can be seen. The last was #${numberText(info.lastRevision)}, at <${Time} at=${info.lastTime} show="short" />.`;
   return html`${plural(head - first + 1, 'event')}, head at #${numberText(head)}, last <${Text} value=${info.lastType ?? 'unknown'} clip=${40} /> at <${Time} at=${info.lastTime} show="short" />.`;
 }
 function Rules({ metadata }) {

@@ -34,6 +34,42 @@ impl Default for Calls {
     }
 }
 
+/// How long something took, in buckets.
+#[derive(Debug, Default)]
+pub(crate) struct Times([AtomicU64; BOUNDS_MICROS.len() + 1]);
+
+impl Times {
+    /// One more.
+    pub(crate) fn took(&self, micros: u64) {
+        let bucket = BOUNDS_MICROS.partition_point(|bound| *bound < micros);
+        if let Some(bucket) = self.0.get(bucket) {
+            bucket.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// How many fell into each bucket.
+    pub(crate) fn counts(&self) -> Vec<u64> {
+        self.0.iter().map(|count| count.load(Ordering::Relaxed)).collect()
+    }
+
+    /// What so many thousandths of those since `before` took at most, in milliseconds; `None` where there were none.
+    pub(crate) fn percentile_millis(&self, before: &[u64], thousandths: u64) -> Option<f64> {
+        let since: Vec<u64> =
+            self.counts().iter().zip(before).map(|(now, before)| now.saturating_sub(*before)).collect();
+        let all: u64 = since.iter().sum();
+        let rank = all.saturating_mul(thousandths).div_ceil(1_000);
+        let mut seen = 0;
+        for (count, bound) in since.iter().zip(BOUNDS_MICROS.iter().chain([&BOUNDS_MICROS[13]])) {
+            seen += count;
+            if all > 0 && seen >= rank {
+                #[allow(clippy::cast_precision_loss, reason = "microseconds as milliseconds, for people")]
+                return Some(*bound as f64 / 1_000.0);
+            }
+        }
+        None
+    }
+}
+
 #[derive(Debug, Default)]
 struct Method {
     ended: [AtomicU64; CODES],
@@ -143,6 +179,21 @@ mod tests {
         let took = calls.collect().remove(0).took;
         assert_eq!((took.counts[0], took.counts[1], took.counts[14]), (1, 1, 1));
         assert_eq!(took.counts.iter().sum::<u64>(), 3);
+    }
+
+    #[test]
+    fn a_percentile_is_the_end_of_its_bucket_and_of_what_is_new() {
+        let times = Times::default();
+        assert_eq!(times.percentile_millis(&times.counts(), 990), None);
+        times.took(9_000_000);
+        let before = times.counts();
+        for _ in 0..99 {
+            times.took(90);
+        }
+        assert_eq!(times.percentile_millis(&before, 990), Some(0.1));
+        times.took(400_000);
+        times.took(400_000);
+        assert_eq!(times.percentile_millis(&before, 990), Some(1_000.0));
     }
 
     #[test]

@@ -106,6 +106,11 @@ fn counters(metrics: &Metrics) -> Vec<Family> {
             "Events read from the store, for reads and subscriptions.",
             metrics.read_events.value(),
         ),
+        counter(
+            "factum_events_delivered_total",
+            "Events that subscriptions gave out.",
+            metrics.delivered_events.value(),
+        ),
         gauge(
             "factum_subscriptions_open",
             "Subscriptions to the log that are open.",

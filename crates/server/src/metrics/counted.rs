@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use factum_core::{
-    Append, AppendError, Appended, BoxFuture, Capabilities, Delete, Deleted, EventReader, EventStore, Page,
-    Read, ReadError, ReadHead, Redact, RedactError, Redacted, Subscribe, Subscription, SubscriptionMessage,
+    Append, AppendError, Appended, BoxFuture, Capabilities, Clock, Delete, Deleted, EventReader, EventStore,
+    Page, Read, ReadError, ReadHead, Redact, RedactError, Redacted, Subscribe, Subscription,
+    SubscriptionMessage,
 };
 
 use super::{Gauge, Metrics, Present};
@@ -13,12 +14,16 @@ use super::{Gauge, Metrics, Present};
 pub(crate) struct Counted {
     store: Arc<dyn EventStore>,
     metrics: Arc<Metrics>,
+    clock: Arc<dyn Clock>,
 }
+
+/// Ticks of 100 ns in a microsecond.
+const TICKS_PER_MICRO: i64 = 10;
 
 impl Counted {
     /// Counts what `store` does.
-    pub(crate) fn new(store: Arc<dyn EventStore>, metrics: Arc<Metrics>) -> Self {
-        Self { store, metrics }
+    pub(crate) fn new(store: Arc<dyn EventStore>, metrics: Arc<Metrics>, clock: Arc<dyn Clock>) -> Self {
+        Self { store, metrics, clock }
     }
 }
 
@@ -32,7 +37,11 @@ impl EventStore for Counted {
         let bytes: usize = events.map(|event| event.data.len() + event.metadata.len()).sum();
         let count = append.event_count();
         Box::pin(async move {
+            let began = self.clock.now();
             let appended = self.store.append(append).await?;
+            let took = self.clock.now().0.saturating_sub(began.0) / TICKS_PER_MICRO;
+            // A clock that was set back took no time.
+            self.metrics.appends.took(u64::try_from(took).unwrap_or_default());
             self.metrics.appended_events.add_count(count);
             self.metrics.appended_bytes.add_count(bytes);
             Ok(appended)
@@ -104,6 +113,7 @@ impl Subscription for CountedSubscription {
             let message = self.subscription.next().await?;
             if let SubscriptionMessage::Events { events, .. } = &message {
                 self.present.of().0.read_events.add_count(events.len());
+                self.present.of().0.delivered_events.add_count(events.len());
             }
             Ok(message)
         })

@@ -19,3 +19,4 @@ mod security;
 mod several_streams;
 mod streams;
 mod telemetry;
+mod v1;

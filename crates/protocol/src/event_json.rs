@@ -1,4 +1,4 @@
-//! How an event looks as JSON, and how such JSON becomes an event again.
+//! How an event looks as JSON, and how such JSON becomes an event again: for the HTTP API, the command line and exports.
 //!
 //! The field names are those of the HTTP API. Payloads are spliced in as stored, so key order, `1.10` and big
 //! integers survive; bytes that are not JSON are written as base64.
@@ -18,7 +18,7 @@ const BINARY_TYPE: &str = "application/octet-stream";
 
 /// Whether line breaks inside a payload may stay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Breaks {
+pub enum Breaks {
     /// Payloads are written byte for byte.
     Keep,
     /// Line breaks between a payload's tokens become spaces, so that the event stays on one line.
@@ -27,8 +27,28 @@ pub(crate) enum Breaks {
     Encode,
 }
 
+/// What an event's JSON has of its data and metadata.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Payload {
+    /// Both.
+    Whole,
+    /// Neither: what the event is, and not what it says.
+    Left,
+}
+
 /// Appends `event` as one JSON object.
-pub(crate) fn write_event(event: &RecordedEvent, breaks: Breaks, out: &mut Vec<u8>) {
+pub fn write_event(event: &RecordedEvent, breaks: Breaks, out: &mut Vec<u8>) {
+    write_event_with(event, None, Payload::Whole, breaks, out);
+}
+
+/// Appends `event` as one JSON object, with the link that led to it.
+pub fn write_event_with(
+    event: &RecordedEvent,
+    link: Option<&RecordedEvent>,
+    payload: Payload,
+    breaks: Breaks,
+    out: &mut Vec<u8>,
+) {
     let mut object = Object::open(out);
     object.text("id", &event.id().to_string());
     object.text("stream", event.stream());
@@ -55,9 +75,10 @@ pub(crate) fn write_event(event: &RecordedEvent, breaks: Breaks, out: &mut Vec<u
     let json = event.content_type() == ContentType::Json;
     match event.redaction() {
         Some(redaction) => object.raw("redacted", redaction_json(redaction).as_bytes()),
+        None if payload == Payload::Left => {}
         None => object.payload("data", "dataBase64", event.data_slice(), json, breaks),
     }
-    if !event.metadata_slice().is_empty() {
+    if payload == Payload::Whole && !event.metadata_slice().is_empty() {
         object.payload("metadata", "metadataBase64", event.metadata_slice(), true, breaks);
     }
     if let Some(id) = event.correlation() {
@@ -65,6 +86,14 @@ pub(crate) fn write_event(event: &RecordedEvent, breaks: Breaks, out: &mut Vec<u
     }
     if let Some(id) = event.causation() {
         object.text("causationId", &id);
+    }
+    if let Some(link) = link {
+        let place = serde_json::json!({
+            "stream": link.stream(),
+            "revision": link.revision().0,
+            "position": link.position().to_string(),
+        });
+        object.raw("link", place.to_string().as_bytes());
     }
     object.close();
 }
@@ -137,7 +166,7 @@ impl<'a> Object<'a> {
 
 /// Why a JSON text is not an event.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum NotAnEvent {
+pub enum NotAnEvent {
     /// It is not JSON, or not of the right shape.
     #[error("it is not a JSON event: {0}")]
     Json(#[from] serde_json::Error),
@@ -159,17 +188,17 @@ pub(crate) enum NotAnEvent {
 
 /// An event that was read as JSON, and the stream that it named.
 #[derive(Debug)]
-pub(crate) struct ReadEvent {
+pub struct ReadEvent {
     /// The stream it came from, if it says so.
-    pub(crate) stream: Option<StreamName>,
+    pub stream: Option<StreamName>,
     /// Its number there, if it says so.
-    pub(crate) revision: Option<Revision>,
+    pub revision: Option<Revision>,
     /// The append that wrote it, if it says so.
-    pub(crate) append_id: Option<AppendId>,
+    pub append_id: Option<AppendId>,
     /// Whether the event's id was given, and not made up here.
-    pub(crate) id_given: bool,
+    pub id_given: bool,
     /// The event. Without an `id` it gets a new one.
-    pub(crate) event: NewEvent,
+    pub event: NewEvent,
 }
 
 /// The fields that make an event. Those that a log gives (revision, position, time) are ignored, as is any other.
@@ -219,7 +248,10 @@ fn present<'de: 'a, 'a, D: Deserializer<'de>>(deserializer: D) -> Result<Option<
 }
 
 /// Reads one JSON object as an event. One that was redacted becomes a `$redacted` event that says so.
-pub(crate) fn read_event(text: &[u8]) -> Result<ReadEvent, NotAnEvent> {
+///
+/// # Errors
+/// `NotAnEvent` with what is wrong.
+pub fn read_event(text: &[u8]) -> Result<ReadEvent, NotAnEvent> {
     let fields: Fields<'_> = serde_json::from_slice(text)?;
     let base64 = |field: &'static str, text: &str| {
         BASE64.decode(text).map_err(|e| NotAnEvent::Field { field, why: format!("is not base64: {e}") })
