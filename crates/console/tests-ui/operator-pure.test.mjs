@@ -60,6 +60,49 @@ test('a share of the log is the whole only where it is the whole', () => {
   assert.equal(projections.percent(null), 'unknown');
 });
 
+test('how fast a rebuild is, and how long it takes, come from what was seen', () => {
+  const samples = [{ at: 1_000, lag: 50_000 }, { at: 3_000, lag: 26_000 }];
+  assert.equal(projections.paceText(samples), '12\u202f000 events a second, about 2.2 s left');
+  assert.equal(projections.paceText([samples[0]]), null);
+  assert.equal(projections.paceText([samples[1], { at: 9_000, lag: 26_000 }]), null);
+});
+
+test('lines that changed are marked, and the rest stays', () => {
+  const lines = projections.lineDiff('a\nb\nc', 'a\nx\nc');
+  assert.deepEqual(lines.map(line => line.sign + line.text), [' a', '-b', '+x', ' c']);
+});
+
+test('a version in the making that has come to the end can be promoted', () => {
+  const building = { ...projection('a', 'rebuilding', 0, 'building'), version: 'v2' };
+  assert.equal(projections.listSentence([projection('a', 'caught up', 0), building]).text, 'a has a new version to compare and promote.');
+  assert.match(projections.oneSentence('a', [projection('a', 'caught up', 0), building]).text, /v2 is built beside it: compare the two, then promote it\./);
+});
+
+test('values of a person that were opened are found, and others are not', () => {
+  const found = privacy.openedValues({ name: { $personal: { v: 'Ada' } }, lines: [{ to: { $personal: { e: 'x' } } }, { 'a/b': { $personal: { v: 3 } } }], total: 1 });
+  assert.deepEqual(found, [{ pointer: '/name', value: 'Ada' }, { pointer: '/lines/1/a~1b', value: 3 }]);
+});
+
+test('settings in words, and an erasure\'s state', () => {
+  assert.equal(subscriptions.settingText('messageTimeoutMillis', 30_000), '30 s');
+  assert.equal(subscriptions.settingText('extraStatistics', false), 'false');
+  assert.deepEqual(['complete', 'complete, new keys allowed', 'incomplete'].map(privacy.erasureTone), ['good', 'good', 'warn']);
+  assert.equal(privacy.verdictOf({ valid: false, why: 'changed' }).tone, 'bad');
+  assert.equal(privacy.verdictOf({ valid: true, valuesTried: 1, valuesOpened: 0 }).text, '1 value was tried, 0 opened.');
+});
+
+test('what a retry and a cancel do, in numbers', () => {
+  assert.match(processes.actEffect('cancel', { doneSteps: [{ undone: false }, { undone: true }] }), /^The process fails\. 1 done step is undone/);
+  assert.match(processes.actEffect('cancel', { pastPivot: true }), /past its point of no return/);
+  assert.match(processes.actEffect('retry', { outstanding: 2, held: 1 }), /^2 commands that are out are sent again, and 1 held input taken\./);
+});
+
+test('types are joined with what is registered of them', () => {
+  const all = schemas.joined([{ type: 'B', count: 2, schemaVersion: 1 }], [{ type: 'A', versions: [1, 2] }, { type: 'B', versions: [{ version: 3 }] }]);
+  assert.deepEqual(all.map(one => [one.type, one.count, one.versions]), [['A', null, [1, 2]], ['B', 2, [3]]]);
+  assert.equal(schemas.listSentence([]).text, 'No event has been appended, so there is no type yet.');
+});
+
 test('a comparison names what differs, and an example marks the cells', () => {
   const table = { table: 't', same: 4, onlyOld: 1, onlyNew: 0, changed: 2, key: ['id'] };
   const same = { ...table, onlyOld: 0, changed: 0 };

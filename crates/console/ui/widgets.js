@@ -211,7 +211,7 @@ export function Confirm({ title, effect, typed, verb, danger = false, reason: wa
   return html`<${Dialog} title=${title} onClose=${onClose}><form onSubmit=${submit} class="form">
     <p>${effect}</p>${children}
     ${wantsReason && html`<label>Reason, kept with the change<input type="text" required value=${reason} onInput=${event => setReason(event.target.value)} /></label>`}
-    ${typed && html`<label>This cannot be undone. Type <strong><${Text} value=${typed} /></strong> to go on<input type="text" autocomplete="off" value=${name} onInput=${event => setName(event.target.value)} /></label>`}
+    ${typed && html`<label><span>This cannot be undone. Type <strong><${Text} value=${typed} /></strong> to go on</span><input type="text" autocomplete="off" value=${name} onInput=${event => setName(event.target.value)} /></label>`}
     ${error && html`<${ProblemNotice} error=${error} />`}
     <div class="actions end"><button type="button" onClick=${onClose}>Cancel</button><button type="submit" class=${danger ? 'danger' : 'primary'} disabled=${!ready}>${busy ? 'Working…' : verb}</button></div>
   </form></${Dialog}>`;
@@ -375,6 +375,11 @@ export function Diff({ items, empty = 'No difference.', setBy }) {
 
 // ---- Tables ---------------------------------------------------------------------------------------------------------
 
+/** Whether columns that are `wide` are hidden, as style.css does it: a cell over all columns must not count them. */
+const query = globalThis.matchMedia?.('(max-width: 760px)');
+const narrow = signal(query?.matches ?? false);
+query?.addEventListener('change', () => { narrow.value = query.matches; });
+
 /** Rows beyond this are drawn only where they are seen. */
 const ALL_ROWS = 120;
 const OVERSCAN = 12;
@@ -457,7 +462,7 @@ export function Table({ columns, rows, keyOf, caption, onOpen, detail, rowClass,
     ...(detail ? [{ key: 'Space', label: 'expand row', run: () => (has && onRow() ? flip(rows[current]) : false) }] : []),
   ] : [], [keys, Boolean(onOpen), Boolean(detail)]);
   const [from, to] = rows.length > ALL_ROWS ? [Math.min(range[0], rows.length), Math.min(range[1], rows.length)] : [0, rows.length];
-  const span = columns.length + (detail ? 1 : 0);
+  const span = columns.filter(column => !(column.wide && narrow.value)).length + (detail ? 1 : 0);
   const cells = (row, i) => columns.map(column => html`<td class=${`${column.align === 'end' ? 'end ' : ''}${column.wide ? 'wide ' : ''}${column.className ?? ''}`}>${column.cell ? column.cell(row, i) : row[column.key]}</td>`);
   return html`<div class=${height ? 'table-box scroller' : 'table-box'} tabindex=${height ? 0 : undefined}><table class="table" aria-rowcount=${rows.length + 1}>
     ${caption && html`<caption class="offscreen">${caption}</caption>`}

@@ -1,5 +1,5 @@
 // Which processes are under way, what does each wait for, and what happened to it?
-import { html, useState, useApi, api, go, path, mayWrite, now, plural, numberText, durationText, queryString, readTime, isObject, capital, listed, isAre, span, agoOf } from '../core.js';
+import { html, useState, useEffect, useApi, api, go, path, mayWrite, now, plural, numberText, durationText, queryString, readTime, isObject, capital, listed, isAre, span, agoOf, visited } from '../core.js';
 import { Page, Section, Remote, Table, Notice, Confirm, Facts, Empty, Status, Text, Time, Ago, Num, Type, Tree, EventLink, StreamLink, urls } from '../widgets.js';
 
 // ---- What is said. Pure. ----------------------------------------------------------------------------------------------
@@ -30,7 +30,7 @@ export function listSentence(items, at) {
   if (stuck.length > 0) said.push(`${plural(stuck.length, 'process', 'processes')} cannot go on without a person: ${listed(stuck.map(one => one.instance))}`);
   if (late.length > 0) said.push(`${plural(late.length, 'timer')} ${isAre(late.length)} overdue`);
   if (undoing.length > 0) said.push(undoing.length === 1 ? `${undoing[0].instance} undoes what it did` : `${undoing.length} undo what they did`);
-  if (said.length > 0) return { tone: stuck.length > 0 || late.length > 0 ? 'bad' : 'busy', text: capital(`${said.join('; ')}.`) };
+  if (said.length > 0) return { tone: stuck.length > 0 || late.length > 0 ? 'bad' : 'busy', text: `${said.join('; ')}.` };
   if (open.length === 0) return { tone: 'good', text: items.length === 1 ? 'The one process here is over.' : `All ${items.length} processes shown are over.` };
   return { tone: 'good', text: `${plural(open.length, 'process', 'processes')} ${isAre(open.length)} under way, and none is stuck.` };
 }
@@ -179,6 +179,7 @@ function One({ process, id, query, set }) {
   const item = answer.data;
   const [asked, ask] = useState(null);
   const [told, tell] = useState(null);
+  useEffect(() => { if (item) visited(`process ${item.instance}`, urls.process(process, id)); }, [item === undefined]);
   const over = item && OVER.includes(item.stage);
   const act = async (verb, reason) => {
     await api(`${url}/${verb}`, { method: 'POST', body: { reason } });

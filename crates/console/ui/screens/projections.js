@@ -1,7 +1,7 @@
 // How far are the projections, what do they stand still at, and may the new version serve?
 import {
   html, useState, useEffect, useMemo, useRef, useApi, api, go, path, live, mayWrite, now, same, plural, numberText, queryString,
-  capital, listed, span, isAre,
+  listed, span, isAre, visited,
 } from '../core.js';
 import {
   Page, Section, Remote, Table, Tabs, Choice, Notice, Confirm, Facts, Empty, Status, Text, Time, Ago, Num, Type, Value, Payload, Menu,
@@ -34,7 +34,7 @@ export function listSentence(items) {
   if (built.length > 0) said.push(`${namesOf(built)} ${built.length === 1 ? 'has a new version' : 'have new versions'} to compare and promote`);
   const stopped = of(alive, 'stopped');
   if (stopped.length > 0) said.push(`${plural(stopped.length, 'projection')} ${isAre(stopped.length)} stopped: ${namesOf(stopped)}`);
-  if (said.length > 0) return { tone: of(alive, 'faulted', 'stalled').length > 0 ? 'bad' : 'busy', text: capital(`${said.join('; ')}.`) };
+  if (said.length > 0) return { tone: of(alive, 'faulted', 'stalled').length > 0 ? 'bad' : 'busy', text: `${said.join('; ')}.` };
   if (alive.some(one => one.lag === null || one.lag === undefined)) return { tone: 'idle', text: 'Nothing has failed; how far behind they are is unknown.' };
   return { tone: 'good', text: alive.length === 1 ? `${alive[0].name} has applied the whole log.` : `All ${alive.length} projections have applied the whole log.` };
 }
@@ -86,6 +86,14 @@ export function permille(applied, head) {
   return Number((done > all ? all : done) * 1000n / all);
 }
 export const percent = value => (value === null ? 'unknown' : `${value % 10 === 0 ? value / 10 : (value / 10).toFixed(1)} %`);
+
+/** How fast a version comes nearer to the end, and when it is there: from `[{at, lag}]`, oldest first. Null where nothing moved. */
+export function paceText(samples) {
+  const [first, last] = [samples[0], samples[samples.length - 1]];
+  if (samples.length < 2 || last.at - first.at < 1000 || last.lag >= first.lag) return null;
+  const perSecond = ((first.lag - last.lag) * 1000) / (last.at - first.at);
+  return `${plural(Math.round(perSecond), 'event')} a second, about ${span((last.lag / perSecond) * 1000)} left`;
+}
 
 const sum = (comparison, field) => comparison.tables.reduce((all, table) => all + Number(table[field] ?? 0), 0);
 
@@ -210,6 +218,7 @@ function One({ name, query, set }) {
   const shape = JSON.stringify(fresh?.map(one => [one.version, one.role, one.status]) ?? null);
   const first = useRef(shape);
   useEffect(() => { if (shape !== first.current) { first.current = shape; answer.reload(); } }, [shape]);
+  useEffect(() => { if (answer.data) visited(`projection ${name}`, urls.projection(name)); }, [answer.data === undefined]);
   const serving = servingOf(versions);
   const building = versions.find(one => one.role === 'building');
   const previous = versions.find(one => one.role === 'previous');
@@ -220,6 +229,11 @@ function One({ name, query, set }) {
     answer.reload();
   };
   const other = building ?? previous;
+  const pace = useRef([]);
+  if (building && Number(building.lag) > 0) {
+    const list = pace.current;
+    if (list.length === 0 || list[list.length - 1].lag !== Number(building.lag)) pace.current = [...list.slice(-29), { at: Date.now(), lag: Number(building.lag) }];
+  } else pace.current = [];
   const tabs = [
     { id: 'rows', label: 'Rows' },
     ...(other ? [{ id: 'compare', label: `Compare ${building ? `with ${building.version}` : `with ${previous.version}`}` }] : []),
@@ -240,8 +254,9 @@ function One({ name, query, set }) {
     ${told && html`<${Notice} kind="good" title=${told} actions=${html`<button type="button" onClick=${() => tell(null)}>Close</button>`} />`}
     <${Remote} of=${answer} what="the projection" absent=${() => html`<${Empty} title="There is no such projection">Nothing is called <strong><${Text} value=${name} /></strong>. <a class="link" href="/ui/projections">All projections</a></${Empty}>`}>${data => html`
       <${Table} keys=${false} caption="Versions" rows=${versions} keyOf=${one => one.version} columns=${VERSION_COLUMNS} />
+      ${building && Number(building.lag) > 0 && html`<p class="quiet under">${building.version}: ${paceText(pace.current) ?? `${plural(building.lag, 'event')} to go`}.</p>`}
       ${versions.filter(one => one.role !== 'previous').flatMap(version => (version.faults ?? []).map(fault => html`<${Fault} key=${`${version.version} ${fault.position}`} version=${version} fault=${fault} ask=${ask} />`))}
-      ${versions.filter(one => one.status === 'stalled' || (one.status === 'stopped' && one.role !== 'previous')).map(one => one.why && html`<${Notice} kind="warn" title=${`${one.version} is ${one.status}`}><${Text} value=${one.why} /></${Notice}>`)}
+      ${versions.filter(one => one.status === 'stalled' || (one.status === 'stopped' && one.role !== 'previous')).map(one => one.why && html`<div class="after"><${Notice} kind="warn" title=${`${one.version} is ${one.status}`}><${Text} value=${one.why} /></${Notice}></div>`)}
       <div class="tabs-after"><${Tabs} label="About this projection" tabs=${tabs} current=${tab} onChange=${id => set({ tab: id, table: null, kind: null }, { push: true })} /></div>
       ${tab === 'rows' && html`<${Rows} name=${name} versions=${versions} query=${query} set=${set} />`}
       ${tab === 'compare' && html`<${Compare} url=${url} query=${query} set=${set} building=${building} ask=${ask} />`}

@@ -1,5 +1,5 @@
 // Do the consumer groups keep up, and what is parked, why, and what happens if it is sent again?
-import { html, useState, useApi, api, go, path, mayWrite, copy, download, printJson, plural, numberText, durationText, capital, listed, isAre } from '../core.js';
+import { html, useState, useEffect, useApi, api, go, path, mayWrite, copy, download, printJson, plural, numberText, durationText, capital, listed, isAre, visited } from '../core.js';
 import {
   Page, Remote, Table, Tabs, Notice, Confirm, Facts, Empty, Status, Text, Ago, Num, Type, Payload, StreamLink, EventLink, urls,
 } from '../widgets.js';
@@ -27,7 +27,7 @@ export function listSentence(items) {
   if (stalled.length > 0) said.push(`${plural(stalled.length, 'group')} ${isAre(stalled.length)} stalled: ${listed(stalled.map(nameOf))}`);
   if (parked > 0) said.push(`${plural(parked, 'message')} ${isAre(parked)} parked in ${listed(withParked.map(nameOf))}`);
   if (behind.length > 0) said.push(`${plural(behind.length, 'group')} ${isAre(behind.length)} behind`);
-  if (said.length > 0) return { tone: stalled.length > 0 ? 'bad' : parked > 0 ? 'warn' : 'busy', text: capital(`${said.join('; ')}.`) };
+  if (said.length > 0) return { tone: stalled.length > 0 ? 'bad' : parked > 0 ? 'warn' : 'busy', text: `${said.join('; ')}.` };
   return { tone: 'good', text: items.length === 1 ? 'The one group keeps up.' : `All ${items.length} groups keep up.` };
 }
 
@@ -99,6 +99,7 @@ function One({ source, group, query, set }) {
   const [asked, ask] = useState(null);
   const [receipt, setReceipt] = useState(null);
   const parked = useApi(query.tab === 'parked' ? `${url}/parked?limit=${PAGE}` : null);
+  useEffect(() => { if (item) visited(`group ${group} of ${source}`, urls.subscription(source, group)); }, [item === undefined]);
   const total = item ? parkedOf(item) : 0;
   const tabs = [{ id: 'parked', label: 'Parked', count: item ? total : undefined }, { id: 'consumers', label: 'Consumers', count: item?.consumers ?? undefined }, { id: 'settings', label: 'Settings' }];
   const tab = tabs.some(one => one.id === query.tab) ? query.tab : 'parked';
