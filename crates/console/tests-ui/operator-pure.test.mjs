@@ -81,6 +81,8 @@ test('a version in the making that has come to the end can be promoted', () => {
 test('values of a person that were opened are found, and others are not', () => {
   const found = privacy.openedValues({ name: { $personal: { v: 'Ada' } }, lines: [{ to: { $personal: { e: 'x' } } }, { 'a/b': { $personal: { v: 3 } } }], total: 1 });
   assert.deepEqual(found, [{ pointer: '/name', value: 'Ada' }, { pointer: '/lines/1/a~1b', value: 3 }]);
+  const two = { mine: { $personal: { o: 'r1', v: 1 } }, other: { $personal: { o: 'r2', v: 2 } } };
+  assert.deepEqual(privacy.openedValues(two, 'r1'), [{ pointer: '/mine', value: 1 }], 'what is another person\'s is left out');
 });
 
 test('settings in words, and an erasure\'s state', () => {
@@ -202,6 +204,12 @@ test('a schema that points to itself ends too', () => {
   const fields = schemas.schemaFields(schema);
   assert.deepEqual([fields[0].type, fields[0].required], ['string (uuid)', true]);
   assert.ok(fields.length <= schemas.MOST_PATHS && fields.some((field) => field.path === 'kind' && field.type === '"a" or "b"'));
+});
+
+test('what a caller may do', () => {
+  assert.equal(system.rightsOf({ mayReadAll: true, mayWrite: true, mayOperate: true, mayManageGroups: true, mayManageUsers: true }), 'do everything');
+  assert.equal(system.rightsOf({ mayReadAll: true, mayWrite: true }), 'read the log and append');
+  assert.equal(system.rightsOf({}), 'look at what is shown');
 });
 
 test('the machine: what a scavenge gives back, and what Prometheus needs', () => {

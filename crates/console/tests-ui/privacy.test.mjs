@@ -1,6 +1,7 @@
 // S11: what is held on a person, how it is forgotten, what is not reached, and whether the receipt is true.
 import { test, before, after } from 'node:test';
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { startServer, browser, open, done, eventually } from './harness.mjs';
 import { answerWith } from './answers.mjs';
 
@@ -103,4 +104,17 @@ test('nobody is nobody', async () => {
   const page = await open(server, `/ui/privacy/${encodeURIComponent('<b>no/body</b> 😀')}`);
   await page.getByText('Nothing is kept of this subject').waitFor();
   await done(page, 'subject-nobody', { pictures: false });
+});
+
+test('an export has the person\'s values in clear, and says that it is a copy', async () => {
+  const page = await open(server, '/ui/privacy/c-1');
+  await page.getByRole('button', { name: 'Export…' }).click();
+  await page.getByLabel('Reason, kept with the change').fill('asked for by the person');
+  const [file] = await Promise.all([page.waitForEvent('download'), page.locator('dialog').getByRole('button', { name: 'Export', exact: true }).click()]);
+  const exported = JSON.parse(readFileSync(await file.path(), 'utf8'));
+  assert.equal(exported.subject, 'c-1');
+  const values = exported.events.flatMap(event => event.values.map(one => one.pointer));
+  assert.ok(values.includes('/name'), `opened: ${values}`);
+  await page.getByText(/values? of \d+ events? are in the file/).waitFor();
+  await done(page, 'subject-exported', { pictures: false });
 });

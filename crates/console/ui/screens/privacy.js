@@ -1,6 +1,6 @@
 // What do we hold on a person, how is it forgotten, what is not reached, and is the receipt true?
 import { html, useState, useEffect, useApi, api, go, path, mayWrite, download, printJson, plural, numberText, capital, personalOf, escapePointer, Exact } from '../core.js';
-import { Page, Section, Remote, Table, Notice, Confirm, Dialog, Facts, Empty, Status, Text, Time, Num, StreamLink, Command, ProblemNotice, CopyButton, Code, urls } from '../widgets.js';
+import { Page, Section, Remote, Table, Notice, Confirm, Facts, Empty, Status, Text, Time, Num, StreamLink, Command, ProblemNotice, CopyButton, Code, urls } from '../widgets.js';
 
 // ---- What is said. Pure. ----------------------------------------------------------------------------------------------
 
@@ -107,6 +107,7 @@ function Subject({ subject }) {
   const found = answer.data;
   const [erasing, setErasing] = useState(false);
   const [exporting, setExporting] = useState(false);
+  const [exported, setExported] = useState(null);
   const [open, setOpen] = useState(null);
   const keys = found?.keys ?? [];
   const held = (found?.holds ?? []).length > 0;
@@ -114,9 +115,11 @@ function Subject({ subject }) {
   const actions = found && keys.length > 0 && html`<button type="button" disabled=${!alive} onClick=${() => setExporting(true)}>Export…</button>
     ${mayWrite ? html`<button type="button" class="danger" disabled=${!alive || held} onClick=${() => setErasing(true)}>Erase…</button>` : html`<span class="quiet">Read only: nobody can be erased from here.</span>`}`;
   return html`<${Page} kicker=${html`<a class="link" href="/ui/privacy">Privacy</a>`} title=${html`<${Text} value=${subject} />`} sentence=${found && html`<${Said} of=${subjectSentence({ ...found, subject })} />`} actions=${actions}>
+    ${exported && html`<${Notice} kind="good" title=${exported} actions=${html`<button type="button" onClick=${() => setExported(null)}>Close</button>`}>It holds personal data in clear: a copy that no erasure reaches. Give it to the person, and delete it.</${Notice}>`}
     ${open && html`<${Incomplete} of=${open} onClose=${() => setOpen(null)} />`}
     <${Remote} of=${answer} what="what is kept" absent=${() => html`<${Nobody} subject=${subject} />`}>${data => (keys.length === 0 && Number(data.events ?? 0) === 0 ? html`<${Nobody} subject=${subject} />` : html`
       ${(data.holds ?? []).map(hold => html`<${Notice} kind="warn" title="A legal hold stands"><${Text} value=${hold.reason ?? String(hold)} />${hold.actor && html`, by <${Text} value=${hold.actor} />`}${hold.since && html`, since <${Time} at=${hold.since} show="date" />`}. While it stands, no erasure is begun.</${Notice}>`)}
+      ${data.subject && data.subject !== subject && html`<p class="quiet after-head">Known to the log, to rows and to receipts as <code><${Text} value=${`ref:${data.subject}`} /></code> only.</p>`}
       ${(data.erasures ?? []).length > 0 && html`<${Erasures} list=${data.erasures} />`}
       <div class="columns even">
         <${Section} title="Keys"><${Table} keys=${false} caption="Keys" rows=${data.keys ?? []} keyOf=${key => key.id} empty=${html`<p class="quiet pad">No key.</p>`} columns=${[
@@ -133,7 +136,7 @@ function Subject({ subject }) {
       ${(data.readModels ?? []).length > 0 && html`<${Section} title="Read models with personal data"><${ReadModels} list=${data.readModels} /></${Section}>`}
       <${NotReached} list=${notReached(data)} done=${!alive && keys.length > 0} />`)}</${Remote}>
     ${erasing && html`<${Erase} subject=${subject} url=${url} onClose=${() => setErasing(false)} onIncomplete=${of => { setErasing(false); setOpen(of); answer.reload(); }} />`}
-    ${exporting && html`<${Export} subject=${subject} found=${found} onClose=${() => setExporting(false)} />`}
+    ${exporting && html`<${Export} subject=${subject} found=${found} onClose=${() => setExporting(false)} onDone=${words => { setExporting(false); setExported(words); }} />`}
   </${Page}>`;
 }
 
@@ -149,12 +152,12 @@ function Incomplete({ of, onClose }) {
 /** Events of a stream that are looked at in one request. */
 const EXPORT_PAGE = 500;
 
-/** The values of a person, opened, out of events of its streams: `[{pointer, value}]`. */
-export function openedValues(data) {
+/** The values of a person, opened, in an event's data: `[{pointer, value}]`. `owner` is the person's reference; others' are left out. */
+export function openedValues(data, owner) {
   const out = [];
   const walk = (value, pointer) => {
     const personal = personalOf(value);
-    if (personal) { if (personal.kind === 'opened') out.push({ pointer, value: personal.value }); return; }
+    if (personal) { if (personal.kind === 'opened' && (!owner || !value.$personal.o || value.$personal.o === owner)) out.push({ pointer, value: personal.value }); return; }
     if (value === null || typeof value !== 'object' || value instanceof Exact) return;
     for (const key of Object.keys(value)) walk(value[key], `${pointer}/${escapePointer(key)}`);
   };
@@ -163,8 +166,7 @@ export function openedValues(data) {
 }
 
 /** Reads the events of the subject's streams with their values opened, and gives them as a file. */
-function Export({ subject, found, onClose }) {
-  const [told, tell] = useState(null);
+function Export({ subject, found, onClose, onDone }) {
   const run = async reason => {
     const events = [];
     for (const { stream } of found.streams) {
@@ -172,7 +174,7 @@ function Export({ subject, found, onClose }) {
       while (next) {
         const page = await api(next);
         for (const event of page.items) {
-          const values = openedValues(event.data);
+          const values = openedValues(event.data, found.subject);
           if (values.length > 0) events.push({ stream: event.stream, revision: event.revision, type: event.type, time: event.time, values });
         }
         next = page.items.length > 0 ? page.page?.next ?? null : null;
@@ -180,11 +182,10 @@ function Export({ subject, found, onClose }) {
     }
     if (events.length === 0) throw new Error('The server opened no value. On its machine, `factum privacy export` does.');
     download(`subject-${subject}.json`, printJson({ subject, reason, exportedTime: new Date().toISOString(), events }));
-    tell(`${plural(events.reduce((all, event) => all + event.values.length, 0), 'value')} of ${plural(events.length, 'event')} are in the file.`);
+    onDone(`${plural(events.reduce((all, event) => all + event.values.length, 0), 'value')} of ${plural(events.length, 'event')} are in the file.`);
   };
-  if (told) return html`<${Dialog} title="Exported" onClose=${onClose}><p>${told}</p><p class="quiet">It holds personal data in clear: it is a copy that no erasure reaches. Give it to the person, and delete it.</p><div class="actions end"><button type="button" class="primary" onClick=${onClose}>Close</button></div></${Dialog}>`;
   return html`<${Confirm} title=${html`Export <${Text} value=${subject} />`} verb="Export" onConfirm=${run} onClose=${onClose}
-    effect=${`The values in ${plural(found.events, 'event')} of ${plural(found.streams.length, 'stream')} are opened and written to a file in this browser, in clear. Values of other people in the same streams are opened too: look through the file before you hand it over.`} />`;
+    effect=${`The values in ${plural(found.events, 'event')} of ${plural(found.streams.length, 'stream')} are opened and written to a file in this browser, in clear. Values of other people in the same events are left out. The export is a copy that no erasure reaches.`} />`;
 }
 
 function ReadModels({ list }) {

@@ -116,7 +116,7 @@ function One({ source, group, query, set }) {
     <${Remote} of=${answer} what="the group" absent=${() => html`<${Empty} title="There is no such group">No group <strong><${Text} value=${group} /></strong> reads <strong><${Text} value=${source} /></strong>. <a class="link" href="/ui/subscriptions">All groups</a></${Empty}>`}>${data => html`
       <div class="facts-row"><${Facts} facts=${[
     ['Reads', html`<${Source} source=${source} />`], ['Status', html`<${StatusOf} item=${data} />`], ['Behind by', data.lag === null || data.lag === undefined ? html`<span class="quiet">unknown</span>` : plural(data.lag, 'event')],
-    ['Unanswered', html`<${Num} value=${data.inFlight} />`], ['Oldest of them', html`<${Waiting} millis=${data.oldestUnackedMillis} />`], ['Strategy', data.strategy], ['Checkpoint', data.checkpoint === null || data.checkpoint === undefined ? 'none yet' : html`<${Text} value=${String(data.checkpoint)} />`],
+    ['Unanswered', html`<${Num} value=${data.inFlight} />`], ['Oldest of them', html`<${Waiting} millis=${data.oldestUnackedMillis} />`], ['Strategy', data.strategy], ['Began at', data.start && html`<${Text} value=${String(data.start)} />`], ['Checkpoint', data.checkpoint === null || data.checkpoint === undefined ? 'none yet' : html`<${Text} value=${String(data.checkpoint)} />`],
   ]} /></div>
       <${Tabs} label="About this group" tabs=${tabs} current=${tab} onChange=${id => set({ tab: id }, { push: true })} />
       ${tab === 'parked' && html`<${ParkedTab} answer=${parked} total=${total} source=${source} group=${group} url=${url} query=${query} set=${set} ask=${ask} />`}
@@ -183,14 +183,14 @@ function ParkedTab({ answer, total, source, group, url, query, set, ask }) {
 
 function Consumers({ list }) {
   if (list.length === 0) return html`<${Empty} title="No consumer is connected">Events wait until one comes. Nothing is lost meanwhile.</${Empty}>`;
-  const any = field => list.some(one => one[field] !== undefined && one[field] !== null);
   return html`<${Table} caption="Consumers" rows=${list} keyOf=${one => list.indexOf(one)} columns=${[
-    { key: 'from', label: 'From', cell: one => html`<${Text} value=${one.from ?? one.address ?? one.name ?? 'unknown'} clip=${48} />` },
-    ...(any('username') || any('user') ? [{ key: 'user', label: 'User', cell: one => html`<${Text} value=${one.username ?? one.user ?? ''} />` }] : []),
-    { key: 'inFlight', label: 'Unanswered', width: 110, align: 'end', cell: one => html`<${Num} value=${one.inFlight} />` },
-    ...(any('availableSlots') ? [{ key: 'slots', label: 'Takes more', width: 110, align: 'end', wide: true, cell: one => html`<${Num} value=${one.availableSlots} />` }] : []),
-    ...(any('totalItems') ? [{ key: 'total', label: 'Delivered', width: 110, align: 'end', wide: true, cell: one => html`<${Num} value=${one.totalItems} />` }] : []),
-    ...(any('averagePerSecond') ? [{ key: 'rate', label: 'A second', width: 100, align: 'end', wide: true, cell: one => html`<${Num} value=${one.averagePerSecond} />` }] : []),
+    { key: 'from', label: 'From', cell: one => html`<${Text} value=${one.from || 'unknown'} clip=${48} />` },
+    { key: 'name', label: 'Connection', wide: true, cell: one => html`<${Text} value=${one.name ?? ''} clip=${40} />` },
+    { key: 'user', label: 'User', width: 130, wide: true, cell: one => html`<${Text} value=${one.user ?? ''} clip=${24} />` },
+    { key: 'inFlight', label: 'Unanswered', width: 104, align: 'end', cell: one => html`<${Num} value=${one.inFlight} />` },
+    { key: 'slots', label: 'Takes at once', width: 120, align: 'end', wide: true, cell: one => html`<${Num} value=${one.slots} />` },
+    { key: 'rate', label: 'A second', width: 90, align: 'end', wide: true, cell: one => html`<${Num} value=${one.perSecond} />` },
+    { key: 'total', label: 'Delivered', width: 104, align: 'end', cell: one => html`<${Num} value=${one.total} />` },
   ]} />`;
 }
 

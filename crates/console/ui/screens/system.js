@@ -1,5 +1,5 @@
 // How is the machine: what is on disk, is it whole, is it backed up, how is it set up, and who may enter?
-import { html, useState, useApi, api, go, path, live, mayWrite, plural, numberText, bytesText, durationText, capital, isObject, printJson, originOf, span } from '../core.js';
+import { html, useState, useApi, api, go, path, live, mayWrite, plural, numberText, bytesText, durationText, capital, isObject, printJson, originOf, span, listed } from '../core.js';
 import { Page, Section, Remote, Table, Tabs, Notice, Confirm, Facts, Empty, Status, Text, Time, Ago, Num, Bytes, Sparkline, Command, CopyButton, Code, ProblemNotice, LiveState } from '../widgets.js';
 
 // ---- What is said. Pure. ----------------------------------------------------------------------------------------------
@@ -36,7 +36,7 @@ export function storageSentence(figures) {
 }
 
 /** A field's name as people say it: `indexMemoryBytes` is `Index memory`. */
-const LABELS = { end: 'End of the log', logBytes: 'Size of the log' };
+const LABELS = { id: 'Store', end: 'End of the log', logBytes: 'Size of the log' };
 export const labelOf = name => LABELS[name] ?? capital(name.replace(/Bytes$/, '').replace(/([a-z])([A-Z])/g, '$1 $2').toLowerCase());
 
 /** Settings that differ from their defaults first, then by name. */
@@ -182,7 +182,7 @@ function Config({ query, set }) {
   const changed = list?.filter(one => !isDefault(one)).length;
   const text = query.q.trim().toLowerCase();
   const rows = list && byChange(list).filter(one => `${one.name} ${printJson(one.value, 0)}`.toLowerCase().includes(text));
-  return html`<${Frame} part="config" title="Configuration" sentence=${list && { tone: 'idle', text: `${plural(list.length, 'setting')}, ${changed === 0 ? 'all as they come' : `${numberText(changed)} changed`}.` }}>
+  return html`<${Frame} part="config" title="Configuration" sentence=${list && { tone: 'idle', text: list.length === 0 ? 'Settings are shown to those who operate the server.' : `${plural(list.length, 'setting')}, ${changed === 0 ? 'all as they come' : `${numberText(changed)} changed`}.` }}>
     <div class="filters"><input type="search" aria-label="Filter settings" placeholder="Filter settings" value=${query.q} onInput=${event => set({ q: event.target.value })} /></div>
     <${Remote} of=${answer} what="the configuration">${() => (list ? html`<${Table} caption="Settings" rows=${rows} keyOf=${one => one.name} empty=${html`<p class="quiet pad">No setting fits.</p>`} columns=${[
     { key: 'name', label: 'Setting', width: '30%', cell: one => html`<span class="mono"><${Text} value=${one.name} clip=${48} /></span>` },
@@ -209,15 +209,25 @@ function Users() {
   </${Frame}>`;
 }
 
+const WORDS = {
+  insecure: 'nobody is asked who they are', signIn: 'callers sign in', process: 'in memory: gone when the server ends', disk: 'an append is on disk before it is acknowledged', replicated: 'an append is on several machines before it is acknowledged',
+};
+const RIGHTS = [['mayReadAll', 'read the log'], ['mayWrite', 'append'], ['mayOperate', 'operate'], ['mayManageGroups', 'manage groups'], ['mayManageUsers', 'manage users']];
+/** What the caller may do, in words. */
+export function rightsOf(caller) {
+  const may = RIGHTS.filter(([name]) => caller[name]).map(([, words]) => words);
+  return may.length === RIGHTS.length ? 'do everything' : may.length > 0 ? listed(may, RIGHTS.length) : 'look at what is shown';
+}
+
 function About() {
   const answer = useApi('/v1/system');
   return html`<${Frame} part="about" title="About" sentence=${answer.data && systemSentence(answer.data)}>
     <${Remote} of=${answer} what="the server">${data => html`<div class="columns even">
       <${Section} title="Server"><${Facts} facts=${[
     ['Version', html`<${Text} value=${data.version ?? 'unknown'} />`], ['Protocol', data.protocol && html`<${Text} value=${isObject(data.protocol) ? printJson(data.protocol, 0) : String(data.protocol)} />`], ['Started', data.started && html`<${Time} at=${data.started} />`],
-    ['Up for', data.uptimeSeconds !== undefined && durationText(Number(data.uptimeSeconds) * 1000)], ['Durability', data.durability && html`<${Text} value=${isObject(data.durability) ? printJson(data.durability, 0) : String(data.durability)} />`],
-    ['Security', data.security !== undefined && html`<${Text} value=${isObject(data.security) ? printJson(data.security, 0) : String(data.security)} />`], ['You are', data.caller && html`<${Text} value=${isObject(data.caller) ? data.caller.login ?? data.caller.name ?? printJson(data.caller, 0) : String(data.caller)} />`],
-    ['Writes', data.readOnly ? 'refused' : 'allowed'],
+    ['Up for', data.uptimeSeconds !== undefined && durationText(Number(data.uptimeSeconds) * 1000)], ['Durability', data.durability && (WORDS[data.durability] ?? html`<${Text} value=${isObject(data.durability) ? printJson(data.durability, 0) : String(data.durability)} />`)],
+    ['Security', data.security !== undefined && (WORDS[data.security] ?? html`<${Text} value=${isObject(data.security) ? printJson(data.security, 0) : String(data.security)} />`)], ['You are', data.caller && html`<${Text} value=${isObject(data.caller) ? data.caller.login ?? data.caller.name ?? printJson(data.caller, 0) : String(data.caller)} />`],
+    ['You may', isObject(data.caller) && rightsOf(data.caller)], ['Writes', data.readOnly || !mayWrite ? 'are refused from here' : 'are allowed'],
   ]} /></${Section}>
       <${Section} title="Store">${isObject(data.store) ? html`<${Figures} of=${data.store} />` : html`<${Text} value=${String(data.store ?? 'unknown')} />`}</${Section}></div>
       ${data.capabilities && html`<${Section} title="What the store can"><ul class="plain columns-list">${(Array.isArray(data.capabilities) ? data.capabilities.map(one => [one, true]) : Object.entries(data.capabilities)).map(([name, value]) => html`<li>${typeof value === 'boolean' ? html`<${Status} kind=${value ? 'good' : 'idle'}>${labelOf(name)}${value ? '' : ': no'}</${Status}>` : html`<span class="quiet">${labelOf(name)}</span> <${Figure} name=${name} value=${value} />`}</li>`)}</ul></${Section}>`}
