@@ -106,7 +106,7 @@ export async function open(server, path, { allow = [], scheme = 'light', width =
   page.modules = new Set();
   page.requests = [];
   const fault = text => { if (!allow.some(pattern => pattern.test(text))) page.faults.push(text); };
-  page.on('console', message => { if (message.type() === 'error' || message.type() === 'warning') fault(`console: ${message.text()}`); });
+  page.on('console', message => { if (message.type() === 'error' || message.type() === 'warning') fault(`console: ${message.text()} ${message.location()?.url ?? ''}`); });
   page.on('pageerror', error => fault(`exception: ${error.message}`));
   page.on('request', request => {
     const url = request.url();

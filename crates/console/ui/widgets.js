@@ -226,6 +226,8 @@ export function Facts({ facts }) {
 
 /** Characters of a string shown before "show". */
 const CLIP = 400;
+/** A list or object below the first with more members begins closed. */
+const LONG = 24;
 /** Members of a container shown before "show more". */
 const MEMBERS = 100;
 
@@ -256,8 +258,10 @@ function Personal({ of }) {
 export function Tree({ value, label = 'JSON', open = 3, marks, pointer = '', onFocusPath }) {
   const [toggled, setToggled] = useState(() => new Map());
   const ref = useRef();
-  const isOpen = (at, depth) => toggled.get(at) ?? depth < open;
-  const toggle = (at, depth) => setToggled(before => new Map(before).set(at, !(before.get(at) ?? depth < open)));
+  // Long lists begin closed, unless they are all there is.
+  const begins = (depth, count) => depth < open && (depth === 0 || count <= LONG);
+  const isOpen = (at, depth, count) => toggled.get(at) ?? begins(depth, count);
+  const toggle = (at, depth, count) => setToggled(before => new Map(before).set(at, !(before.get(at) ?? begins(depth, count))));
   const onKeyDown = event => {
     const item = event.target.closest('[role=treeitem]');
     if (!item || event.ctrlKey || event.metaKey || event.altKey) return;
@@ -269,9 +273,9 @@ export function Tree({ value, label = 'JSON', open = 3, marks, pointer = '', onF
     else if (event.key === 'ArrowUp') to = items[i - 1];
     else if (event.key === 'Home') to = items[0];
     else if (event.key === 'End') to = items[items.length - 1];
-    else if (event.key === 'ArrowRight') { if (expanded === 'false') toggle(item.dataset.at, Number(item.dataset.depth)); else if (expanded === 'true') to = items[i + 1]; }
-    else if (event.key === 'ArrowLeft') { if (expanded === 'true') toggle(item.dataset.at, Number(item.dataset.depth)); else to = item.parentElement.closest('[role=treeitem]'); }
-    else if ((event.key === 'Enter' || event.key === ' ') && expanded !== null && event.target === item) toggle(item.dataset.at, Number(item.dataset.depth));
+    else if (event.key === 'ArrowRight') { if (expanded === 'false') toggle(item.dataset.at, Number(item.dataset.depth), Number(item.dataset.count)); else if (expanded === 'true') to = items[i + 1]; }
+    else if (event.key === 'ArrowLeft') { if (expanded === 'true') toggle(item.dataset.at, Number(item.dataset.depth), Number(item.dataset.count)); else to = item.parentElement.closest('[role=treeitem]'); }
+    else if ((event.key === 'Enter' || event.key === ' ') && expanded !== null && event.target === item) toggle(item.dataset.at, Number(item.dataset.depth), Number(item.dataset.count));
     else return;
     event.preventDefault();
     event.stopPropagation();
@@ -287,17 +291,17 @@ function Branch({ name, value, at, depth, isOpen, toggle, marks, first, size = 1
   const branches = isContainer(inner) && !(personal && personal.kind !== 'opened');
   const isList = Array.isArray(inner);
   const keys = branches ? (isList ? inner.map((_, i) => i) : Object.keys(inner)) : [];
-  const expanded = branches && keys.length > 0 ? isOpen(at, depth) : null;
+  const expanded = branches && keys.length > 0 ? isOpen(at, depth, keys.length) : null;
   const mark = marks?.(at);
   const label = name === null ? null : html`<span class="key"><${Text} value=${String(name)} clip=${80} /></span><span class="colon">: </span>`;
   return html`<li role="treeitem" aria-expanded=${expanded === null ? undefined : String(expanded)} aria-level=${depth + 1} aria-setsize=${size} aria-posinset=${place}
-      tabindex=${first ? 0 : -1} data-at=${at} data-depth=${depth} class=${mark?.className}>
-    <span class="leaf">${expanded === null ? html`<span class="twist" />` : html`<span class="twist" aria-hidden="true" onClick=${() => toggle(at, depth)}>${expanded ? '▾' : '▸'}</span>`}${label}${
+      tabindex=${first ? 0 : -1} data-at=${at} data-depth=${depth} data-count=${keys.length} class=${mark?.className}>
+    <span class="leaf">${expanded === null ? html`<span class="twist" />` : html`<span class="twist" aria-hidden="true" onClick=${() => toggle(at, depth, keys.length)}>${expanded ? '▾' : '▸'}</span>`}${label}${
       !branches ? html`<${Scalar} value=${value} />`
         : keys.length === 0 ? html`<span class="punct">${isList ? '[]' : '{}'}</span>`
           : expanded ? html`<span class="punct">${isList ? '[' : '{'}</span>`
-            : html`<span class="folded" onClick=${() => toggle(at, depth)}><span class="punct">${isList ? '[' : '{'}</span>${plural(keys.length, isList ? 'item' : 'member')}<span class="punct">${isList ? ']' : '}'}</span></span>`}${
-      personal?.kind === 'opened' && html`<span class="note"> personal data</span>`}${mark?.note}<span class="leaf-tools"><button type="button" tabindex="-1" onClick=${() => copy(isContainer(value) ? printJson(value) : typeof value === 'string' ? value : printJson(value), 'Value copied')}>copy</button><button type="button" tabindex="-1" onClick=${() => copy(at || '/', 'Path copied')} title=${visibleText(at)}>path</button></span></span>
+            : html`<span class="folded" onClick=${() => toggle(at, depth, keys.length)}><span class="punct">${isList ? '[' : '{'}</span>${plural(keys.length, isList ? 'item' : 'member')}<span class="punct">${isList ? ']' : '}'}</span></span>`}${
+      personal?.kind === 'opened' && html`<span class="remark"> personal data</span>`}${mark?.note}<span class="leaf-tools"><button type="button" tabindex="-1" onClick=${() => copy(isContainer(value) ? printJson(value) : typeof value === 'string' ? value : printJson(value), 'Value copied')}>copy</button><button type="button" tabindex="-1" onClick=${() => copy(at || '/', 'Path copied')} title=${visibleText(at)}>path</button></span></span>
     ${expanded && html`<ul role="group">${keys.slice(0, count).map((key, i) => html`<${Branch} key=${key} name=${key} value=${inner[key]} at=${`${at}/${escapePointer(key)}`} depth=${depth + 1} isOpen=${isOpen} toggle=${toggle} marks=${marks} size=${keys.length} place=${i + 1} />`)}</ul>
       ${keys.length > count && html`<button type="button" class="more" onClick=${() => setCount(count + 1000)}>show ${numberText(Math.min(1000, keys.length - count))} more of ${numberText(keys.length)}</button>`}
       <span class="punct close" aria-hidden="true">${isList ? ']' : '}'}</span>`}

@@ -43,7 +43,7 @@ const columns = (mute) => [
   { label: 'Type', width: '20%', cell: event => html`<${Type} type=${event.type} clip=${32} />` },
   { label: 'Event', width: '24%', cell: event => html`<${EventLink} stream=${event.stream} revision=${event.revision} />` },
   { label: 'Data', wide: true, cell: event => html`<${Line} event=${event} />` },
-  ...(mute ? [{ label: '', width: 64, wide: true, cell: event => html`<button type="button" class="more" title=${`Show no more of ${visibleText(event.type)}`} onClick=${() => mute(event.type)}>mute</button>` }] : []),
+  ...(mute ? [{ label: html`<span class="offscreen">Mute</span>`, width: 64, wide: true, cell: event => html`<button type="button" class="more" title=${`Show no more of ${visibleText(event.type)}`} onClick=${() => mute(event.type)}>mute</button>` }] : []),
 ];
 const rows = (list, all, more) => html`<${Table} rows=${list} keyOf=${event => event.id} caption="Events" allOpen=${all} onNearEnd=${more} onOpen=${event => go(urls.event(event.stream, event.revision))} detail=${event => html`<${Payload} event=${event} open=${2} />`} columns=${columns(null)} empty=${html`<p class="quiet pad">No event matches.</p>`} />`;
 

@@ -217,7 +217,7 @@ function Travel({ stream, info, query, set }) {
   };
   const mark = name => { set({ [name]: at }); say(`mark ${name.toUpperCase()} at event ${at}`); };
   const toggleDiff = () => set(query.view === 'diff' ? { view: 'state' } : { view: 'diff', a: query.a ?? Math.max(first, at - 1) }, { push: true });
-  const toLive = () => { if (isLive) goto(at); else { setAt(head); written.current = null; set({ at: null }, { push: true }); } };
+  const toLive = () => { clearTimeout(timer.current); if (isLive) goto(at); else { setAt(head); written.current = null; set({ at: null }, { push: true }); } };
   const play = () => { if (!playing && at >= head) goto(first); setPlaying(!playing); };
   useKeys([
     { key: 'ArrowLeft', label: 'event before', group: 'Time', run: () => stepBy(-1) }, { key: 'ArrowRight', label: 'event after', group: 'Time', run: () => stepBy(1) },

@@ -2,7 +2,7 @@
 import {
   html, api, useApi, usePages, useArrivals, useEffect, useMemo, useRef, useState, useKeys, path, go, queryString, numberText, plural, compile, comparing, visited, copy, mayAppend, mayWrite, visibleText, printJson, toast, isContainer,
 } from '../core.js';
-import { Page, Remote, Table, Text, Type, Time, Line, Payload, Status, Notice, ProblemNotice, Menu, Dialog, Confirm, Facts, Num, Bytes, Value, Tree, EventLink, CorrelationLink, size, Loading, urls } from '../widgets.js';
+import { Page, Remote, Table, Text, Type, Time, Line, Payload, Status, Notice, ProblemNotice, Menu, Dialog, Confirm, Facts, Num, Bytes, Value, Tree, EventLink, CorrelationLink, size, Loading, Empty, urls } from '../widgets.js';
 
 const readFrom = text => (text === 'start' || text === 'end' || /^\d{1,15}$/.test(text) || !Number.isNaN(Date.parse(text)) ? text : undefined);
 const QUERY = { from: { default: 'end', read: readFrom }, dir: { default: 'back', read: text => (text === 'back' || text === 'forward' ? text : undefined) }, type: [], where: '', live: false };
@@ -13,7 +13,9 @@ function Screen({ params, query, set }) {
   const info = useApi(path`/v1/streams/${stream}`);
   const forward = query.dir === 'forward';
   const url = path`/v1/streams/${stream}/events` + queryString({ from: query.from, direction: forward ? 'forward' : 'backward', limit: PAGE, type: query.type });
-  const pages = usePages(info.data ? url : null);
+  // Of a stream that is deleted nothing can be read.
+  const isThere = info.data !== undefined && info.data.state === 'active';
+  const pages = usePages(isThere ? url : null);
   const [fresh, setFresh] = useState([]);
   const [waiting, setWaiting] = useState(0);
   const [all, setAll] = useState(false);
@@ -83,7 +85,7 @@ function Screen({ params, query, set }) {
     ${state === 'tombstoned' && html`<${Notice} kind="warn" title="This stream is tombstoned">It can never be appended to again. Its events are gone.</${Notice}>`}
     ${state === 'deleted' && html`<${Notice} kind="warn" title="This stream is deleted">Its events are hidden. An append begins it again after #${numberText(info.data.lastRevision)}.</${Notice}>`}
     ${metadata && Object.keys(metadata).length > 0 && html`<${Rules} metadata=${metadata} />`}
-    <div class="filters seek">
+    ${isThere && html`<div class="filters seek">
       <span class="choice" role="group" aria-label="Pages">
         <button type="button" disabled=${query.from === 'start' && forward} onClick=${oldest}>Oldest</button><button type="button" disabled=${!canOlder} onClick=${older}>Older</button>
         <button type="button" disabled=${!canNewer} onClick=${newer}>Newer</button><button type="button" disabled=${atHead} onClick=${toNewest}>Newest</button></span>
@@ -91,11 +93,12 @@ function Screen({ params, query, set }) {
       <${TypeFilter} types=${query.type} loaded=${loaded} onChange=${type => set({ type }, { push: true })} />
       <${Where} text=${query.where} error=${where.error} onChange=${text => set({ where: text })} />
       <span class="grow" /><button type="button" aria-pressed=${all ? 'true' : 'false'} title="Expand all (e), collapse (Shift e)" onClick=${() => setAll(!all)}>${all ? 'Collapse all' : 'Expand all'}</button>
-    </div>
+    </div>`}
     ${waiting > 0 && html`<button type="button" class="pill" onClick=${atHead ? catchUp : toNewest}>${plural(waiting, 'new event')} ↑</button>`}
     ${first > 0 && html`<p class="band">Revisions 0 to ${numberText(first - 1)} were removed${metadata?.$maxCount !== undefined ? ' by $maxCount' : metadata?.$tb !== undefined ? ' by $tb' : metadata?.$maxAge !== undefined ? ' by $maxAge' : ''}.</p>`}
     ${where.run && html`<p class="quiet pad">${numberText(rows.length)} of ${plural(loaded.length, 'loaded event')} ${rows.length === 1 ? 'matches' : 'match'}.</p>`}
-    ${info.data && html`<${Remote} of=${pages} what="the events">${() => html`<${Table} rows=${rows} keyOf=${event => event.id} caption="Events" allOpen=${all} onNearEnd=${pages.more} onOpen=${event => go(urls.event(event.link?.stream ?? event.stream, event.link?.revision ?? event.revision))}
+    ${info.data && !isThere && state === 'metadataOnly' && html`<${Empty} title="Nothing has happened in this stream">It has metadata, and no events yet.</${Empty}>`}
+    ${isThere && html`<${Remote} of=${pages} what="the events">${() => html`<${Table} rows=${rows} keyOf=${event => event.id} caption="Events" allOpen=${all} onNearEnd=${pages.more} onOpen=${event => go(urls.event(event.link?.stream ?? event.stream, event.link?.revision ?? event.revision))}
       detail=${event => html`<${Payload} event=${event} open=${2} />`}
       empty=${html`<${Nothing} stream=${stream} query=${query} set=${set} state=${state} />`}
       columns=${[
