@@ -192,14 +192,14 @@ function ReadModels({ list }) {
   const rows = list.map(one => (typeof one === 'string' ? { name: one } : one));
   return html`<${Table} keys=${false} caption="Read models" rows=${rows} keyOf=${one => `${one.name} ${one.version ?? ''}`} columns=${[
     { key: 'name', label: 'Projection', width: '36%', cell: one => html`<a class="link" href=${urls.projection(one.name)}><${Text} value=${one.name} clip=${40} /></a>${one.version && html` <span class="quiet">${one.version}</span>`}` },
-    { key: 'personal', label: 'On an erasure it', className: 'wraps', cell: one => forgetting(one.personal) },
+    { key: 'personal', label: 'On an erasure it', className: 'wraps', cell: one => html`<${Text} value=${forgetting(one.personal)} />` },
   ]} />`;
 }
 
 function Erasures({ list }) {
   const rows = list.map(one => (typeof one === 'string' ? { erasure: one } : one));
   return html`<${Notice} kind="note" title=${rows.length === 1 ? 'An erasure was asked for' : `${numberText(rows.length)} erasures were asked for`}>
-    <ul class="plain">${rows.map(one => html`<li><a class="link" href=${path`/ui/privacy/receipts/${one.erasure}`}>${one.requested ? html`<${Time} at=${one.requested} show="short" />` : html`<${Text} value=${one.erasure} clip=${24} />`}</a>${one.state && html` ${one.state}`}${one.reason && html`: <${Text} value=${one.reason} />`}</li>`)}</ul></${Notice}>`;
+    <ul class="plain">${rows.map(one => html`<li><a class="link" href=${path`/ui/privacy/receipts/${one.erasure}`}>${one.requested ? html`<${Time} at=${one.requested} show="short" />` : html`<${Text} value=${one.erasure} clip=${24} />`}</a>${one.state && html` <${Text} value=${one.state} />`}${one.reason && html`: <${Text} value=${one.reason} />`}</li>`)}</ul></${Notice}>`;
 }
 
 function NotReached({ list, done }) {

@@ -348,9 +348,9 @@ function Rows({ name, versions, query, set }) {
     const cell = (row, i) => (Array.isArray(row) ? row[i] : row[columns[i]]);
     const rows = data.rows ?? data.items ?? [];
     return html`<${Table} caption=${`Rows of ${chosen.table}`} rows=${rows} keyOf=${row => rows.indexOf(row)}
-        columns=${columns.map((column, i) => ({ key: column, label: chosen.key?.includes(column) ? html`${column} <span class="key-mark">key</span>` : column, cell: row => html`<span class="mono"><${Cell} value=${cell(row, i)} /></span>` }))}
-        empty=${html`<p class="quiet pad">The table <strong>${chosen.table}</strong> has no rows.</p>`} />
-      <p class="quiet under">${rows.length >= limit ? html`The first ${numberText(rows.length)} rows. ${limit < 1000 && html`<button type="button" class="more" onClick=${() => setLimit(1000)}>Show up to 1 000</button>`}` : plural(rows.length, 'row')}. SQL over all of them: <code>factum sql 'select * from ${name}.${chosen.table}'</code></p>`;
+        columns=${columns.map((column, i) => ({ key: column, label: chosen.key?.includes(column) ? html`<${Text} value=${column} /> <span class="key-mark">key</span>` : column, cell: row => html`<span class="mono"><${Cell} value=${cell(row, i)} /></span>` }))}
+        empty=${html`<p class="quiet pad">The table <strong><${Text} value=${chosen.table} /></strong> has no rows.</p>`} />
+      <p class="quiet under">${rows.length >= limit ? html`The first ${numberText(rows.length)} rows. ${limit < 1000 && html`<button type="button" class="more" onClick=${() => setLimit(1000)}>Show up to 1 000</button>`}` : plural(rows.length, 'row')}. SQL over all of them: <code><${Text} value=${`factum sql 'select * from ${name}.${chosen.table}'`} /></code></p>`;
   }}</${Remote}>`;
 }
 const Cell = ({ value }) => (typeof value === 'string' ? html`<${Text} value=${value} clip=${80} />` : html`<${Value} value=${value} />`);
@@ -382,7 +382,7 @@ function Compared({ table, comparison, kind, onKind }) {
     if (row.example.kind === 'onlyNew') return html`<ins class="mono"><${Cell} value=${after} /></ins>`;
     return differs ? html`<span class="mono cell-diff"><del><${Cell} value=${before} /></del> → <ins><${Cell} value=${after} /></ins></span>` : html`<span class="mono quiet"><${Cell} value=${before} /></span>`;
   };
-  return html`<${Section} title=${html`Table ${table.table}`} actions=${html`<div class="choice" role="group" aria-label="Rows of which kind">
+  return html`<${Section} title=${`Table ${table.table}`} actions=${html`<div class="choice" role="group" aria-label="Rows of which kind">
       ${SIDES.map(([id]) => html`<button type="button" aria-pressed=${kind === id ? 'true' : 'false'} disabled=${Number(table[id]) === 0} onClick=${() => onKind(id)}><span aria-hidden="true">${signs[id]}</span> ${numberText(table[id])} ${words[id]}</button>`)}
       </div><span class="quiet">${numberText(table.same)} equal</span>`}>
     ${table.otherColumns && html`<${Notice} kind="warn" title="Other columns"><${Text} value=${table.otherColumns} /></${Notice}>`}
@@ -401,7 +401,7 @@ function Source({ versions }) {
   const other = declared.find(one => one.version !== serving.version);
   const [before, after] = other?.role === 'previous' ? [other, serving] : [serving, other];
   const differs = other && serving.definition && before.definition !== after.definition;
-  return html`${differs && html`<${Section} title=${`${before.version} → ${after.version}`}><pre class="code line-diff" tabindex="0" role="group" aria-label="Changes of the declaration">${lineDiff(before.definition, after.definition).map(line => html`<span class=${line.sign === '+' ? 'diff-added' : line.sign === '-' ? 'diff-removed' : ''}>${line.sign} ${line.text}${'\n'}</span>`)}</pre></${Section}>`}
+  return html`${differs && html`<${Section} title=${`${before.version} → ${after.version}`}><pre class="code line-diff" tabindex="0" role="group" aria-label="Changes of the declaration">${lineDiff(before.definition, after.definition).map(line => html`<span class=${line.sign === '+' ? 'diff-added' : line.sign === '-' ? 'diff-removed' : ''}>${line.sign} ${line.text && html`<${Text} value=${line.text} />`}${'\n'}</span>`)}</pre></${Section}>`}
     ${declared.map(one => html`<${Section} key=${one.version} title=${`${one.version}, ${one.role}`} actions=${html`<${CopyButton} text=${one.definition} label="Copy the declaration" />`}>
       <${Code} text=${one.definition} label=${`Declaration of ${one.version}`} />
       <${Facts} facts=${[['Fingerprint', one.fingerprint && html`<code><${Text} value=${one.fingerprint} clip=${24} /></code>`], ['Partitions', one.partitions && numberText(one.partitions)]]} /></${Section}>`)}`;

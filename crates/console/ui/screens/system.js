@@ -230,7 +230,7 @@ function About() {
     ['You may', isObject(data.caller) && rightsOf(data.caller)], ['Writes', data.readOnly || !mayWrite ? 'are refused from here' : 'are allowed'],
   ]} /></${Section}>
       <${Section} title="Store">${isObject(data.store) ? html`<${Figures} of=${data.store} />` : html`<${Text} value=${String(data.store ?? 'unknown')} />`}</${Section}></div>
-      ${data.capabilities && html`<${Section} title="What the store can"><ul class="plain columns-list">${(Array.isArray(data.capabilities) ? data.capabilities.map(one => [one, true]) : Object.entries(data.capabilities)).map(([name, value]) => html`<li>${typeof value === 'boolean' ? html`<${Status} kind=${value ? 'good' : 'idle'}>${labelOf(name)}${value ? '' : ': no'}</${Status}>` : html`<span class="quiet">${labelOf(name)}</span> <${Figure} name=${name} value=${value} />`}</li>`)}</ul></${Section}>`}
+      ${data.capabilities && html`<${Section} title="What the store can"><ul class="plain columns-list">${(Array.isArray(data.capabilities) ? data.capabilities.map(one => [one, true]) : Object.entries(data.capabilities)).map(([name, value]) => html`<li>${typeof value === 'boolean' ? html`<${Status} kind=${value ? 'good' : 'idle'}><${Text} value=${labelOf(name)} clip=${28} />${value ? '' : ': no'}</${Status}>` : html`<span class="quiet"><${Text} value=${labelOf(name)} clip=${28} /></span> <${Figure} name=${name} value=${value} />`}</li>`)}</ul></${Section}>`}
       <p class="quiet under">The API that this console is made of: <a class="link" href="/docs/api">its reference</a>.</p>`}</${Remote}>
   </${Frame}>`;
 }
