@@ -39,7 +39,7 @@ export const railOpen = kept('railOpen', true);
 export const recent = kept('recent', []);
 /** Streams chosen for S7. */
 export const comparing = kept('compare', []);
-export const browserZone = globalThis.Intl?.DateTimeFormat().resolvedOptions().timeZone ?? 'UTC';
+export const browserZone = () => Intl.DateTimeFormat().resolvedOptions().timeZone ?? 'UTC';
 
 /** The time, at most once a second, for ages. Read it in a component and it is drawn again. */
 export const now = signal(Date.now());
