@@ -45,6 +45,11 @@ export const browserZone = () => Intl.DateTimeFormat().resolvedOptions().timeZon
 export const now = signal(Date.now());
 if (globalThis.document) setInterval(() => { if (!document.hidden) now.value = Date.now(); }, 1000);
 
+const narrowly = globalThis.matchMedia?.('(max-width: 760px)');
+/** Whether the window is that of a telephone. */
+export const isNarrow = signal(narrowly?.matches ?? false);
+narrowly?.addEventListener('change', event => { isNarrow.value = event.matches; });
+
 // ---- The address ----------------------------------------------------------------------------------------------------
 
 const here = () => (globalThis.location ? { pathname: location.pathname, search: location.search, hash: location.hash } : { pathname: '/ui/', search: '', hash: '' });
