@@ -30,12 +30,12 @@ export async function eventually(check, what = 'a condition') {
 }
 
 /** A server on a free port with a store of its own: `{url, post, get, stop}`. `args` come after `serve`. */
-export async function startServer({ args = ['--memory', '--insecure'], command = 'serve' } = {}) {
+export async function startServer({ args = ['--memory', '--insecure'], command = 'serve', env = {} } = {}) {
   const binary = process.env.FACTUM_BIN;
   assert.ok(binary, 'FACTUM_BIN names the binary to test');
   const folder = mkdtempSync(join(tmpdir(), 'factum-console-'));
   const more = process.env.CONSOLE_DIR ? ['--console-dir', process.env.CONSOLE_DIR] : [];
-  const process_ = spawn(binary, [command, '--listen', '127.0.0.1:0', ...args.map(one => one.replace('{folder}', folder)), ...more], { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] });
+  const process_ = spawn(binary, [command, '--listen', '127.0.0.1:0', ...args.map(one => one.replace('{folder}', folder)), ...more], { cwd: folder, env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
   let said = '';
   const ended = new Promise(done => process_.on('exit', done));
   for (const pipe of [process_.stdout, process_.stderr]) pipe.on('data', bytes => { said += bytes; });

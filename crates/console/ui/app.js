@@ -58,6 +58,10 @@ function load(name) {
   );
 }
 
+// The screen's file is asked for before anything is drawn.
+const begin = routeOf(place.value.pathname, ROUTES)?.route[1];
+if (begin) load(begin);
+
 const helpOpen = signal(false);
 const omniOpen = signal(false);
 
@@ -170,7 +174,7 @@ function Connection() {
 }
 
 const nextTheme = () => { theme.value = { system: 'light', light: 'dark', dark: 'system' }[theme.value] ?? 'system'; };
-const nextZone = () => { zone.value = zone.value === 'UTC' ? browserZone : 'UTC'; };
+const nextZone = () => { zone.value = zone.value === 'UTC' ? browserZone() : 'UTC'; };
 
 function useShellKeys() {
   useKeys([
@@ -200,7 +204,7 @@ function Help() {
       <label class="check"><input type="checkbox" checked=${letterKeys.value} onChange=${event => { letterKeys.value = event.target.checked; }} /> Single letters are shortcuts</label>
       <label class="check"><input type="checkbox" checked=${comfortable.value} onChange=${event => { comfortable.value = event.target.checked; }} /> Comfortable spacing</label>
       <label>Time zone <input type="text" list="zones" value=${zone.value} onChange=${event => { if (isZone(event.target.value)) zone.value = event.target.value; else event.target.value = zone.value; }} /></label>
-      <datalist id="zones">${['UTC', ...new Set([browserZone, ...Intl.supportedValuesOf?.('timeZone') ?? []])].map(name => html`<option value=${name} />`)}</datalist>
+      <datalist id="zones">${['UTC', ...new Set([browserZone(), ...Intl.supportedValuesOf?.('timeZone') ?? []])].map(name => html`<option value=${name} />`)}</datalist>
     </div>
   </${Dialog}>`;
 }

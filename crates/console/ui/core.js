@@ -39,11 +39,16 @@ export const railOpen = kept('railOpen', true);
 export const recent = kept('recent', []);
 /** Streams chosen for S7. */
 export const comparing = kept('compare', []);
-export const browserZone = globalThis.Intl?.DateTimeFormat().resolvedOptions().timeZone ?? 'UTC';
+export const browserZone = () => Intl.DateTimeFormat().resolvedOptions().timeZone ?? 'UTC';
 
 /** The time, at most once a second, for ages. Read it in a component and it is drawn again. */
 export const now = signal(Date.now());
 if (globalThis.document) setInterval(() => { if (!document.hidden) now.value = Date.now(); }, 1000);
+
+const narrowly = globalThis.matchMedia?.('(max-width: 760px)');
+/** Whether the window is that of a telephone. */
+export const isNarrow = signal(narrowly?.matches ?? false);
+narrowly?.addEventListener('change', event => { isNarrow.value = event.matches; });
 
 // ---- The address ----------------------------------------------------------------------------------------------------
 

@@ -648,6 +648,11 @@ export function readTime(text) {
 
 const formats = new Map();
 function partsIn(millis, zone) {
+  if (zone === 'UTC') {
+    // Most times are shown in UTC, and the international formats take long to load.
+    const text = new Date(millis).toISOString();
+    return { year: text.slice(0, -20), month: text.slice(-19, -17), day: text.slice(-16, -14), hour: text.slice(-13, -11), minute: text.slice(-10, -8), second: text.slice(-7, -5), timeZoneName: 'UTC' };
+  }
   let format = formats.get(zone);
   if (!format) {
     format = new Intl.DateTimeFormat('en-GB', {
@@ -699,12 +704,13 @@ export function agoText(millis, now) {
   return gap > 0 ? `${durationText(gap)} ago` : `in ${durationText(gap)}`;
 }
 
-const grouping = new Intl.NumberFormat('en', { useGrouping: true, maximumFractionDigits: 2 });
+let grouping = null;
 /** Whole numbers with thin groups; text of digits is grouped too, so that 64 bits stay exact. Unknown is `unknown`. */
 export function numberText(value) {
   if (value === null || value === undefined) return 'unknown';
   const text = String(value);
   if (/^-?\d+$/.test(text)) return text.replace(/\B(?=(\d{3})+(?!\d))/g, '\u202f');
+  grouping ??= new Intl.NumberFormat('en', { useGrouping: true, maximumFractionDigits: 2 });
   return Number.isFinite(Number(value)) ? grouping.format(Number(value)).replaceAll(',', '\u202f') : text;
 }
 

@@ -4,7 +4,7 @@ import {
   html, signal, useState, useEffect, useLayoutEffect, useRef, useMemo, useId, Fragment, h,
   visibleParts, visibleText, middle, timeText, readTime, agoText, numberText, bytesText, typeHue, typeBadge, preview, printJson,
   kindOf, isContainer, isObject, isNumber, same, escapePointer, pathText, personalOf, textOf, bytesOf, hexLines, path, plural, durationText,
-  zone, now, copy, go, useKeys, download, live, mayWrite,
+  zone, now, isNarrow, copy, go, useKeys, download, live, mayWrite,
 } from './core.js';
 
 /** The console's addresses of things. */
@@ -396,7 +396,8 @@ const OVERSCAN = 12;
  * `keyOf(row)` is a row's identity; `onOpen(row)` is what Enter does; `detail(row)` is shown below a row that is open, which
  * Space toggles. `j` `k` and arrows move. Long tables are drawn in part; `height` makes it scroll by itself.
  */
-export function Table({ columns, rows, keyOf, caption, onOpen, detail, rowClass, allOpen = false, keys = true, current: wanted, empty, onNearEnd, height }) {
+export function Table({ columns: every, rows, keyOf, caption, onOpen, detail, rowClass, allOpen = false, keys = true, current: wanted, empty, onNearEnd, height }) {
+  const columns = isNarrow.value ? every.filter(column => !column.wide) : every;
   const [opened, setOpened] = useState(() => new Set());
   const [current, setCurrent] = useState(0);
   const body = useRef();

@@ -41,9 +41,11 @@ mod users;
 mod v1;
 
 pub use access::Anonymous;
-pub use maintenance::{Maintenance, ProcessFigures, Reclaimed, ScavengeProgress, StorageFigures};
+pub use maintenance::{
+    Maintenance, ProcessFigures, Reclaimed, ScavengeEstimate, ScavengeProgress, StorageFigures,
+};
 pub use notice::{Notice, Notices};
-pub use options::{Endpoint, FirstEvents, LimitError, Limits, ServerOptions};
+pub use options::{Endpoint, FirstEvents, LimitError, Limits, ServerOptions, Setting};
 pub use otlp::{Collector, CollectorError, Telemetry};
 pub use security::{Exposure, FirstUsers, Security, SignIn};
 pub use server::{RunningServer, ServeError, Server};

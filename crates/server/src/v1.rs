@@ -9,6 +9,7 @@ mod answer;
 mod append;
 pub(crate) mod ask;
 mod catalog;
+mod cloud;
 mod events;
 mod expected;
 mod fold;
@@ -16,14 +17,19 @@ mod follow;
 mod fresh;
 mod front;
 mod live;
+mod lookup;
 mod names;
+mod openapi;
 mod patch;
 mod place;
 pub(crate) mod problem;
 mod reading;
 pub(crate) mod route;
+mod schemas;
 mod state;
 mod streams;
+mod subscriptions;
+mod system;
 
 use std::sync::Arc;
 
@@ -47,8 +53,18 @@ pub(crate) struct Own {
 
 /// Every route of the API.
 fn api() -> Api {
-    let parts: [fn(Api) -> Api; 6] =
-        [catalog::routes, streams::routes, events::routes, append::routes, state::routes, live::routes];
+    let parts: [fn(Api) -> Api; 10] = [
+        catalog::routes,
+        streams::routes,
+        events::routes,
+        append::routes,
+        state::routes,
+        lookup::routes,
+        live::routes,
+        subscriptions::routes,
+        schemas::routes,
+        system::routes,
+    ];
     parts.into_iter().fold(Api::new(), |api, part| part(api))
 }
 
@@ -56,6 +72,9 @@ fn api() -> Api {
 pub(crate) fn routes(shared: &Arc<Shared>) -> Router {
     let (router, _) = api().into_parts();
     router
+        .route("/openapi.json", get(openapi::json_document))
+        .route("/docs/api", get(openapi::page))
+        .route("/docs/api/{part}", get(openapi::part))
         .route("/problems", get(problem::pages))
         .route("/problems/{slug}", get(problem::page))
         .method_not_allowed_fallback(wrong_method)

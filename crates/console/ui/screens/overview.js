@@ -82,7 +82,7 @@ function Chart({ field, label, unit }) {
     <svg ref=${box} viewBox=${`0 0 ${width} ${height}`} preserveAspectRatio="none" role="img" aria-label=${`${label}: ${shown ?? 'unknown'}${unit}, at most ${high}`}>
       <path class="chart-base" d=${`M0 ${height - 1}H${width}`} />${line && html`<path class="chart-area" d=${`${line}L${width} ${height}L${x(values.findIndex(value => value !== null)).toFixed(1)} ${height}Z`} /><path class="chart-line" d=${line} />`}
       ${back !== null && back < span && html`<path class="chart-cross" d=${`M${x(i).toFixed(1)} 0V${height}`} />`}</svg>
-    <p class="quiet">${back !== null && series[i]?.time ? html`<${Time} at=${series[i].time} show="second" />` : `at most ${numberText(Math.round(high * 100) / 100)}${unit} in ${durationText(Math.max(1, Math.min(values.length, span)) * 1000)}`}</p>
+    <p class="quiet">${back !== null && series[i]?.time ? html`<${Time} at=${series[i].time} show="second" />` : known.length === 0 ? 'nothing to measure yet' : `at most ${numberText(Math.round(high * 100) / 100)}${unit} in ${durationText(Math.max(1, Math.min(values.length, span)) * 1000)}`}</p>
   </figure>`;
 }
 

@@ -25,8 +25,20 @@ const ROW = 30;
 const LEAF = 20;
 const SPEEDS = [['1', '1×'], ['4', '4×'], ['16', '16×'], ['real', 'as it was']];
 
+/** The page that is most likely wanted, asked for together with what the stream is. */
+let ahead = null;
+function askAhead(stream, query) {
+  const key = JSON.stringify([stream, query.fold]);
+  if (ahead?.key === key || typeof query.at === 'string') return;
+  const number = Math.floor((query.at ?? 0) / PAGE);
+  ahead = { key, number, page: wholePage(stream, number * PAGE, (number + 1) * PAGE, query.fold) };
+  ahead.page.catch(() => {});
+}
+
 function Screen({ params, query, set }) {
   const { stream } = params;
+  useMemo(() => askAhead(stream, query), [stream]);
+  useEffect(() => () => { ahead = null; }, [stream]);
   const info = useApi(path`/v1/streams/${stream}`);
   useEffect(() => { visited(`${stream}, through time`, urls.state(stream)); }, [stream]);
   if (info.error && !info.data) {
@@ -83,7 +95,8 @@ function Travel({ stream, info, query, set }) {
   // ---- Pages of history.
   const load = useCallback((number, again = false) => {
     if (number < 0 || (asked.current.has(number) && !again)) return asked.current.get(number) ?? Promise.resolve();
-    const promise = wholePage(stream, Math.max(number * PAGE, first), (number + 1) * PAGE, query.fold).then(page => {
+    const early = !again && ahead?.number === number && ahead.key === JSON.stringify([stream, query.fold]) ? ahead.page : null;
+    const promise = (early ?? wholePage(stream, Math.max(number * PAGE, first), (number + 1) * PAGE, query.fold)).then(page => {
       cursor.current.add(number, page);
       if (page.head !== undefined && page.head !== null && Number(page.head) > headNow.current) { headNow.current = Number(page.head); setHead(headNow.current); }
       bump(n => n + 1);
