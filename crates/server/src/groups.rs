@@ -24,7 +24,7 @@ use std::sync::Arc;
 use factum_core::{EventId, ReadError, with_causes};
 use tokio::sync::{mpsc, oneshot};
 
-pub(crate) use config::{FilterText, GroupConfig, Start, place_text};
+pub(crate) use config::{FilterOn, FilterTest, FilterText, GroupConfig, Start, place_text};
 pub(crate) use consumers::{ConsumerId, ConsumerNumbers};
 pub(crate) use group::{NackAction, Numbers};
 pub(crate) use key::GroupKey;
@@ -248,7 +248,6 @@ impl Groups {
     ///
     /// # Errors
     /// `Missing`, or `Failed` where the store cannot be read.
-    #[allow(dead_code, reason = "for the HTTP API and the console, which come later")]
     pub(crate) async fn parked(
         &self,
         key: &GroupKey,

@@ -46,9 +46,11 @@ mod v1;
 
 pub use access::Anonymous;
 pub use local_consumer::{ConsumeError, Delivered, LocalConsumer};
-pub use maintenance::{Maintenance, ProcessFigures, Reclaimed, ScavengeProgress, StorageFigures};
+pub use maintenance::{
+    Maintenance, ProcessFigures, Reclaimed, ScavengeEstimate, ScavengeProgress, StorageFigures,
+};
 pub use notice::{Notice, Notices};
-pub use options::{Console, Endpoint, FirstEvents, LimitError, Limits, ServerOptions};
+pub use options::{Console, Endpoint, FirstEvents, LimitError, Limits, ServerOptions, Setting};
 pub use otlp::{Collector, CollectorError, Telemetry};
 pub use privacy_desk::{Answer, DeskError, Erased, PrivacyDesk};
 pub use read_side::{By, KnownProjections, ReadSide, ReadSideError, RowsMade};

@@ -16,6 +16,14 @@ pub trait Maintenance: Send + Sync + 'static {
         watch: &mut dyn FnMut(ScavengeProgress) -> ControlFlow<()>,
     ) -> Result<Reclaimed, ReadError>;
 
+    /// What a scavenge would do now, without doing it; `None` where the store cannot say. Blocks, and reads as much as a scavenge.
+    ///
+    /// # Errors
+    /// `ReadError` where the store's files cannot be read.
+    fn estimate(&self) -> Result<Option<ScavengeEstimate>, ReadError> {
+        Ok(None)
+    }
+
     /// Figures about the store as it is now. Cheap: it is asked for at each look at the metrics.
     fn figures(&self) -> StorageFigures;
 }
@@ -27,6 +35,19 @@ pub struct ScavengeProgress {
     pub done: u64,
     /// Segments to look at.
     pub all: u64,
+}
+
+/// What a scavenge would do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ScavengeEstimate {
+    /// Segments looked at.
+    pub segments: u64,
+    /// Segments that would be written anew.
+    pub rewritten: u64,
+    /// Events that would be removed.
+    pub events: u64,
+    /// Bytes that would be given back.
+    pub bytes: u64,
 }
 
 /// What a scavenge gave back.

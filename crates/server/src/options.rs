@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use factum_core::limits::{MAX_APPEND_BYTES, MAX_EVENT_BYTES};
 use factum_core::{Clock, SystemClock};
+use serde_json::Value;
 
 use crate::maintenance::ProcessFigures;
 use crate::notice::Notices;
@@ -110,6 +111,8 @@ pub struct ServerOptions {
     pub telemetry: Option<Telemetry>,
     /// What people may do in a browser.
     pub console: Console,
+    /// What else was chosen, by whoever reads the configuration: shown to administrators by `/v1/system`. No secrets.
+    pub config: Vec<Setting>,
 }
 
 /// What people may do in a browser, and programs with the HTTP API.
@@ -122,6 +125,40 @@ pub enum Console {
     ReadOnly,
     /// There is no console. The HTTP API is there.
     Off,
+}
+
+/// One thing that was chosen, or not.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Setting {
+    /// Its name, as it is given: `--listen`.
+    pub name: String,
+    /// What holds.
+    pub value: Value,
+    /// What would hold if nothing was chosen.
+    pub default: Value,
+    /// Where it comes from: `default`, `flag`, `environment`, or `chosen` where only that is known.
+    pub source: String,
+}
+
+impl ServerOptions {
+    /// Everything that was chosen: what the configuration's reader says, and the limits.
+    pub(crate) fn settings(&self) -> Vec<Setting> {
+        let mut settings = self.config.clone();
+        let (limits, usual) = (&self.limits, Limits::default());
+        let mut limit = |name: &str, value: Value, default: Value| {
+            let source = if value == default { "default" } else { "chosen" }.to_owned();
+            settings.push(Setting { name: format!("limits.{name}"), value, default, source });
+        };
+        limit("appendBytes", limits.append_bytes.into(), usual.append_bytes.into());
+        limit("eventBytes", limits.event_bytes.into(), usual.event_bytes.into());
+        limit("connections", limits.connections.into(), usual.connections.into());
+        limit("callsPerConnection", limits.calls_per_connection.into(), usual.calls_per_connection.into());
+        let seconds = |time: Duration| Value::from(time.as_secs());
+        limit("appendTimeoutSeconds", seconds(limits.append_timeout), seconds(usual.append_timeout));
+        limit("bodyTimeoutSeconds", seconds(limits.body_timeout), seconds(usual.body_timeout));
+        limit("handshakeTimeoutSeconds", seconds(limits.handshake_timeout), seconds(usual.handshake_timeout));
+        settings
+    }
 }
 
 /// Whether a log that was never served gets the server's own first events.
@@ -149,6 +186,7 @@ impl Default for ServerOptions {
             stats_every: None,
             telemetry: None,
             console: Console::default(),
+            config: Vec::new(),
         }
     }
 }

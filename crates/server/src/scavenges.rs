@@ -2,14 +2,14 @@
 
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use factum_core::{EventType, ExpectedRevision, NewEvent, StreamName};
+use factum_core::{EventType, ExpectedRevision, NewEvent, StreamName, Timestamp};
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::maintenance::{Maintenance, Reclaimed};
+use crate::maintenance::{Maintenance, Reclaimed, ScavengeProgress};
 use crate::shared::Shared;
 
 /// How many scavenges that have ended are known by their id.
@@ -26,14 +26,76 @@ pub(crate) struct Scavenges {
 
 #[derive(Debug, Default)]
 struct Known {
-    running: Option<Running>,
-    ended: VecDeque<Uuid>,
+    running: Option<Scavenge>,
+    ended: VecDeque<Scavenge>,
 }
 
-#[derive(Debug)]
-struct Running {
-    id: Uuid,
+/// One scavenge.
+#[derive(Clone, Debug)]
+pub(crate) struct Scavenge {
+    /// Which.
+    pub(crate) id: Uuid,
+    /// Who asked for it.
+    pub(crate) by: String,
+    /// Why, in their words.
+    pub(crate) reason: String,
+    /// When it began.
+    pub(crate) started: Timestamp,
+    /// How it ended; `None` while it runs.
+    pub(crate) over: Option<Over>,
     stop: Arc<AtomicBool>,
+    done: Arc<AtomicU64>,
+    all: Arc<AtomicU64>,
+}
+
+/// How a scavenge ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Over {
+    /// When.
+    pub(crate) at: Timestamp,
+    /// In what way.
+    pub(crate) result: Outcome,
+    /// What it gave back.
+    pub(crate) reclaimed: Reclaimed,
+}
+
+/// In what way a scavenge ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// It has looked at everything.
+    Success,
+    /// It was told to stop.
+    Stopped,
+    /// It could not go on.
+    Errored,
+}
+
+impl Outcome {
+    /// As clients of KurrentDB know it.
+    fn name(self) -> &'static str {
+        match self {
+            Outcome::Success => "Success",
+            Outcome::Stopped => "Stopped",
+            Outcome::Errored => "Errored",
+        }
+    }
+
+    /// As the HTTP API calls it.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Outcome::Success => "completed",
+            Outcome::Stopped => "stopped",
+            Outcome::Errored => "failed",
+        }
+    }
+}
+
+impl Scavenge {
+    /// How far it is.
+    pub(crate) fn progress(&self) -> ScavengeProgress {
+        let of = |number: &AtomicU64| number.load(Ordering::Relaxed);
+        ScavengeProgress { done: of(&self.done), all: of(&self.all) }
+    }
 }
 
 /// What asking for a scavenge came to.
@@ -66,23 +128,39 @@ impl Scavenges {
             running.stop.store(true, Ordering::Relaxed);
             return Ok(());
         }
-        if known.ended.contains(&id) { Ok(()) } else { Err(UnknownScavenge) }
+        if known.ended.iter().any(|of| of.id == id) { Ok(()) } else { Err(UnknownScavenge) }
     }
 
-    fn begin(&self) -> Result<(Uuid, Arc<AtomicBool>), Uuid> {
+    /// Those that are known, the oldest first.
+    pub(crate) fn list(&self) -> Vec<Scavenge> {
+        let known = self.known();
+        known.ended.iter().chain(&known.running).cloned().collect()
+    }
+
+    fn begin(&self, by: &str, reason: &str, started: Timestamp) -> Result<Scavenge, Uuid> {
         let mut known = self.known();
         if let Some(running) = &known.running {
             return Err(running.id);
         }
-        let (id, stop) = (Uuid::new_v4(), Arc::new(AtomicBool::new(false)));
-        known.running = Some(Running { id, stop: stop.clone() });
-        Ok((id, stop))
+        let scavenge = Scavenge {
+            id: Uuid::new_v4(),
+            by: by.to_owned(),
+            reason: reason.to_owned(),
+            started,
+            over: None,
+            stop: Arc::default(),
+            done: Arc::default(),
+            all: Arc::default(),
+        };
+        known.running = Some(scavenge.clone());
+        Ok(scavenge)
     }
 
-    fn end(&self) {
+    fn end(&self, over: Over) {
         let mut known = self.known();
-        if let Some(running) = known.running.take() {
-            known.ended.push_back(running.id);
+        if let Some(mut running) = known.running.take() {
+            running.over = Some(over);
+            known.ended.push_back(running);
             if known.ended.len() > REMEMBERED {
                 known.ended.pop_front();
             }
@@ -91,22 +169,31 @@ impl Scavenges {
 }
 
 /// Begins a scavenge, unless one runs. It goes on after the call that asked for it.
-pub(crate) fn start(shared: &Arc<Shared>, maintenance: Arc<dyn Maintenance>) -> Begun {
-    let (id, stop) = match shared.ops.scavenges.begin() {
+pub(crate) fn start(
+    shared: &Arc<Shared>,
+    maintenance: Arc<dyn Maintenance>,
+    by: &str,
+    reason: &str,
+) -> Begun {
+    let scavenge = match shared.ops.scavenges.begin(by, reason, shared.options.clock.now()) {
         Ok(begun) => begun,
         Err(running) => return Begun::InProgress(running),
     };
-    tokio::spawn(carry_out(shared.clone(), maintenance, id, stop));
+    let id = scavenge.id;
+    tokio::spawn(carry_out(shared.clone(), maintenance, scavenge));
     Begun::Started(id)
 }
 
-async fn carry_out(shared: Arc<Shared>, maintenance: Arc<dyn Maintenance>, id: Uuid, stop: Arc<AtomicBool>) {
+async fn carry_out(shared: Arc<Shared>, maintenance: Arc<dyn Maintenance>, scavenge: Scavenge) {
+    let Scavenge { id, stop, done, all, .. } = scavenge;
     tracing::info!(scavenge = %id, "a scavenge began");
     record(&shared, "$scavengeStarted", json!({ "scavengeId": id.to_string() })).await;
     let began = shared.options.clock.now();
     let (stopping, asked) = (shared.stopping.clone(), stop.clone());
     let work = tokio::task::spawn_blocking(move || {
-        maintenance.scavenge(&mut |_| {
+        maintenance.scavenge(&mut |progress| {
+            done.store(progress.done, Ordering::Relaxed);
+            all.store(progress.all, Ordering::Relaxed);
             if asked.load(Ordering::Relaxed) || stopping.is_due() {
                 ControlFlow::Break(())
             } else {
@@ -115,20 +202,22 @@ async fn carry_out(shared: Arc<Shared>, maintenance: Arc<dyn Maintenance>, id: U
         })
     });
     let outcome = work.await;
-    shared.ops.scavenges.end();
-    let millis = shared.options.clock.now().unix_millis().saturating_sub(began.unix_millis());
+    let now = shared.options.clock.now();
+    let millis = now.unix_millis().saturating_sub(began.unix_millis());
     let (result, reclaimed) = match outcome {
-        Ok(Ok(reclaimed)) if stop.load(Ordering::Relaxed) => ("Stopped", reclaimed),
-        Ok(Ok(reclaimed)) => ("Success", reclaimed),
+        Ok(Ok(reclaimed)) if stop.load(Ordering::Relaxed) => (Outcome::Stopped, reclaimed),
+        Ok(Ok(reclaimed)) => (Outcome::Success, reclaimed),
         Ok(Err(error)) => {
             tracing::error!(scavenge = %id, error = %error, "a scavenge failed");
-            ("Errored", Reclaimed::default())
+            (Outcome::Errored, Reclaimed::default())
         }
         Err(_) => {
             tracing::error!(scavenge = %id, "a scavenge was cut off");
-            ("Errored", Reclaimed::default())
+            (Outcome::Errored, Reclaimed::default())
         }
     };
+    shared.ops.scavenges.end(Over { at: now, result, reclaimed });
+    let result = result.name();
     shared.ops.metrics.scavenged_events.add(reclaimed.events);
     shared.ops.metrics.scavenged_bytes.add(reclaimed.bytes);
     let Reclaimed { events, bytes } = reclaimed;

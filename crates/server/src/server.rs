@@ -82,6 +82,7 @@ pub struct Server {
     store: Arc<dyn EventStore>,
     options: ServerOptions,
     beside: Beside,
+    more: Router,
 }
 
 /// A server that runs. Dropping it stops it at once; [`stop`](RunningServer::stop) lets calls end.
@@ -97,7 +98,7 @@ pub struct RunningServer {
 impl Server {
     /// A server over `store`.
     pub fn new(store: Arc<dyn EventStore>, options: ServerOptions) -> Self {
-        Self { store, options, beside: Beside::default() }
+        Self { store, options, beside: Beside::default(), more: Router::new() }
     }
 
     /// With the store's upkeep.
@@ -118,6 +119,13 @@ impl Server {
     #[must_use]
     pub fn with_privacy(mut self, desk: Arc<dyn PrivacyDesk>) -> Self {
         self.beside.privacy = Some(desk);
+        self
+    }
+
+    /// With routes beside its own, which must not overlap with them: the console's. They pass what every request passes.
+    #[must_use]
+    pub fn with_routes(mut self, routes: Router) -> Self {
+        self.more = self.more.merge(routes);
         self
     }
 
@@ -156,7 +164,7 @@ impl Server {
         let groups = unstarted.start(shared.clone());
         let router =
             grpc::routes(&shared).into_axum_router().merge(http::routes(&shared)).merge(v1::routes(&shared));
-        let router = router.fallback(http::unknown);
+        let router = router.merge(self.more).fallback(http::unknown);
         let router = match shared.access.guard() {
             Some(guard) => router.layer(from_fn_with_state(guard.clone(), sign_in::sign_in)),
             None => router,

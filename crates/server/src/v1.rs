@@ -9,6 +9,7 @@ mod answer;
 mod append;
 pub(crate) mod ask;
 mod catalog;
+mod cloud;
 mod events;
 mod expected;
 mod fold;
@@ -16,7 +17,9 @@ mod follow;
 mod fresh;
 mod front;
 mod live;
+mod lookup;
 mod names;
+mod openapi;
 mod patch;
 mod place;
 mod privacy;
@@ -25,8 +28,11 @@ mod processes;
 mod projections;
 mod reading;
 pub(crate) mod route;
+mod schemas;
 mod state;
 mod streams;
+mod subscriptions;
+mod system;
 
 use std::sync::Arc;
 
@@ -50,16 +56,20 @@ pub(crate) struct Own {
 
 /// Every route of the API.
 fn api() -> Api {
-    let parts: [fn(Api) -> Api; 9] = [
+    let parts: [fn(Api) -> Api; 13] = [
         catalog::routes,
         streams::routes,
         events::routes,
         append::routes,
         state::routes,
+        lookup::routes,
         live::routes,
+        subscriptions::routes,
         projections::routes,
         processes::routes,
+        schemas::routes,
         privacy::routes,
+        system::routes,
     ];
     parts.into_iter().fold(Api::new(), |api, part| part(api))
 }
@@ -68,6 +78,9 @@ fn api() -> Api {
 pub(crate) fn routes(shared: &Arc<Shared>) -> Router {
     let (router, _) = api().into_parts();
     router
+        .route("/openapi.json", get(openapi::json_document))
+        .route("/docs/api", get(openapi::page))
+        .route("/docs/api/{part}", get(openapi::part))
         .route("/problems", get(problem::pages))
         .route("/problems/{slug}", get(problem::page))
         .method_not_allowed_fallback(wrong_method)

@@ -4,7 +4,9 @@ use std::ops::ControlFlow;
 
 use factum_core::ReadError;
 use factum_engine::{Engine, ScavengeMode};
-use factum_server::{Maintenance, ProcessFigures, Reclaimed, ScavengeProgress, StorageFigures};
+use factum_server::{
+    Maintenance, ProcessFigures, Reclaimed, ScavengeEstimate, ScavengeProgress, StorageFigures,
+};
 
 /// The upkeep of an engine.
 pub(super) struct Upkeep(pub(super) Engine);
@@ -17,6 +19,16 @@ impl Maintenance for Upkeep {
         let watched = |done, all| watch(ScavengeProgress { done, all });
         let done = self.0.scavenge_while(ScavengeMode::Reclaim, watched)?;
         Ok(Reclaimed { events: done.events, bytes: done.bytes })
+    }
+
+    fn estimate(&self) -> Result<Option<ScavengeEstimate>, ReadError> {
+        let found = self.0.scavenge(ScavengeMode::Estimate, |_, _| {})?;
+        Ok(Some(ScavengeEstimate {
+            segments: found.segments,
+            rewritten: found.rewritten,
+            events: found.events,
+            bytes: found.bytes,
+        }))
     }
 
     fn figures(&self) -> StorageFigures {

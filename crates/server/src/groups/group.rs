@@ -114,6 +114,16 @@ enum Out<E> {
     Parking { entry: Entry<E>, reason: String, told: Told },
 }
 
+impl<E> Out<E> {
+    /// Since when a consumer has held it.
+    fn since(&self) -> Option<Timestamp> {
+        match self {
+            Out::InFlight { since, .. } => Some(*since),
+            Out::Again(_) | Out::Parking { .. } => None,
+        }
+    }
+}
+
 /// Whether the shell is at it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Told {
@@ -144,6 +154,8 @@ pub(crate) struct Numbers {
     pub(crate) last_handled: Timestamp,
     /// Whether any consumer has a place.
     pub(crate) any_free: bool,
+    /// Since when a consumer has held the event that it has held longest.
+    pub(crate) oldest_in_flight: Option<Timestamp>,
 }
 
 /// A group.
@@ -438,6 +450,7 @@ impl<E: Clone> Group<E> {
             checkpoint: self.progress.written(),
             last_handled: self.last_handled,
             any_free: self.consumers.any_free(),
+            oldest_in_flight: self.out.values().filter_map(Out::since).min(),
         }
     }
 

@@ -87,6 +87,7 @@ mod tests {
             checkpoint: None,
             last_handled: Timestamp::from_unix_millis(5_000),
             any_free: false,
+            oldest_in_flight: None,
         }
     }
 

@@ -27,7 +27,6 @@ pub(crate) struct ParkedEvent {
     /// Its number among the parked ones.
     pub(crate) revision: u64,
     /// Why it was put aside, in the words of the consumer or of the group.
-    #[allow(dead_code, reason = "for the HTTP API and the console, which come later")]
     pub(crate) reason: String,
 }
 

@@ -52,6 +52,7 @@ impl wire::operations_server::Operations for Operations {
         request: Request<wire::StartScavengeReq>,
     ) -> Result<Response<wire::ScavengeResp>, Status> {
         self.check(&request).await?;
+        let by = Call::of(&request).caller;
         let options = request.into_inner().options.unwrap_or_default();
         if options.thread_count < 0 || options.start_from_chunk < 0 {
             return Err(Status::invalid_argument(
@@ -63,7 +64,7 @@ impl wire::operations_server::Operations for Operations {
                 "there is nothing to scavenge: this server's store keeps no files",
             ));
         };
-        Ok(match scavenges::start(&self.shared, maintenance) {
+        Ok(match scavenges::start(&self.shared, maintenance, by.name(), "") {
             Begun::Started(id) => answer(id, ScavengeResult::Started),
             Begun::InProgress(id) => answer(id, ScavengeResult::InProgress),
         })

@@ -16,6 +16,7 @@ use uuid::Uuid;
 
 use super::answer::{escaped, with_status};
 use super::ask::{Ask, bad_json, digits, media_type, payload, stream_name, unsupported_media};
+use super::cloud;
 use super::expected::{expected_from, expected_of};
 use super::problem::{Problem, Slug};
 use super::route::{Api, Kind, Operation, Param};
@@ -38,7 +39,12 @@ pub(super) fn routes(api: Api) -> Api {
         to_stream,
         Operation::new("appendToStream", PART, "Appends one event or several to a stream, all or none")
             .headers(&[EXPECTATIONS[0], EXPECTATIONS[1], KEY])
-            .body(&[("application/json", "NewEvents")])
+            .body(&[
+                ("application/json", "NewEvents"),
+                ("application/x-ndjson", "NewEventLines"),
+                ("application/cloudevents+json", "CloudEvent"),
+                ("application/cloudevents-batch+json", "CloudEvents"),
+            ])
             .status(201)
             .answer(&[("application/json", "Appended")]),
     )
@@ -71,17 +77,22 @@ async fn to_stream(ask: Ask, request: Request) -> Result<Response, Problem> {
     let key = idempotency_key(&ask.headers)?;
     let media = media_type(&ask.headers);
     let body = payload(request, &ask.shared).await?;
-    let texts: Vec<&[u8]> = match media.as_deref() {
-        Some("application/json") => several(&body)?,
+    let events = match media.as_deref() {
+        Some("application/cloudevents+json") => vec![cloud::structured(&body, 0)?],
+        Some("application/cloudevents-batch+json") => {
+            let texts: Vec<&RawValue> = serde_json::from_slice(&body).map_err(|error| bad_json(&error))?;
+            let all = texts.iter().enumerate();
+            all.map(|(index, text)| cloud::structured(text.get().as_bytes(), index))
+                .collect::<Result<_, _>>()?
+        }
+        _ if cloud::is_binary(&ask.headers) => vec![cloud::binary(&ask.headers, body)?],
+        Some("application/json") => read_all(&several(&body)?, key)?,
         Some("application/x-ndjson") => {
-            body.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty()).collect()
+            let lines = body.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty());
+            read_all(&lines.collect::<Vec<_>>(), key)?
         }
         other => return Err(unsupported_media(other)),
     };
-    let mut events = Vec::with_capacity(texts.len());
-    for (index, text) in texts.iter().enumerate() {
-        events.push(event(text, index, key)?);
-    }
     check_sizes([events.as_slice()].into_iter(), &ask.shared.options.limits)?;
     if events.is_empty() {
         return Err(Problem::new(Slug::BadRequest, "there is no event in the body"));
@@ -111,6 +122,10 @@ fn answer(stream: &StreamName, appended: &Appended) -> Response {
         response.headers_mut().insert(LOCATION, place);
     }
     response
+}
+
+fn read_all(texts: &[&[u8]], key: Option<Uuid>) -> Result<Vec<NewEvent>, Problem> {
+    texts.iter().enumerate().map(|(index, text)| event(text, index, key)).collect()
 }
 
 /// The texts of an array's events, or of one event.

@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::accept::{Form, form};
 use super::answer::{escaped, event_json, linked, tagged};
 use super::ask::{Ask, digits, shown, stream_name};
+use super::cloud;
 use super::follow;
 use super::privacy::{PERSONAL, as_wanted};
 use super::problem::{Problem, Slug};
@@ -96,12 +97,15 @@ const EVENT_PAGES: &[(&str, &str)] = &[
     ("application/json", "EventPage"),
     ("text/event-stream", "EventStream"),
     ("application/x-ndjson", "EventLines"),
+    ("application/cloudevents-batch+json", "CloudEvents"),
 ];
-const PAGE_FORMS: [Form; 3] = [Form::Json, Form::EventStream, Form::Ndjson];
+const PAGE_FORMS: [Form; 4] = [Form::Json, Form::EventStream, Form::Ndjson, Form::CloudEvents];
+const ONE_FORMS: [Form; 2] = [Form::Json, Form::CloudEvent];
 const FOLLOW: Param = Param::new("follow", Kind::Flag, "As a stream: go on where the log ends [true]");
 const RESUME: Param =
     Param::new("Last-Event-ID", Kind::Like("^[0-9]{1,19}$"), "As a stream: begin after this position");
-const ONE_EVENT: &[(&str, &str)] = &[("application/json", "Event")];
+const ONE_EVENT: &[(&str, &str)] =
+    &[("application/json", "Event"), ("application/cloudevents+json", "CloudEvent")];
 
 /// What a page says of itself.
 #[derive(Serialize)]
@@ -130,7 +134,7 @@ async fn of_stream(ask: Ask) -> Result<Response, Problem> {
     if found.events.is_empty() && matches!(wanted.source, Source::Index(_)) {
         has_something(&ask, &wanted.source).await?;
     }
-    Ok(page(&ask, &path, &wanted, &found))
+    Ok(page(&ask, form, &path, &wanted, &found))
 }
 
 async fn of_log(ask: Ask) -> Result<Response, Problem> {
@@ -142,7 +146,7 @@ async fn of_log(ask: Ask) -> Result<Response, Problem> {
     }
     let mut found = wanted.page(&ask).await?;
     found.events = as_wanted(&ask, found.events).await?;
-    Ok(page(&ask, "/v1/events", &wanted, &found))
+    Ok(page(&ask, form, "/v1/events", &wanted, &found))
 }
 
 /// An index that has nothing at all is no stream.
@@ -156,8 +160,14 @@ async fn has_something(ask: &Ask, source: &Source) -> Result<(), Problem> {
     Ok(())
 }
 
-fn page(ask: &Ask, path: &str, wanted: &Wanted, found: &Found) -> Response {
+fn page(ask: &Ask, form: Form, path: &str, wanted: &Wanted, found: &Found) -> Response {
     let (next, prev) = wanted.beside(path, found, wanted.links == Links::Resolve);
+    if form == Form::CloudEvents {
+        // Where the pages beside it are is in the headers: a batch is events and nothing else.
+        let events: Vec<String> = found.events.iter().filter_map(cloud_event).collect();
+        let body = format!("[{}]", events.join(","));
+        return linked(tagged(&ask.headers, form.media(), body), next.as_deref(), prev.as_deref());
+    }
     let head = match &wanted.source {
         Source::All | Source::Index(_) => {
             let end = found.head.snapshot.next_position().and_then(|end| end.0.checked_sub(1));
@@ -191,7 +201,7 @@ fn page(ask: &Ask, path: &str, wanted: &Wanted, found: &Found) -> Response {
 async fn at_revision(ask: Ask) -> Result<Response, Problem> {
     let stream = ask.stream()?;
     ask.may(Action::Read(stream.as_str())).await?;
-    form(&ask.headers, &[Form::Json])?;
+    let form = form(&ask.headers, &ONE_FORMS)?;
     let source = Source::named(stream);
     let links = Links::of(ask.flag("resolveLinks", true)?);
     let which = ask.path("revision");
@@ -222,19 +232,29 @@ async fn at_revision(ask: Ask) -> Result<Response, Problem> {
         return Err(Problem::new(Slug::EventNotFound, detail).with("stream", source.name()));
     };
     let resolved = links.apply(&ask.shared, &ask.call, placed).await?;
-    one(&ask, resolved).await
+    one(&ask, form, resolved).await
+}
+
+/// One event in the form that was asked for.
+async fn one(ask: &Ask, form: Form, event: Resolved) -> Result<Response, Problem> {
+    let shown = as_wanted(ask, vec![event]).await?;
+    let Some(resolved) = shown.first() else { return Ok(tagged(&ask.headers, form.media(), String::new())) };
+    let body = match form {
+        Form::CloudEvent => cloud_event(resolved),
+        _ => None,
+    };
+    let body = body.unwrap_or_else(|| event_json(resolved, Payload::Whole, Breaks::Keep));
+    Ok(tagged(&ask.headers, form.media(), body))
+}
+
+fn cloud_event(resolved: &Resolved) -> Option<String> {
+    resolved.event.as_ref().or(resolved.link.as_ref()).map(cloud::write)
 }
 
 async fn by_id(ask: Ask) -> Result<Response, Problem> {
-    form(&ask.headers, &[Form::Json])?;
+    let form = form(&ask.headers, &ONE_FORMS)?;
     let event = find(&ask, ask.path("id")).await?;
-    one(&ask, Resolved::plain(event)).await
-}
-
-async fn one(ask: &Ask, event: Resolved) -> Result<Response, Problem> {
-    let shown = as_wanted(ask, vec![event]).await?;
-    let body = shown.first().map(|event| event_json(event, Payload::Whole, Breaks::Keep));
-    Ok(tagged(&ask.headers, Form::Json.media(), body.unwrap_or_default()))
+    one(&ask, form, Resolved::plain(event)).await
 }
 
 /// The event with this id that the caller may see; the newest, where it was used several times.

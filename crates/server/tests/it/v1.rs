@@ -4,6 +4,9 @@ mod events;
 mod following;
 mod front;
 mod lists;
+mod machine;
+mod openapi;
+mod rights;
 mod time_travel;
 mod writing;
 

@@ -1,0 +1,122 @@
+//! Schemas: which are registered, and real events that they are about.
+
+use std::collections::BTreeMap;
+
+use axum::response::Response;
+use factum_core::{EventStoreExt, EventType, Read, SCHEMAS_STREAM, SchemaRegistry, SchemaVersion, Selector};
+use factum_protocol::{Breaks, Payload};
+use serde::Serialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::answer::{event_json, json};
+use super::ask::{Ask, shown};
+use super::problem::{Problem, Slug};
+use super::route::{Api, Operation};
+use crate::access::Action;
+use crate::source::Resolved;
+
+const PART: &str = "Schemas";
+/// Examples that are shown.
+const EXAMPLES: usize = 3;
+/// Events that are looked at for them: some may be hidden from the caller.
+const EXAMINED: u64 = 50;
+
+/// The routes.
+pub(super) fn routes(api: Api) -> Api {
+    api.get(
+        "/v1/schemas",
+        list,
+        Operation::new("listSchemas", PART, "The types with registered schemas")
+            .answer(&[("application/json", "SchemaList")]),
+    )
+    .get(
+        "/v1/schemas/{type}",
+        one,
+        Operation::new("getSchema", PART, "The schemas of a type, with real events of it")
+            .answer(&[("application/json", "TypeSchemas")]),
+    )
+}
+
+#[derive(Serialize)]
+struct ListItem {
+    #[serde(rename = "type")]
+    event_type: String,
+    versions: Vec<u32>,
+}
+
+#[derive(Serialize)]
+struct ListAnswer {
+    items: Vec<ListItem>,
+}
+
+async fn registry(ask: &Ask) -> Result<SchemaRegistry, Problem> {
+    // They are what writers need to know: whoever is known may see them.
+    if ask.may(Action::Read(SCHEMAS_STREAM)).await.is_err() {
+        ask.may(Action::Statistics).await?;
+    }
+    Ok(SchemaRegistry::load(ask.shared.store.as_ref()).await?)
+}
+
+async fn list(ask: Ask) -> Result<Response, Problem> {
+    let registry = registry(&ask).await?;
+    let mut types: BTreeMap<&str, Vec<u32>> = BTreeMap::new();
+    for (event_type, version, _) in registry.registered() {
+        types.entry(event_type.as_str()).or_default().push(version.0);
+    }
+    let items = types.into_iter().map(|(event_type, mut versions)| {
+        versions.sort_unstable();
+        ListItem { event_type: event_type.to_owned(), versions }
+    });
+    Ok(json(&ListAnswer { items: items.collect() }))
+}
+
+#[derive(Serialize)]
+struct VersionItem<'a> {
+    version: u32,
+    schema: &'a Value,
+}
+
+#[derive(Serialize)]
+struct OneAnswer<'a> {
+    #[serde(rename = "type")]
+    event_type: &'a str,
+    versions: Vec<VersionItem<'a>>,
+    examples: Vec<Box<RawValue>>,
+}
+
+async fn one(ask: Ask) -> Result<Response, Problem> {
+    let event_type =
+        EventType::new(ask.path("type")).map_err(|error| Problem::new(Slug::BadName, error.to_string()))?;
+    let registry = registry(&ask).await?;
+    let of_type = registry.registered().filter(|(of, _, _)| **of == event_type);
+    let mut versions: Vec<(SchemaVersion, &Value)> =
+        of_type.map(|(_, version, schema)| (version, schema)).collect();
+    versions.sort_unstable_by_key(|(version, _)| *version);
+    let examples = examples(&ask, &event_type).await?;
+    if versions.is_empty() && examples.is_empty() {
+        let detail =
+            format!("no schema is registered for '{}', and no event has this type", shown(&event_type));
+        return Err(Problem::new(Slug::NotFound, detail));
+    }
+    let versions = versions.into_iter().map(|(version, schema)| VersionItem { version: version.0, schema });
+    Ok(json(&OneAnswer { event_type: &event_type, versions: versions.collect(), examples }))
+}
+
+/// The newest events of the type that the caller may see.
+async fn examples(ask: &Ask, event_type: &EventType) -> Result<Vec<Box<RawValue>>, Problem> {
+    let read = Read::backwards(Selector::event_type(event_type.clone())).limit(EXAMINED);
+    let mut examples = Vec::new();
+    for event in ask.shared.store.read_all(read).await? {
+        if examples.len() == EXAMPLES {
+            break;
+        }
+        if ask.may(Action::Read(event.stream())).await.is_ok()
+            && let Some(event) = super::events::visible(ask, &event).await?
+        {
+            let text = event_json(&Resolved::plain(event), Payload::Whole, Breaks::Keep);
+            examples.extend(RawValue::from_string(text).ok());
+        }
+    }
+    Ok(examples)
+}
