@@ -46,6 +46,14 @@ const SUITES: &[Suite] = &[
         tests: &["acceptance/python"],
     },
     Suite {
+        name: "python_schemathesis",
+        install: install_python,
+        step: pytest,
+        read: read_pytest,
+        packages: "python/schemathesis.txt",
+        tests: &["acceptance/api"],
+    },
+    Suite {
         name: "node_kurrentdb_client",
         install: install_node,
         step: node,
