@@ -63,6 +63,7 @@ export async function startServer({ args = ['--memory', '--insecure'], command =
     append: (stream, events, headers) => ask('POST', `/v1/streams/${encodeURIComponent(stream)}/events`, events, headers),
     said: () => said,
     async stop() {
+      process_.ref();
       process_.kill('SIGTERM');
       await ended;
       rmSync(folder, { recursive: true, force: true });
