@@ -11,6 +11,8 @@ use crate::root;
 use crate::step::Step;
 use crate::test::{Counts, SkipFile, read_cargo_test};
 
+/// Which binary is tested, for the suites; from outside it names another one than that of the debug build.
+const BINARY: &str = "FACTUM_BINARY";
 /// Longest time for one test of Node's, in milliseconds.
 const NODE_TEST_LIMIT: &str = "--test-timeout=120000";
 
@@ -105,7 +107,7 @@ fn of_suites<'a>(
     suites: impl Iterator<Item = &'a Suite>,
     skips: &SkipFile,
 ) -> Result<(Counts, Vec<String>), String> {
-    Step::cargo(&["build", "--package", "factum-cli"]).run()?;
+    let binary = binary()?;
     let mut counts = Counts::default();
     let mut broken = Vec::new();
     for suite in suites {
@@ -115,7 +117,7 @@ fn of_suites<'a>(
             counts.skipped += 1;
             continue;
         }
-        let step = (suite.step)(suite, &place)?.env("FACTUM_BINARY", target().join("debug").join("factum"));
+        let step = (suite.step)(suite, &place)?.env(BINARY, &binary);
         let step = skips.tell(step);
         let shown = step.shown().to_owned();
         let mut here = Counts::default();
@@ -128,6 +130,15 @@ fn of_suites<'a>(
         counts.skipped += here.skipped;
     }
     Ok((counts, broken))
+}
+
+/// The server to test: the one that is named, or what is built here.
+fn binary() -> Result<PathBuf, String> {
+    if let Some(given) = std::env::var_os(BINARY) {
+        return Ok(given.into());
+    }
+    Step::cargo(&["build", "--package", "factum-cli"]).run()?;
+    Ok(target().join("debug").join("factum"))
 }
 
 impl Suite {
