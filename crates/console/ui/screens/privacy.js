@@ -119,7 +119,7 @@ function Subject({ subject }) {
     ${open && html`<${Incomplete} of=${open} onClose=${() => setOpen(null)} />`}
     <${Remote} of=${answer} what="what is kept" absent=${() => html`<${Nobody} subject=${subject} />`}>${data => (keys.length === 0 && Number(data.events ?? 0) === 0 ? html`<${Nobody} subject=${subject} />` : html`
       ${(data.holds ?? []).map(hold => html`<${Notice} kind="warn" title="A legal hold stands"><${Text} value=${hold.reason ?? String(hold)} />${hold.actor && html`, by <${Text} value=${hold.actor} />`}${hold.since && html`, since <${Time} at=${hold.since} show="date" />`}. While it stands, no erasure is begun.</${Notice}>`)}
-      ${data.subject && data.subject !== subject && html`<p class="quiet after-head">Known to the log, to rows and to receipts as <code><${Text} value=${`ref:${data.subject}`} /></code> only.</p>`}
+      ${data.subject && data.subject !== subject && html`<p class="quiet after-head">Its reference in sealed values, rows and receipts: <code><${Text} value=${`ref:${data.subject}`} /></code></p>`}
       ${(data.erasures ?? []).length > 0 && html`<${Erasures} list=${data.erasures} />`}
       <div class="columns even">
         <${Section} title="Keys"><${Table} keys=${false} caption="Keys" rows=${data.keys ?? []} keyOf=${key => key.id} empty=${html`<p class="quiet pad">No key.</p>`} columns=${[
