@@ -31,14 +31,18 @@ export async function eventually(check, what = 'a condition') {
 
 /** A server on a free port with a store of its own: `{url, post, get, stop}`. `args` come after `serve`. */
 export async function startServer({ args = ['--memory', '--insecure'], command = 'serve', env = {} } = {}) {
-  const binary = process.env.FACTUM_BIN;
+  const binary = process.env.FACTUM_BIN ?? process.env.FACTUM_BINARY;
   assert.ok(binary, 'FACTUM_BIN names the binary to test');
   const folder = mkdtempSync(join(tmpdir(), 'factum-console-'));
   const more = process.env.CONSOLE_DIR ? ['--console-dir', process.env.CONSOLE_DIR] : [];
+  process.setMaxListeners(100);
   const process_ = spawn(binary, [command, '--listen', '127.0.0.1:0', ...args.map(one => one.replace('{folder}', folder)), ...more], { cwd: folder, env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
+  // A test that fails must not leave a server behind, nor wait for it.
+  process_.unref();
+  process.once('exit', () => process_.kill('SIGKILL'));
   let said = '';
   const ended = new Promise(done => process_.on('exit', done));
-  for (const pipe of [process_.stdout, process_.stderr]) pipe.on('data', bytes => { said += bytes; });
+  for (const pipe of [process_.stdout, process_.stderr]) { pipe.on('data', bytes => { said += bytes; }); pipe.unref(); }
   const address = await eventually(() => {
     if (process_.exitCode !== null) throw new Error(`the server ended: ${said}`);
     return /(127\.0\.0\.1:\d+)/.exec(said)?.[1];
@@ -59,6 +63,7 @@ export async function startServer({ args = ['--memory', '--insecure'], command =
     append: (stream, events, headers) => ask('POST', `/v1/streams/${encodeURIComponent(stream)}/events`, events, headers),
     said: () => said,
     async stop() {
+      process_.ref();
       process_.kill('SIGTERM');
       await ended;
       rmSync(folder, { recursive: true, force: true });

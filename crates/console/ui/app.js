@@ -75,7 +75,7 @@ function Shell() {
   if (signIn.wanted.value) return html`<${SignIn} problem=${signIn.wanted.value} />`;
   return html`
     <a class="skip" href="#main" onClick=${event => { event.preventDefault(); document.getElementById('main').focus(); }}>Skip to content</a>
-    ${config.environment && html`<div class=${`environment ${config.production ? 'production' : ''}`} role="note"><${Text} value=${config.environment} />${config.readOnly && ' (read only)'}</div>`}
+    ${config.environment && html`<header class=${`environment ${config.production ? 'production' : ''}`}><${Text} value=${config.environment} />${config.readOnly && ' (read only)'}</header>`}
     <div class=${railOpen.value ? 'shell' : 'shell narrow'}>
       <${Rail} current=${found?.route[2]} />
       <div class="content">

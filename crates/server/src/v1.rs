@@ -22,7 +22,10 @@ mod names;
 mod openapi;
 mod patch;
 mod place;
+mod privacy;
 pub(crate) mod problem;
+mod processes;
+mod projections;
 mod reading;
 pub(crate) mod route;
 mod schemas;
@@ -53,7 +56,7 @@ pub(crate) struct Own {
 
 /// Every route of the API.
 fn api() -> Api {
-    let parts: [fn(Api) -> Api; 10] = [
+    let parts: [fn(Api) -> Api; 13] = [
         catalog::routes,
         streams::routes,
         events::routes,
@@ -64,6 +67,9 @@ fn api() -> Api {
         subscriptions::routes,
         schemas::routes,
         system::routes,
+        projections::routes,
+        processes::routes,
+        privacy::routes,
     ];
     parts.into_iter().fold(Api::new(), |api, part| part(api))
 }

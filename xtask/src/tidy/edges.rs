@@ -31,6 +31,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "factum-core",
             "factum-engine",
             "factum-postgres",
+            "factum-server",
             "factum-sqlite",
             "factum-vault",
         ],

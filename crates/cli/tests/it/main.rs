@@ -4,6 +4,8 @@
 
 mod append;
 mod demo;
+#[cfg(unix)]
+mod demo_served;
 mod export_import;
 mod factum;
 #[cfg(unix)]
@@ -24,6 +26,10 @@ mod schema;
 mod security;
 #[cfg(unix)]
 mod serve;
+#[cfg(unix)]
+mod serve_parts;
+#[cfg(unix)]
+mod served;
 mod state;
 mod storage;
 mod streams;
