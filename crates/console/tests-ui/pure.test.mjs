@@ -181,7 +181,19 @@ test('a person\'s values are told apart', () => {
   assert.equal(personalOf({ $personal: { k: 'k', e: '12' } }).kind, 'erased');
   assert.equal(personalOf({ $personal: { u: 'no-key' } }).kind, 'unavailable');
   assert.equal(personalOf({ $pii: {} }).kind, 'sealed');
+  assert.equal(personalOf({ $pii: { c: 'x', p: 'AT' } }).partial, 'AT');
   assert.equal(personalOf({ a: 1 }), null);
+  const state = { name: { $pii: { c: 'x', k: 'y' } }, plain: { a: 1 } };
+  assert.deepEqual(leaves(state).map(leaf => leaf.pointer), ['/name', '/plain/a']);
+  assert.deepEqual(diffValues(state, { ...state, name: { $pii: { c: 'z', k: 'y' } } }).map(item => [item.pointer, item.change]), [['/name', 'changed']]);
+  assert.deepEqual(diffValues({}, state).map(item => item.pointer), ['/name', '/plain/a']);
+  const cursor = new Cursor();
+  const first = mergeStep({}, clone(state));
+  const second = mergeStep(clone(state), { name: { $pii: { c: 'z' } } });
+  cursor.add(0, { base: { state: {} }, steps: [{ revision: 0, patch: first.patch, inverse: first.inverse }, { revision: 1, patch: second.patch, inverse: second.inverse }] });
+  assert.deepEqual(cursor.changes(1).map(item => [item.pointer, item.change]), [['/name', 'changed']]);
+  assert.equal(cursor.setBy('/name', 1), 1);
+  assert.equal(cursor.setBy('/plain/a', 1), 0);
 });
 
 /** A stream of random merges: its pages as the API gives them, and its states made the plain way. */

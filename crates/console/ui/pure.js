@@ -276,12 +276,12 @@ export function mergePatch(target, patch) {
   return out;
 }
 
-/** The leaves of a value, in order: scalars, arrays and empty objects. `limit` ends it early. */
+/** The leaves of a value, in order: scalars, arrays, personal values and empty objects. `limit` ends it early. */
 export function leaves(root, limit = Infinity) {
   const out = [];
   const walk = (value, pointer) => {
     if (out.length >= limit) return;
-    if (isObject(value)) {
+    if (isObject(value) && !personalOf(value)) {
       const keys = Object.keys(value);
       if (keys.length || pointer === '') {
         for (const key of keys) walk(value[key], `${pointer}/${escapePointer(key)}`);
@@ -299,7 +299,8 @@ export function diffValues(a, b) {
   const out = [];
   const walk = (x, y, pointer) => {
     if (same(x, y)) return;
-    if (isObject(x) && isObject(y)) {
+    const isWhole = personalOf(x) || personalOf(y);
+    if (isObject(x) && isObject(y) && !isWhole) {
       for (const key of new Set([...Object.keys(x), ...Object.keys(y)])) {
         const before = Object.hasOwn(x, key) ? x[key] : undefined;
         const after = Object.hasOwn(y, key) ? y[key] : undefined;
@@ -307,8 +308,8 @@ export function diffValues(a, b) {
       }
       return;
     }
-    if (x === undefined && isObject(y) && Object.keys(y).length) { walk({}, y, pointer); return; }
-    if (y === undefined && isObject(x) && Object.keys(x).length) { walk(x, {}, pointer); return; }
+    if (x === undefined && !isWhole && isObject(y) && Object.keys(y).length) { walk({}, y, pointer); return; }
+    if (y === undefined && !isWhole && isObject(x) && Object.keys(x).length) { walk(x, {}, pointer); return; }
     out.push({ pointer, change: x === undefined ? 'added' : y === undefined ? 'removed' : 'changed', before: x, after: y });
   };
   walk(a, b, '');
@@ -356,6 +357,13 @@ export class Cursor {
     this.touched.set(number, touched);
   }
 
+  /** Forgets a page. */
+  drop(number) {
+    this.pages.delete(number);
+    this.touched.delete(number);
+    if (this.page === number) this.page = null;
+  }
+
   has(revision) { return this.pages.has(Math.floor(revision / PAGE)); }
 
   /** The step of exactly this revision, if its page is here and it is visible. */
@@ -392,7 +400,8 @@ export class Cursor {
   changes(revision) {
     const step = this.step(revision);
     if (!step || !step.patch.length) return [];
-    const tops = topmost(step.patch.map(op => op.path));
+    // What is below a personal value is a change of it as a whole.
+    const tops = topmost(step.patch.map(op => op.path.replace(/\/\$(pii|personal)(\/.*)?$/, '')));
     const before = tops.map(top => clone(valueAt(this.seekBefore(revision), top)));
     const state = this.seek(revision);
     return tops.flatMap((top, i) => diffValues(before[i], valueAt(state, top)).map(item => ({ ...item, pointer: top + item.pointer })));
@@ -778,16 +787,16 @@ export function typeBadge(type) {
 
 /**
  * What a value of a person is, where `value` is one: `{kind, value?, erasure?, why?}`; else null. `opened` can be read,
- * `erased` never again, `unavailable` not now, `sealed` not by this server.
+ * `erased` never again, `unavailable` not now, `sealed` was not asked to be opened. `partial` is what is kept in clear.
  */
 export function personalOf(value) {
   if (!isObject(value)) return null;
-  if (Object.hasOwn(value, '$pii')) return { kind: 'sealed' };
+  if (Object.hasOwn(value, '$pii')) return { kind: 'sealed', partial: value.$pii?.p };
   if (!Object.hasOwn(value, '$personal')) return null;
   const inner = value.$personal;
   if (!isObject(inner)) return { kind: 'sealed' };
-  if (Object.hasOwn(inner, 'e')) return { kind: 'erased', erasure: String(inner.e), owner: inner.o };
-  if (Object.hasOwn(inner, 'u')) return { kind: 'unavailable', why: String(inner.u) };
+  if (Object.hasOwn(inner, 'e')) return { kind: 'erased', erasure: String(inner.e), owner: inner.o, partial: inner.c };
+  if (Object.hasOwn(inner, 'u')) return { kind: 'unavailable', why: String(inner.u), partial: inner.c };
   if (Object.hasOwn(inner, 'v')) return { kind: 'opened', value: inner.v };
   return { kind: 'sealed' };
 }

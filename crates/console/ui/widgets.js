@@ -249,9 +249,12 @@ const wrapped = (value, clip) => {
   return text.endsWith('…') ? text.slice(1) : text.slice(1, -1);
 };
 function Personal({ of }) {
+  return html`<${Gone} of=${of} />${of.partial !== undefined && of.partial !== null && html` <span class="remark" title="the part of it that is kept in clear"><${Value} value=${of.partial} clip=${40} /></span>`}`;
+}
+function Gone({ of }) {
   if (of.kind === 'erased') return html`<span class="v-gone" title=${`erasure ${visibleText(of.erasure)}`}>‹erased›</span>`;
   if (of.kind === 'unavailable') return html`<span class="v-gone" title=${visibleText(of.why)}>‹cannot be opened now: ${visibleText(of.why)}›</span>`;
-  return html`<span class="v-gone" title="sealed personal data; this server has no keys for it">‹sealed›</span>`;
+  return html`<span class="v-gone" title="personal data, sealed">‹sealed›</span>`;
 }
 
 /**

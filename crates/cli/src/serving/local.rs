@@ -41,7 +41,8 @@ pub async fn serve_locally(served: Served, began: impl FnOnce(SocketAddr) + Send
     let mut signals = Signals::listen().map_err(|error| Failure::io("the server did not start", &error))?;
     let Served { log, sealing, read_models, known, listen } = served;
     let parts = Parts::of(log, sealing, read_models, known).await?;
-    let server = listen_locally(&parts, listen.as_deref(), &ServerOptions::default(), &ConsoleArgs::default()).await?;
+    let server =
+        listen_locally(&parts, listen.as_deref(), &ServerOptions::default(), &ConsoleArgs::default()).await?;
     began(server.address());
     tokio::select! {
         () = signals.ended() => {}

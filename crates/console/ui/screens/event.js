@@ -1,15 +1,15 @@
 // What is this event, what caused it, what did it do?
 import {
-  html, api, useApi, useEffect, useMemo, useRef, useState, useKeys, path, go, queryString, copy, visited, printJson, textOf, diffValues, applyPatch, clone, visibleText, plural, numberText, toast, shellQuote,
+  html, api, useApi, useEffect, useMemo, useRef, useState, useKeys, path, go, queryString, copy, visited, printJson, textOf, diffValues, applyPatch, clone, visibleText, plural, numberText, toast, shellQuote, personalOf, isContainer,
 } from '../core.js';
 import { Page, Section, Remote, Tabs, Text, Type, Time, Ago, Num, Bytes, Payload, Raw, Hex, Redacted, Diff, Facts, Menu, Notice, ProblemNotice, Loading, CopyButton, StreamLink, EventLink, CorrelationLink, size, urls } from '../widgets.js';
 
 const TABS = ['data', 'metadata', 'raw', 'cloudevent'];
 const SCOPES = ['stream', 'category', 'correlation', 'log'];
-const QUERY = { tab: { default: 'data', read: text => (TABS.includes(text) ? text : undefined) }, scope: { default: 'stream', read: text => (SCOPES.includes(text) ? text : undefined) } };
+const QUERY = { tab: { default: 'data', read: text => (TABS.includes(text) ? text : undefined) }, scope: { default: 'stream', read: text => (SCOPES.includes(text) ? text : undefined) }, open: false };
 
 function Screen({ params, query, set }) {
-  const url = params.id !== undefined ? path`/v1/events/${params.id}` : path`/v1/streams/${params.stream}/events/${params.revision}`;
+  const url = params.id !== undefined ? path`/v1/events/${params.id}` : path`/v1/streams/${params.stream}/events/${params.revision}` + (query.open ? '?personal=open' : '');
   const answer = useApi(url);
   const event = answer.data;
   useEffect(() => {
@@ -18,6 +18,9 @@ function Screen({ params, query, set }) {
     if (params.id !== undefined) go(own, { replace: true });
     else visited(`${event.stream} #${event.revision} ${event.type}`, own);
   }, [event]);
+  if (answer.error && query.open && params.id === undefined) {
+    return html`<${Page} title="Personal values stay sealed" kicker="Event"><${ProblemNotice} error=${answer.error} /><p><button type="button" onClick=${() => set({ open: false })}>Show the event with them sealed</button></p></${Page}>`;
+  }
   if (answer.error && !event) {
     return html`<${Page} title=${params.id !== undefined ? html`Event <${Text} value=${params.id} clip=${40} />` : html`<${Text} value=${params.stream} clip=${60} /> #<${Text} value=${params.revision} clip=${20} />`} kicker="Event">
       <${ProblemNotice} error=${answer.error} retry=${answer.reload} />${params.stream !== undefined && html`<p><${StreamLink} stream=${params.stream} /></p>`}</${Page}>`;
@@ -56,6 +59,7 @@ function Event({ event, query, set }) {
     actions=${html`
       <span class="stepper"><button type="button" title="Before ([)" disabled=${busy || (query.scope === 'stream' && Number(revision) === 0)} onClick=${() => move(-1)}>Before</button><button type="button" title="After (])" disabled=${busy || (query.scope === 'stream' && head !== undefined && Number(revision) >= Number(head))} onClick=${() => move(1)}>After</button>
       <select aria-label="Before and after in" value=${query.scope} onChange=${change => set({ scope: change.target.value })}>${SCOPES.filter(one => one !== 'correlation' || event.correlationId).map(one => html`<option value=${one}>in the ${one}</option>`)}</select></span>
+      ${(query.open || hasSealed(event.data)) && html`<button type="button" aria-pressed=${query.open ? 'true' : 'false'} title="Administrators may see personal values" onClick=${() => set({ open: !query.open }, { push: true })}>Open personal values</button>`}
       <a class="button" href=${urls.state(stream, revision)} title="State through time (s)">State here</a>
       <${Menu} label="Copy as" items=${[
     { label: 'Link', run: () => copy(location.href, 'Address copied') }, { label: 'Data, as stored', run: () => copy(text(), 'Data copied') },
@@ -93,6 +97,13 @@ function Event({ event, query, set }) {
       </div>
     </div>
   </${Page}>`;
+}
+
+/** Whether there is a sealed value anywhere in it. */
+function hasSealed(value) {
+  const personal = personalOf(value);
+  if (personal) return personal.kind === 'sealed';
+  return isContainer(value) && Object.values(value).some(hasSealed);
 }
 
 function RawPart({ event, raw }) {

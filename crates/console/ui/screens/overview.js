@@ -42,7 +42,7 @@ function Sentence({ overview, problems, isEmpty }) {
   if (!overview.data) return 'Asking the server…';
   const state = live.state.value;
   if (state === 'lost' && now.value - live.at.value > 4000) return html`No news for ${durationText(now.value - (live.at.value || overview.at))}: the server cannot be heard. What is shown is from then.`;
-  if (problems.length) return html`${problems.length === 1 ? 'One thing needs' : `${problems.length} things need`} somebody: <${Text} value=${problems[0].what} clip=${120} />.`;
+  if (problems.length) return html`${problems.length === 1 ? 'One thing needs' : `${problems.length} things need`} somebody: <${Text} value=${problems[0].what.split(': ')[0]} clip=${120} />.`;
   const lagging = (live.projections.value ?? []).filter(one => Number(one.lag) > 0).length;
   if (lagging) return `${plural(lagging, 'projection')} ${lagging === 1 ? 'is' : 'are'} catching up; nothing is wrong.`;
   return isEmpty ? 'The store is empty and ready.' : 'Everything is keeping up.';

@@ -16,6 +16,8 @@ const QUERY = {
 };
 /** Pages that are fetched by themselves, so that ticks and blame are whole; a longer stream is fetched where one looks. */
 const EAGER_PAGES = 20;
+/** Pages that are kept; the farthest goes. */
+const KEPT_PAGES = 80;
 /** Events after the one that is left out, in what-if. */
 const WHAT_IF_LIMIT = 5000;
 /** Leaves beyond this are drawn only where they are seen. */
@@ -98,13 +100,26 @@ function Travel({ stream, info, query, set }) {
     const early = !again && ahead?.number === number && ahead.key === JSON.stringify([stream, query.fold]) ? ahead.page : null;
     const promise = (early ?? wholePage(stream, Math.max(number * PAGE, first), (number + 1) * PAGE, query.fold)).then(page => {
       cursor.current.add(number, page);
+      if (cursor.current.pages.size > KEPT_PAGES) {
+        const far = [...cursor.current.pages.keys()].reduce((worst, one) => (Math.abs(one - number) > Math.abs(worst - number) ? one : worst), number);
+        cursor.current.drop(far);
+        asked.current.delete(far);
+      }
       if (page.head !== undefined && page.head !== null && Number(page.head) > headNow.current) { headNow.current = Number(page.head); setHead(headNow.current); }
       bump(n => n + 1);
     }, problem => { asked.current.delete(number); setError(problem); });
     asked.current.set(number, promise);
     return promise;
   }, [stream, first, query.fold]);
-  useEffect(() => { load(Math.floor(at / PAGE)); if (query.a !== null) load(Math.floor(query.a / PAGE)); if (query.b !== null) load(Math.floor(query.b / PAGE)); }, [at, query.a, query.b, load]);
+  const begun = useRef(false);
+  useEffect(() => {
+    // Who drags over a long stream does not want each page on the way.
+    const page = Math.floor(at / PAGE);
+    const rest = setTimeout(() => load(page), begun.current ? 60 : 0);
+    begun.current = true;
+    return () => clearTimeout(rest);
+  }, [at, load]);
+  useEffect(() => { if (query.a !== null) load(Math.floor(query.a / PAGE)); if (query.b !== null) load(Math.floor(query.b / PAGE)); }, [query.a, query.b, load]);
   const lastPage = Math.floor(head / PAGE);
   const firstPage = Math.floor(first / PAGE);
   useEffect(() => {
@@ -532,6 +547,19 @@ function useWindow(count, height, all) {
   return [ref, all ? 0 : Math.min(range[0], count), all ? count : Math.min(range[1], count), reveal];
 }
 
+/** Rows whose inputs are the same are the same to the renderer too, which then leaves them alone: most are, at each step. */
+function useReuse() {
+  const last = useRef(new Map());
+  const next = new Map();
+  useLayoutEffect(() => { last.current = next; });
+  return (key, inputs, make) => {
+    const was = last.current.get(key);
+    const row = was && was.inputs.length === inputs.length && was.inputs.every((one, i) => Object.is(one, inputs[i])) ? was.row : make();
+    next.set(key, { inputs, row });
+    return row;
+  };
+}
+
 function EventList({ cursor, loadedAt, first, head, at, goto, load, watched, watchError, a, b, off }) {
   const count = head - first + 1;
   const [ref, from, to, reveal] = useWindow(count, ROW, false);
@@ -541,17 +569,19 @@ function EventList({ cursor, loadedAt, first, head, at, goto, load, watched, wat
     const rest = setTimeout(() => { for (let n = Math.floor((first + from) / PAGE); n <= Math.floor((first + Math.max(from, to - 1)) / PAGE); n++) load(n); }, 80);
     return () => clearTimeout(rest);
   }, [from, to, first, load]);
+  const reuse = useReuse();
   const rows = [];
   for (let i = from; i < to; i++) {
     const revision = first + i;
     const step = cursor.step(revision);
     const isKnown = cursor.has(revision);
-    rows.push(html`<li key=${revision} class=${`tt-row${revision === at ? ' now' : ''}${revision > at ? ' later' : ''}${revision === off ? ' off' : ''}`} aria-current=${revision === at ? 'true' : undefined} style=${{ top: `${i * ROW}px` }} onClick=${() => goto(revision)}>
+    const seen = watched?.get(revision);
+    rows.push(reuse(revision, [step, isKnown, i, revision === at, revision > at, revision === off, revision === a, revision === b, watched !== null, seen, goto], () => html`<li key=${revision} class=${`tt-row${revision === at ? ' now' : ''}${revision > at ? ' later' : ''}${revision === off ? ' off' : ''}`} aria-current=${revision === at ? 'true' : undefined} style=${{ top: `${i * ROW}px` }} onClick=${() => goto(revision)}>
       <button type="button" tabindex=${revision === at ? 0 : -1} class="tt-rev" aria-label=${`Event ${revision}${step ? ` ${visibleText(step.type)}` : ''}`}>${revision}</button>
       ${step ? html`<span class=${`tt-dot hue-${typeHue(step.type)}`} aria-hidden="true" /><span class="tt-type"><${Text} value=${step.type} clip=${36} /></span>` : html`<span class="tt-dot" /><span class="tt-type quiet">${isKnown ? 'not there any more' : '…'}</span>`}
       ${revision === a && html`<span class="tt-mark">A</span>`}${revision === b && html`<span class="tt-mark">B</span>`}${step?.skipped && html`<span class="tt-mark warn" title=${`skipped: ${visibleText(String(step.skipped))}`}>skipped</span>`}${step?.error && html`<span class="tt-mark bad" title=${visibleText(String(step.error))}>failed</span>`}
       ${watched ? html`<span class="tt-watch">${watched.has(revision) && html`<${Value} value=${watched.get(revision)} clip=${18} />`}</span>` : step && html`<${Time} at=${step.time} show="second" />`}
-    </li>`);
+    </li>`));
   }
   return html`${watchError && html`<p class="notice bad">The watch is not understood: ${watchError}</p>`}<div class="tt-scroll" ref=${ref} tabindex="0" role="group" aria-label="Events of the stream"><ul class="tt-rows" style=${{ height: `${count * ROW}px` }}>${rows}</ul></div>`;
 }
@@ -577,6 +607,7 @@ function StatePane({ view, at, cursor, goto, stream, field, setField, isOld, ope
     if (!all) reveal(i);
     requestAnimationFrame(() => { const element = ref.current?.querySelector('.tt-leaf.focused'); if (element) { element.focus({ preventScroll: !all }); if (all) element.scrollIntoView({ block: 'nearest' }); } });
   }, [field]);
+  const reuse = useReuse();
   const step = view?.step;
   const changed = view?.changes.length ?? 0;
   return html`<div class="tt-panehead"><h2 id="tt-state">State after #${at} · ${isOld ? 'loading…' : `${numberText(changed)} changed`}</h2>
@@ -586,12 +617,19 @@ function StatePane({ view, at, cursor, goto, stream, field, setField, isOld, ope
     ${step?.skipped && html`<p class="tt-skipped">This event did not change the state: ${SKIPPED[step.skipped] ?? visibleText(String(step.skipped))}.</p>`}
     <div class=${`tt-scroll${isOld ? ' is-old' : ''}`} ref=${ref} tabindex="0" role="group" aria-label="State">
       ${rows.length === 0 && view && html`<p class="quiet pad">${filter ? 'No field is called that.' : 'The state is empty: {}'}</p>`}
-      <ul class=${all ? 'tt-leaves' : 'tt-leaves many'} style=${all ? undefined : { height: `${rows.length * LEAF}px` }}>${rows.slice(from, to).map((row, n) => html`<${Leaf} key=${row.pointer} row=${row} top=${all ? null : (from + n) * LEAF} setBy=${row.value === undefined && !row.change ? undefined : cursor.setBy(row.pointer, at)} at=${at} goto=${goto} stream=${stream} focused=${row.pointer === field} isFirst=${n === 0 && !field} setField=${setField} openHistory=${openHistory} real=${view.real?.get(row.pointer)} />`)}</ul>
+      <ul class=${all ? 'tt-leaves' : 'tt-leaves many'} style=${all ? undefined : { height: `${rows.length * LEAF}px` }}>${rows.slice(from, to).map((row, n) => {
+    const top = all ? null : (from + n) * LEAF;
+    const setBy = row.value === undefined && !row.change ? undefined : cursor.setBy(row.pointer, at);
+    const focused = row.pointer === field;
+    const isFirst = n === 0 && !field;
+    const real = view.real?.get(row.pointer);
+    return reuse(row.pointer, [row.value, row.change, top, setBy, focused, isFirst, real, goto, stream], () => html`<${Leaf} key=${row.pointer} row=${row} top=${top} setBy=${setBy} goto=${goto} stream=${stream} focused=${focused} isFirst=${isFirst} setField=${setField} openHistory=${openHistory} real=${real} />`);
+  })}</ul>
     </div>`;
 }
 const SKIPPED = { binary: 'its data is binary', notJson: 'its data is not JSON', tooDeep: 'its data is nested too deeply', system: 'it is one of the store\'s own', redacted: 'its data was taken out of the log' };
 
-function Leaf({ row, top, setBy, at, goto, stream, focused, isFirst, setField, openHistory, real }) {
+function Leaf({ row, top, setBy, goto, stream, focused, isFirst, setField, openHistory, real }) {
   const { change } = row;
   const kind = change?.change;
   const signs = { added: '+', removed: '−', changed: '~' };

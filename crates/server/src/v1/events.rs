@@ -256,7 +256,6 @@ async fn by_id(ask: Ask) -> Result<Response, Problem> {
     let event = find(&ask, ask.path("id")).await?;
     one(&ask, form, Resolved::plain(event)).await
 }
-}
 
 /// The event with this id that the caller may see; the newest, where it was used several times.
 ///
