@@ -24,7 +24,8 @@ export function notReached(found) {
   for (const sink of found?.sinks ?? []) {
     const name = typeof sink === 'string' ? sink : sink.name ?? sink.sink ?? 'a consumer outside';
     if (typeof sink === 'object' && sink.acknowledged) continue;
-    list.push({ what: name, why: 'was handed these values in clear. It has to forget them by itself, and say so.', named: true });
+    const note = typeof sink === 'object' && sink.note ? ` (${sink.note})` : '';
+    list.push({ what: name, why: `was handed these values in clear${note}. It has to forget them by itself, and say so.`, named: true });
   }
   list.push({ what: 'Copies of the key store', why: 'open with their key file until the keys are rotated. Keep the two apart, and destroy old ones.' });
   list.push({ what: 'What was never sealed', why: 'stream names, event types, tags, metadata, times, and the parts of values that were declared as kept in clear.' });
