@@ -24,7 +24,8 @@ export function notReached(found) {
   for (const sink of found?.sinks ?? []) {
     const name = typeof sink === 'string' ? sink : sink.name ?? sink.sink ?? 'a consumer outside';
     if (typeof sink === 'object' && sink.acknowledged) continue;
-    list.push({ what: name, why: 'was handed these values in clear. It has to forget them by itself, and say so.', named: true });
+    const note = typeof sink === 'object' && sink.note ? ` (${sink.note})` : '';
+    list.push({ what: name, why: `was handed these values in clear${note}. It has to forget them by itself, and say so.`, named: true });
   }
   list.push({ what: 'Copies of the key store', why: 'open with their key file until the keys are rotated. Keep the two apart, and destroy old ones.' });
   list.push({ what: 'What was never sealed', why: 'stream names, event types, tags, metadata, times, and the parts of values that were declared as kept in clear.' });
@@ -119,7 +120,7 @@ function Subject({ subject }) {
     ${open && html`<${Incomplete} of=${open} onClose=${() => setOpen(null)} />`}
     <${Remote} of=${answer} what="what is kept" absent=${() => html`<${Nobody} subject=${subject} />`}>${data => (keys.length === 0 && Number(data.events ?? 0) === 0 ? html`<${Nobody} subject=${subject} />` : html`
       ${(data.holds ?? []).map(hold => html`<${Notice} kind="warn" title="A legal hold stands"><${Text} value=${hold.reason ?? String(hold)} />${hold.actor && html`, by <${Text} value=${hold.actor} />`}${hold.since && html`, since <${Time} at=${hold.since} show="date" />`}. While it stands, no erasure is begun.</${Notice}>`)}
-      ${data.subject && data.subject !== subject && html`<p class="quiet after-head">Known to the log, to rows and to receipts as <code><${Text} value=${`ref:${data.subject}`} /></code> only.</p>`}
+      ${data.subject && data.subject !== subject && html`<p class="quiet after-head">Its reference in sealed values, rows and receipts: <code><${Text} value=${`ref:${data.subject}`} /></code></p>`}
       ${(data.erasures ?? []).length > 0 && html`<${Erasures} list=${data.erasures} />`}
       <div class="columns even">
         <${Section} title="Keys"><${Table} keys=${false} caption="Keys" rows=${data.keys ?? []} keyOf=${key => key.id} empty=${html`<p class="quiet pad">No key.</p>`} columns=${[

@@ -150,11 +150,11 @@ function List({ query, set }) {
   const items = answer.data?.items;
   const columns = [
     { key: 'instance', label: 'Instance', cell: one => html`<a class="link" href=${urlOf(one)}><${Text} value=${one.id} clip=${36} /></a> <span class="quiet wide-only">of <${Text} value=${one.process} clip=${28} /></span>` },
-    { key: 'stage', label: 'Stage', width: 148, cell: one => html`<${StageOf} stage=${one.stage} />` },
-    { key: 'step', label: 'Last step', width: 150, wide: true, cell: one => html`<${Text} value=${one.step ?? ''} clip=${24} />` },
-    { key: 'timer', label: 'Next timer', width: 250, wide: true, cell: one => html`<${Due} timer=${nextTimer(one)} over=${OVER.includes(one.stage)} />` },
+    { key: 'stage', label: 'Stage', width: 134, cell: one => html`<${StageOf} stage=${one.stage} />` },
+    { key: 'step', label: 'Last step', width: 130, wide: true, cell: one => html`<${Text} value=${one.step ?? ''} clip=${24} />` },
+    { key: 'timer', label: 'Next timer', width: 240, wide: true, cell: one => html`<${Due} timer=${nextTimer(one)} over=${OVER.includes(one.stage)} />` },
     ...(items?.some(one => one.lastError) ? [{ key: 'error', label: 'Last error', width: '30%', wide: true, cell: one => html`<${Text} value=${one.lastError ?? ''} clip=${60} />` }] : []),
-    { key: 'updated', label: 'Moved', width: 128, align: 'end', cell: one => html`<${Ago} at=${one.updatedTime} />` },
+    { key: 'updated', label: 'Moved', width: 118, align: 'end', cell: one => html`<${Ago} at=${one.updatedTime} />` },
   ];
   const filtered = query.process || query.stage;
   return html`<${Page} title="Processes" sentence=${items && html`<${Said} of=${listSentence(items, now.value)} />`}>

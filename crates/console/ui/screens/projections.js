@@ -414,7 +414,7 @@ function History({ items, versions }) {
   if (all.length === 0) return html`<p class="quiet">Nobody has changed anything yet.</p>`;
   return html`<${Table} caption="What was done" rows=${all} keyOf=${one => all.indexOf(one)} columns=${[
     { key: 'at', label: 'When', width: 176, cell: one => html`<${Time} at=${one.at} show="short" />` },
-    { key: 'what', label: 'What', width: 220, cell: one => html`<${Text} value=${one.what} />` },
+    { key: 'what', label: 'What', width: '24%', className: 'wraps', cell: one => html`<${Text} value=${one.what} />` },
     { key: 'version', label: 'Version', width: 80, wide: true },
     { key: 'actor', label: 'By', width: 130, wide: true, cell: one => html`<${Text} value=${one.actor ?? ''} />` },
     { key: 'reason', label: 'Reason', className: 'wraps', cell: one => html`<${Text} value=${one.reason ?? ''} />` },

@@ -95,7 +95,7 @@ export function listSentence(types) {
   if (own.length === 0) return { tone: 'idle', text: 'No event has been appended, so there is no type yet.' };
   const registered = own.filter(one => one.versions.length > 0).length;
   if (registered === 0) return { tone: 'idle', text: `${plural(own.length, 'event type')}. No schema is registered: any data is taken.` };
-  return { tone: 'idle', text: `${plural(own.length, 'event type')}. For ${registered === own.length ? 'all of them' : numberText(registered)} a schema is registered, and the store refuses what does not fit.` };
+  return { tone: 'idle', text: `${plural(own.length, 'event type')}. For ${registered === own.length ? 'all' : numberText(registered)} of them a schema is registered, and the store refuses what does not fit.` };
 }
 
 export function typeSentence(type, versions) {
