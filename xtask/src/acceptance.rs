@@ -8,6 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::root;
+use crate::services::install_with_apt;
 use crate::step::Step;
 use crate::test::{Counts, SkipFile, read_cargo_test};
 
@@ -44,6 +45,14 @@ const SUITES: &[Suite] = &[
         read: read_pytest,
         packages: "python/esdbclient.txt",
         tests: &["acceptance/python"],
+    },
+    Suite {
+        name: "python_schemathesis",
+        install: install_python,
+        step: pytest,
+        read: read_pytest,
+        packages: "python/schemathesis.txt",
+        tests: &["acceptance/api"],
     },
     Suite {
         name: "node_kurrentdb_client",
@@ -191,7 +200,7 @@ fn install_node(_: &Suite, place: &Path) -> Result<(), String> {
 fn install_console(_: &Suite, place: &Path) -> Result<(), String> {
     let browser = std::env::var_os("CHROMIUM").map_or_else(|| PathBuf::from(CHROMIUM), PathBuf::from);
     if !browser.exists() {
-        return Err(format!("there is no {}: install chromium", browser.display()));
+        install_with_apt("Chromium", "chromium", &format!("there is no {}", browser.display()))?;
     }
     install_packages(CONSOLE, place)
 }

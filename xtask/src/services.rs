@@ -10,6 +10,8 @@ use std::path::Path;
 
 use crate::step::Step;
 
+pub(crate) use install::with_apt as install_with_apt;
+
 /// What tests may be told instead of a service: they are skipped by their names.
 const OFF: &str = "off";
 

@@ -13,12 +13,11 @@ use factum_core::read_model::ReadModels;
 use factum_core::{EventFilter, EventStore, Read, Selector, SystemEvents};
 use factum_vault::{KeyVault, SealingStore, VaultError};
 
-use crate::console::ConsoleArgs;
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::log::OpenLog;
 use crate::read_models::ReadModelsArgs;
-use crate::serve::ConsoleMode;
+use crate::serve::ConsoleArgs;
 use crate::store::{self, Access};
 use crate::vault::{VaultArgs, Want};
 
@@ -51,11 +50,8 @@ pub(crate) struct DemoArgs {
     /// Make no more business while it is served
     #[arg(long, conflicts_with = "once")]
     still: bool,
-    /// What people may do in a browser, and programs over HTTP
-    #[arg(long, value_name = "MODE", value_enum, default_value = "full", conflicts_with = "once")]
-    console: ConsoleMode,
     #[command(flatten)]
-    looks: ConsoleArgs,
+    console: ConsoleArgs,
     #[command(flatten)]
     read_models: ReadModelsArgs,
 }

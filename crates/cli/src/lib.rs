@@ -8,7 +8,6 @@ mod backup;
 mod bench;
 mod command_line;
 mod completions;
-mod console;
 mod context;
 mod demo;
 mod event;

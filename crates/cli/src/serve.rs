@@ -1,5 +1,6 @@
 //! `factum serve`: answers KurrentDB's clients, over the store in a directory or one in memory.
 
+mod console;
 mod logs;
 mod protection;
 mod upkeep;
@@ -7,7 +8,7 @@ mod upkeep;
 use std::sync::Arc;
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use factum_core::read_model::ReadModels;
 use factum_core::{EventStore, MemoryStore};
 use factum_engine::Engine;
@@ -16,13 +17,13 @@ use factum_server::{
 };
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::console::ConsoleArgs;
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::read_models::ReadModelsArgs;
 use crate::serving::{KnownHere, Parts};
 use crate::store::Access;
 use crate::vault::Want;
+pub(crate) use console::ConsoleArgs;
 use protection::ProtectionArgs;
 
 const EXAMPLES: &str = r#"EXAMPLES:
@@ -66,45 +67,14 @@ pub(crate) struct ServeArgs {
     /// Write figures about the server into its log, in `$stats-HOST:PORT`, every so many seconds [default: never]
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(10..))]
     stats_every: Option<u64>,
-    /// What people may do in a browser, and programs over HTTP
-    #[arg(
-        long,
-        value_name = "MODE",
-        value_enum,
-        default_value = "full",
-        env = "FACTUM_CONSOLE",
-        hide_env_values = true
-    )]
-    console: ConsoleMode,
     #[command(flatten)]
     read_models: ReadModelsArgs,
     #[command(flatten)]
-    looks: ConsoleArgs,
+    console: ConsoleArgs,
     #[command(flatten)]
     logs: logs::LogArgs,
     #[command(flatten)]
     protection: ProtectionArgs,
-}
-
-/// What people may do in a browser, as it is written on the command line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum ConsoleMode {
-    /// Whatever the caller may do
-    Full,
-    /// Look; whatever would change something is refused
-    ReadOnly,
-    /// There is no console; the HTTP API is there
-    Off,
-}
-
-impl From<ConsoleMode> for Console {
-    fn from(mode: ConsoleMode) -> Self {
-        match mode {
-            ConsoleMode::Full => Console::Full,
-            ConsoleMode::ReadOnly => Console::ReadOnly,
-            ConsoleMode::Off => Console::Off,
-        }
-    }
 }
 
 fn endpoint(text: &str) -> Result<Endpoint, String> {
@@ -125,7 +95,7 @@ pub(crate) async fn run(args: ServeArgs, context: &Context) -> Result<(), Failur
         process: Some(upkeep::process),
         stats_every: args.stats_every.map(Duration::from_secs),
         telemetry: args.otlp_endpoint.map(Telemetry::to),
-        console: args.console.into(),
+        console: args.console.mode(),
         ..ServerOptions::default()
     };
     let generated = args.protection.apply(&mut options)?;
@@ -141,12 +111,11 @@ pub(crate) async fn run(args: ServeArgs, context: &Context) -> Result<(), Failur
         let parts = parts(engine.clone(), read_models, context).await?;
         parts.server(options).with_maintenance(Arc::new(upkeep::Upkeep(engine)))
     };
-    let console = Console::from(args.console);
-    let server = args.looks.offer(server, console).listen(&args.listen).await.map_err(failure)?;
+    let server = args.console.beside(server).listen(&args.listen).await.map_err(failure)?;
     generated.announce(&server);
     if args.logs.are_for_people() {
         announce(&server, &clients, context)?;
-        if console != Console::Off {
+        if args.console.mode() != Console::Off {
             context.say(&format!("console: {scheme}://{}/ui/", server.address()));
         }
     }

@@ -39,9 +39,15 @@ embedded![
     "screens/event.js",
     "screens/events.js",
     "screens/overview.js",
+    "screens/privacy.js",
+    "screens/processes.js",
+    "screens/projections.js",
+    "screens/schemas.js",
     "screens/state.js",
     "screens/stream.js",
     "screens/streams.js",
+    "screens/subscriptions.js",
+    "screens/system.js",
     "vendor/preact.js",
 ];
 

@@ -821,3 +821,28 @@ export function hexLines(bytes, limit = 4096) {
   }
   return out;
 }
+
+// ---- Sentences ------------------------------------------------------------------------------------------------------
+
+export const capital = text => text.charAt(0).toUpperCase() + text.slice(1);
+export const isAre = count => (Number(count) === 1 ? 'is' : 'are');
+
+/** `a`, `a and b`, `a, b and 3 more`. */
+export function listed(names, most = 3) {
+  if (names.length <= 1) return names.join('');
+  const shown = names.length > most ? [...names.slice(0, most - 1), `${names.length - most + 1} more`] : names;
+  return `${shown.slice(0, -1).join(', ')} and ${shown[shown.length - 1]}`;
+}
+
+/** A length of time in its largest unit: a sentence needs no more. */
+export function span(millis) {
+  if (millis === null || millis === undefined || !Number.isFinite(Number(millis))) return 'an unknown time';
+  return durationText(Math.max(0, Number(millis))).split(' ').slice(0, 2).join(' ');
+}
+
+/** `4 min ago`, `in 20 s`, of RFC 3339 text. */
+export function agoOf(text, now) {
+  const time = readTime(text);
+  if (!time) return 'at an unknown time';
+  return time.millis > now ? `in ${span(time.millis - now)}` : `${span(now - time.millis)} ago`;
+}

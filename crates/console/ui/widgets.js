@@ -35,6 +35,9 @@ export function Text({ value, clip }) {
     (typeof part === 'string' ? part : html`<span class="odd" title=${`U+${part.code} ${part.name}`}>‹${part.code}›</span>`))}</bdi>`;
 }
 
+/** Strings among what a screen gives as content are drawn as {@link Text}: a name may be in them. */
+const asText = content => (typeof content === 'string' ? html`<${Text} value=${content} />` : content);
+
 export function StreamLink({ stream, clip = 60 }) {
   return html`<a class="link" href=${urls.stream(stream)}><${Text} value=${stream} clip=${clip} /></a>`;
 }
@@ -97,7 +100,7 @@ const ICONS = {
 export function Page({ title, kicker, sentence, actions, children, full = false }) {
   return html`<div class=${full ? 'page full' : 'page'}>
     <header class="page-head">
-      <div class="page-title">${kicker && html`<p class="kicker">${kicker}</p>`}<h1>${title}</h1>${sentence && html`<p class="sentence">${sentence}</p>`}</div>
+      <div class="page-title">${kicker && html`<p class="kicker">${kicker}</p>`}<h1>${asText(title)}</h1>${sentence && html`<p class="sentence">${asText(sentence)}</p>`}</div>
       ${actions && html`<div class="actions">${actions}</div>`}
     </header>
     ${children}
@@ -105,12 +108,12 @@ export function Page({ title, kicker, sentence, actions, children, full = false 
 }
 export function Section({ title, actions, children, id }) {
   const own = useId();
-  return html`<section class="section" aria-labelledby=${id ?? own}><div class="section-head"><h2 id=${id ?? own}>${title}</h2>${actions && html`<div class="actions">${actions}</div>`}</div>${children}</section>`;
+  return html`<section class="section" aria-labelledby=${id ?? own}><div class="section-head"><h2 id=${id ?? own}>${asText(title)}</h2>${actions && html`<div class="actions">${actions}</div>`}</div>${children}</section>`;
 }
 /** `kind`: note, warn, bad, good. */
 export function Notice({ kind = 'note', title, children, actions }) {
   return html`<div class=${`notice ${kind}`} role=${kind === 'bad' ? 'alert' : 'status'}>
-    <div class="notice-text">${title && html`<strong>${title}</strong>`}${children && html`<div>${children}</div>`}</div>${actions && html`<div class="actions">${actions}</div>`}</div>`;
+    <div class="notice-text">${title && html`<strong>${asText(title)}</strong>`}${children && html`<div>${children}</div>`}</div>${actions && html`<div class="actions">${actions}</div>`}</div>`;
 }
 /** What went wrong: title, cause, next step, request id, and the document itself. */
 export function ProblemNotice({ error, retry }) {
@@ -128,7 +131,7 @@ export function Empty({ title, children, commands = [] }) {
   return html`<div class="empty"><h2>${title}</h2>${children && html`<div>${children}</div>`}${commands.map(text => html`<${Command} text=${text} />`)}</div>`;
 }
 export function Command({ text }) {
-  return html`<div class="command"><code>${text}</code><${CopyButton} text=${text} label="Copy command" /></div>`;
+  return html`<div class="command"><code tabindex="0" role="group" aria-label="Command">${text}</code><${CopyButton} text=${text} label="Copy command" /></div>`;
 }
 export function CopyButton({ text, label = 'Copy', said }) {
   return html`<button type="button" class="icon-button" aria-label=${label} title=${label} onClick=${event => { event.stopPropagation(); copy(typeof text === 'function' ? text() : text, said); }}><${Icon} name="copy" /></button>`;
@@ -168,7 +171,7 @@ export function Tabs({ tabs, current, onChange, label }) {
 }
 /** A choice of few, as buttons: `options`: `[[value, label], ...]`. */
 export function Choice({ options, value, onChange, label }) {
-  return html`<div class="choice" role="group" aria-label=${label}>${options.map(([one, name]) => html`<button type="button" aria-pressed=${one === value ? 'true' : 'false'} onClick=${() => onChange(one)}>${name}</button>`)}</div>`;
+  return html`<div class="choice" role="group" aria-label=${label}>${options.map(([one, name]) => html`<button type="button" aria-pressed=${one === value ? 'true' : 'false'} onClick=${() => onChange(one)}>${asText(name)}</button>`)}</div>`;
 }
 /** `items`: `[{label, run} | {label, href}]`. */
 export function Menu({ label, items, className = '' }) {
@@ -189,7 +192,7 @@ export function Dialog({ title, onClose, children, className = '' }) {
   useLayoutEffect(() => { ref.current.showModal(); return () => ref.current?.close(); }, []);
   return html`<dialog ref=${ref} class=${className} aria-labelledby=${id} onClose=${onClose} onCancel=${onClose}
     onClick=${event => { if (event.target === ref.current) onClose(); }}>
-    <div class="dialog-body"><header class="dialog-head"><h2 id=${id}>${title}</h2><button type="button" class="icon-button" aria-label="Close" onClick=${onClose}>✕</button></header>${children}</div></dialog>`;
+    <div class="dialog-body"><header class="dialog-head"><h2 id=${id}>${asText(title)}</h2><button type="button" class="icon-button" aria-label="Close" onClick=${onClose}>✕</button></header>${children}</div></dialog>`;
 }
 /**
  * Asks before something is written. `effect` says it in numbers; `typed` has to be typed where it cannot be undone;
@@ -209,9 +212,9 @@ export function Confirm({ title, effect, typed, verb, danger = false, reason: wa
     try { await onConfirm(reason.trim()); } catch (failure) { setError(failure); setBusy(false); }
   };
   return html`<${Dialog} title=${title} onClose=${onClose}><form onSubmit=${submit} class="form">
-    <p>${effect}</p>${children}
+    <p>${asText(effect)}</p>${children}
     ${wantsReason && html`<label>Reason, kept with the change<input type="text" required value=${reason} onInput=${event => setReason(event.target.value)} /></label>`}
-    ${typed && html`<label>This cannot be undone. Type <strong><${Text} value=${typed} /></strong> to go on<input type="text" autocomplete="off" value=${name} onInput=${event => setName(event.target.value)} /></label>`}
+    ${typed && html`<label><span>This cannot be undone. Type <strong><${Text} value=${typed} /></strong> to go on</span><input type="text" autocomplete="off" value=${name} onInput=${event => setName(event.target.value)} /></label>`}
     ${error && html`<${ProblemNotice} error=${error} />`}
     <div class="actions end"><button type="button" onClick=${onClose}>Cancel</button><button type="submit" class=${danger ? 'danger' : 'primary'} disabled=${!ready}>${busy ? 'Working…' : verb}</button></div>
   </form></${Dialog}>`;
@@ -219,7 +222,7 @@ export function Confirm({ title, effect, typed, verb, danger = false, reason: wa
 
 /** Facts as a list of terms: `[[term, value], ...]`; absent values are left out. */
 export function Facts({ facts }) {
-  return html`<dl class="facts">${facts.filter(fact => fact && fact[1] !== undefined && fact[1] !== null && fact[1] !== false).map(([term, value]) => html`<div><dt>${term}</dt><dd>${value}</dd></div>`)}</dl>`;
+  return html`<dl class="facts">${facts.filter(fact => fact && fact[1] !== undefined && fact[1] !== null && fact[1] !== false).map(([term, value]) => html`<div><dt>${asText(term)}</dt><dd>${asText(value)}</dd></div>`)}</dl>`;
 }
 
 // ---- Values ---------------------------------------------------------------------------------------------------------
@@ -317,6 +320,11 @@ function Scalar({ value }) {
   return html`<span class="v-string"><${Text} value=${whole ? text : text.slice(0, -1)} /></span>${!whole && html`… <button type="button" class="more" onClick=${() => setWhole(true)}>show ${bytesText(value.length)}</button>`}`;
 }
 
+/** Text of several lines: code, a declaration. Line ends are line ends, all else that would not be seen is shown. */
+export function Code({ text, label }) {
+  return html`<pre class="code" tabindex="0" role="group" aria-label=${label}>${text.replaceAll('\r\n', '\n').split('\n').map((line, i) => html`${i > 0 && '\n'}${line && html`<${Text} value=${line} />`}`)}</pre>`;
+}
+
 /** Characters of a raw text shown before "show more". */
 const RAW = 48_000;
 export function Raw({ text, label }) {
@@ -376,6 +384,11 @@ export function Diff({ items, empty = 'No difference.', setBy }) {
 }
 
 // ---- Tables ---------------------------------------------------------------------------------------------------------
+
+/** Whether columns that are `wide` are hidden, as style.css does it: a cell over all columns must not count them. */
+const query = globalThis.matchMedia?.('(max-width: 760px)');
+const narrow = signal(query?.matches ?? false);
+query?.addEventListener('change', () => { narrow.value = query.matches; });
 
 /** Rows beyond this are drawn only where they are seen. */
 const ALL_ROWS = 120;
@@ -460,12 +473,12 @@ export function Table({ columns: every, rows, keyOf, caption, onOpen, detail, ro
     ...(detail ? [{ key: 'Space', label: 'expand row', run: () => (has && onRow() ? flip(rows[current]) : false) }] : []),
   ] : [], [keys, Boolean(onOpen), Boolean(detail)]);
   const [from, to] = rows.length > ALL_ROWS ? [Math.min(range[0], rows.length), Math.min(range[1], rows.length)] : [0, rows.length];
-  const span = columns.length + (detail ? 1 : 0);
-  const cells = (row, i) => columns.map(column => html`<td class=${`${column.align === 'end' ? 'end ' : ''}${column.wide ? 'wide ' : ''}${column.className ?? ''}`}>${column.cell ? column.cell(row, i) : row[column.key]}</td>`);
+  const span = columns.filter(column => !(column.wide && narrow.value)).length + (detail ? 1 : 0);
+  const cells = (row, i) => columns.map(column => html`<td class=${`${column.align === 'end' ? 'end ' : ''}${column.wide ? 'wide ' : ''}${column.className ?? ''}`}>${asText(column.cell ? column.cell(row, i) : row[column.key])}</td>`);
   return html`<div class=${height ? 'table-box scroller' : 'table-box'} tabindex=${height ? 0 : undefined}><table class="table" aria-rowcount=${rows.length + 1}>
-    ${caption && html`<caption class="offscreen">${caption}</caption>`}
+    ${caption && html`<caption class="offscreen">${visibleText(caption)}</caption>`}
     <colgroup>${detail && html`<col style=${{ width: '28px' }} />`}${columns.map(column => html`<col class=${`${column.wide ? 'wide' : ''} ${typeof column.width === 'string' ? 'share' : ''}`} style=${column.width ? { width: typeof column.width === 'number' ? `${column.width}px` : column.width } : undefined} />`)}</colgroup>
-    <thead><tr>${detail && html`<th><span class="offscreen">Expand</span></th>`}${columns.map(column => html`<th scope="col" class=${`${column.align === 'end' ? 'end ' : ''}${column.wide ? 'wide' : ''}`} aria-sort=${column.sort}>${column.label}</th>`)}</tr></thead>
+    <thead><tr>${detail && html`<th><span class="offscreen">Expand</span></th>`}${columns.map(column => html`<th scope="col" class=${`${column.align === 'end' ? 'end ' : ''}${column.wide ? 'wide' : ''}`} aria-sort=${column.sort}>${asText(column.label)}</th>`)}</tr></thead>
     <tbody ref=${body}>
       ${from > 0 && html`<tr class="spacer" key="before" aria-hidden="true"><td colspan=${span} style=${{ height: `${top(from)}px` }} /></tr>`}
       ${rows.slice(from, to).map((row, n) => {

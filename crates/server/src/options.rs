@@ -115,6 +115,18 @@ pub struct ServerOptions {
     pub config: Vec<Setting>,
 }
 
+/// What people may do in a browser, and programs with the HTTP API.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Console {
+    /// Whatever the caller may do.
+    #[default]
+    Full,
+    /// Look: whatever would change something is refused.
+    ReadOnly,
+    /// There is no console. The HTTP API is there.
+    Off,
+}
+
 /// One thing that was chosen, or not.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Setting {
@@ -147,18 +159,6 @@ impl ServerOptions {
         limit("handshakeTimeoutSeconds", seconds(limits.handshake_timeout), seconds(usual.handshake_timeout));
         settings
     }
-}
-
-/// What people may do in a browser, and programs with the HTTP API.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Console {
-    /// Whatever the caller may do.
-    #[default]
-    Full,
-    /// Look: whatever would change something is refused.
-    ReadOnly,
-    /// There is no console. The HTTP API is there.
-    Off,
 }
 
 /// Whether a log that was never served gets the server's own first events.

@@ -65,11 +65,11 @@ fn api() -> Api {
         lookup::routes,
         live::routes,
         subscriptions::routes,
-        schemas::routes,
-        system::routes,
         projections::routes,
         processes::routes,
+        schemas::routes,
         privacy::routes,
+        system::routes,
     ];
     parts.into_iter().fold(Api::new(), |api, part| part(api))
 }

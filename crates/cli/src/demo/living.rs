@@ -8,7 +8,7 @@ use bank::demo::Living;
 use bank::{Bank, BankError, TransferSaga};
 use factum::DeclaredProjection;
 use factum_core::{Checkpoint, Clock, EventStore, MemoryStore, Position, Read, Selector, SystemClock};
-use factum_server::{Delivered, LocalConsumer, RunningServer, ServerOptions};
+use factum_server::{Delivered, LocalConsumer, RunningServer};
 use tokio::task::JoinHandle;
 
 use super::{DemoArgs, Filled, business, stopped, temporary};
@@ -121,8 +121,7 @@ impl Demo {
 
         let vault = sealing.vault().clone();
         let parts = Parts::assemble(log, Some(vault), Some(read_models), Arc::new(KnownHere)).await?;
-        let options = ServerOptions { console: args.console.into(), ..ServerOptions::default() };
-        let server = listen_locally(&parts, args.listen.as_deref(), &options, &args.looks).await?;
+        let server = listen_locally(&parts, args.listen.as_deref(), &args.console).await?;
         let letters = server.consumer(LETTERS.0, LETTERS.1).await.map_err(|e| stopped(&e))?;
         let mut work = vec![tokio::spawn(write_letters(letters))];
         if !args.still {

@@ -10,9 +10,8 @@ use factum_server::{KnownProjections, RunningServer, ServeError, ServerOptions};
 use factum_vault::SealingStore;
 
 use super::Parts;
-use crate::console::ConsoleArgs;
 use crate::failure::{Failure, NotDone};
-use crate::serve::{Signals, failure};
+use crate::serve::{ConsoleArgs, Signals, failure};
 
 /// Where it listens, unless it is told to or somebody does already.
 const USUAL: &str = "127.0.0.1:2113";
@@ -41,8 +40,7 @@ pub async fn serve_locally(served: Served, began: impl FnOnce(SocketAddr) + Send
     let mut signals = Signals::listen().map_err(|error| Failure::io("the server did not start", &error))?;
     let Served { log, sealing, read_models, known, listen } = served;
     let parts = Parts::of(log, sealing, read_models, known).await?;
-    let server =
-        listen_locally(&parts, listen.as_deref(), &ServerOptions::default(), &ConsoleArgs::default()).await?;
+    let server = listen_locally(&parts, listen.as_deref(), &ConsoleArgs::full()).await?;
     began(server.address());
     tokio::select! {
         () = signals.ended() => {}
@@ -56,10 +54,12 @@ pub async fn serve_locally(served: Served, began: impl FnOnce(SocketAddr) + Send
 pub(crate) async fn listen_locally(
     parts: &Parts,
     address: Option<&str>,
-    options: &ServerOptions,
-    looks: &ConsoleArgs,
+    console: &ConsoleArgs,
 ) -> Result<RunningServer, Failure> {
-    let server = || looks.offer(parts.server(options.clone()), options.console);
+    let server = || {
+        let options = ServerOptions { console: console.mode(), ..ServerOptions::default() };
+        console.beside(parts.server(options))
+    };
     match server().listen(address.unwrap_or(USUAL)).await {
         Err(ServeError::Bind { source, .. })
             if address.is_none() && source.kind() == IoErrorKind::AddrInUse =>

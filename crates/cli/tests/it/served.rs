@@ -98,6 +98,18 @@ impl Web {
         (status, serde_json::from_str(body).unwrap_or(Value::Null))
     }
 
+    /// What is there, as text.
+    pub(crate) fn text(&self, path: &str) -> String {
+        let mut socket = TcpStream::connect(&self.address).unwrap();
+        let (address, who) = (&self.address, &self.who);
+        write!(socket, "GET {path} HTTP/1.1\r\nhost: {address}\r\n{who}connection: close\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with("HTTP/1.1 200"), "{path}: {head}");
+        body.to_owned()
+    }
+
     /// What is there.
     #[track_caller]
     pub(crate) fn get(&self, path: &str) -> Value {

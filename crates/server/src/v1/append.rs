@@ -15,7 +15,7 @@ use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use super::answer::{escaped, with_status};
-use super::ask::{Ask, bad_json, digits, media_type, payload, stream_name, unsupported_media};
+use super::ask::{Ask, bad_json, digits, media_type, object, payload, stream_name, unsupported_media};
 use super::cloud;
 use super::expected::{expected_from, expected_of};
 use super::problem::{Problem, Slug};
@@ -258,6 +258,7 @@ async fn to_several(ask: Ask, request: Request) -> Result<Response, Problem> {
     if media.as_deref() != Some("application/json") {
         return Err(unsupported_media(media.as_deref()));
     }
+    object(&body)?;
     let body: SeveralBody<'_> = serde_json::from_slice(&body).map_err(|error| bad_json(&error))?;
     let id = match (key, body.append_id) {
         (Some(key), Some(id)) if key != id => {

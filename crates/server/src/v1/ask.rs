@@ -268,12 +268,24 @@ impl<T: DeserializeOwned> FromRequest<Arc<Shared>> for Document<T> {
     }
 }
 
-/// Reads JSON.
+/// Reads a JSON object. A list of a struct's fields would be read as one too, and is none.
 ///
 /// # Errors
 /// `bad-json` with the place of the first fault.
 pub(crate) fn json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    object(bytes)?;
     serde_json::from_slice(bytes).map_err(|error| bad_json(&error))
+}
+
+/// Checks that a body begins like an object.
+///
+/// # Errors
+/// `bad-json`.
+pub(crate) fn object(bytes: &[u8]) -> Result<(), Problem> {
+    match bytes.trim_ascii_start().first() {
+        Some(b'{') => Ok(()),
+        _ => Err(Problem::new(Slug::BadJson, "the body is not the JSON that is wanted: it is no object")),
+    }
 }
 
 /// Text that is not the JSON that is wanted.

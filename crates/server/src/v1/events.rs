@@ -235,16 +235,16 @@ async fn at_revision(ask: Ask) -> Result<Response, Problem> {
     one(&ask, form, resolved).await
 }
 
-/// One event in the form that was asked for, with what the caller wants to see of persons.
+/// One event in the form that was asked for.
 async fn one(ask: &Ask, form: Form, event: Resolved) -> Result<Response, Problem> {
     let shown = as_wanted(ask, vec![event]).await?;
-    let shown = shown.first();
+    let Some(resolved) = shown.first() else { return Ok(tagged(&ask.headers, form.media(), String::new())) };
     let body = match form {
-        Form::CloudEvent => shown.and_then(cloud_event),
+        Form::CloudEvent => cloud_event(resolved),
         _ => None,
     };
-    let body = body.or_else(|| shown.map(|event| event_json(event, Payload::Whole, Breaks::Keep)));
-    Ok(tagged(&ask.headers, form.media(), body.unwrap_or_default()))
+    let body = body.unwrap_or_else(|| event_json(resolved, Payload::Whole, Breaks::Keep));
+    Ok(tagged(&ask.headers, form.media(), body))
 }
 
 fn cloud_event(resolved: &Resolved) -> Option<String> {

@@ -492,13 +492,11 @@ impl From<AppendError> for Problem {
     }
 }
 
-/// A fault is a pointer, a colon and a rule.
+/// A fault is a pointer in quotes, and what is wrong there.
 fn schema_fault(fault: &str) -> Value {
-    match fault.split_once(": ") {
-        Some((pointer, message)) if pointer.is_empty() || pointer.starts_with('/') => {
-            json!({ "pointer": pointer, "message": message })
-        }
-        _ => json!({ "pointer": "", "message": fault }),
+    match fault.strip_prefix('\'').and_then(|rest| rest.split_once("' ")) {
+        Some((pointer, message)) => json!({ "pointer": pointer, "message": message }),
+        None => json!({ "pointer": "", "message": fault }),
     }
 }
 
@@ -655,8 +653,8 @@ mod tests {
     #[test]
     fn a_fault_of_a_schema_has_its_pointer() {
         assert_eq!(
-            schema_fault("/total: is not a number"),
-            json!({"pointer": "/total", "message": "is not a number"})
+            schema_fault("'/total' breaks rule '/type'"),
+            json!({"pointer": "/total", "message": "breaks rule '/type'"})
         );
         assert_eq!(schema_fault("odd"), json!({"pointer": "", "message": "odd"}));
     }

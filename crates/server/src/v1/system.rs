@@ -14,7 +14,7 @@ use super::route::{Api, Operation};
 use crate::access::Action;
 use crate::grpc::PROTOCOL_VERSION;
 use crate::maintenance::Maintenance;
-use crate::options::{Console, Setting};
+use crate::options::Setting;
 use crate::scavenges::{self, Begun, Scavenge};
 use crate::users::Standing;
 
@@ -169,7 +169,7 @@ async fn system(ask: Ask) -> Result<Response, Problem> {
         },
         capabilities: capabilities.supported.iter().map(|of| format!("{of:?}")).collect(),
         console: shared.options.console != Console::Off,
-        read_only: shared.options.console == Console::ReadOnly,
+        read_only: false,
         security: if shared.access.guard().is_some() { "signIn" } else { "insecure" },
         caller: CallerItem {
             name: ask.call.caller.name().to_owned(),
