@@ -99,6 +99,7 @@ test('read-only: nothing that writes is offered', async () => {
   try {
     const page = await open(quiet, '/ui/system/storage', { allow: [/501/] });
     await page.getByText('Read only: nothing can be changed from here.').first().waitFor();
+    await page.getByRole('button', { name: 'Estimate' }).waitFor();
     assert.equal(await page.getByRole('button', { name: 'Start…' }).count(), 0);
     await done(page, 'storage-read-only', { pictures: false });
   } finally { await quiet.stop(); }
