@@ -1,13 +1,20 @@
 // How the console looks where one may not write, where it is production, where one must sign in, and where the server goes away.
 import { test, after } from 'node:test';
 import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { startServer, browser, open, done, axe } from './harness.mjs';
 
 after(async () => { await (await browser()).close(); });
 
 test('read only and production are said, and nothing that writes is offered', async () => {
-  const server = await startServer({ args: ['--memory', '--insecure', '--console', 'read-only', '--environment', '<b>Payments</b> EU', '--production'] });
-  await server.append('order-1', [{ type: 'OrderPlaced', data: {} }]);
+  // Where nothing may be written, the events are there from before.
+  const data = mkdtempSync(join(tmpdir(), 'factum-kept-'));
+  const before = await startServer({ args: ['--data', data, '--insecure'] });
+  await before.append('order-1', [{ type: 'OrderPlaced', data: {} }]);
+  await before.stop();
+  const server = await startServer({ args: ['--data', data, '--insecure', '--console', 'read-only', '--environment', '<b>Payments</b> EU', '--production'] });
   const page = await open(server, '/ui/streams/order-1');
   await page.waitForSelector('tr[data-row]');
   assert.equal(await page.textContent('.environment'), '<b>Payments</b> EU (read only)');
@@ -17,6 +24,7 @@ test('read only and production are said, and nothing that writes is offered', as
   await page.keyboard.press('Escape');
   await done(page, 'production');
   await server.stop();
+  rmSync(data, { recursive: true });
 });
 
 test('the console can be off', async () => {

@@ -167,7 +167,7 @@ test('what cannot be seen is shown', () => {
 });
 
 test('types have a steady hue and letters', () => {
-  assert.deepEqual(['OrderPlaced', 'Shipped', '$metadata', 'order-placed', 'XMLRead', '注文確定'].map(typeBadge), ['OP', 'Sh', '$m', 'op', 'XR', '注文']);
+  assert.deepEqual(['OrderPlaced', 'Shipped', '$metadata', 'order-placed', 'XMLRead', '注文確定', '$processInput'].map(typeBadge), ['OP', 'Sh', '$m', 'op', 'XR', '注文', 'pI']);
   assert.equal(typeHue('Shipped'), typeHue('Shipped'));
   assert.ok(typeHue('') < 12);
 });

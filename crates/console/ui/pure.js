@@ -777,10 +777,11 @@ export function typeHue(type) {
   return (hash >>> 0) % 12;
 }
 
-/** Two letters for an event type: `OrderPlaced` is `OP`, `Shipped` is `Sh`, `$metadata` is `$m`. */
+/** Two letters for an event type: `OrderPlaced` is `OP`, `Shipped` is `Sh`, `$metadata` is `$m`, `$processInput` is `pI`. */
 export function typeBadge(type) {
   const words = type.match(/[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|[^\s\w]|\p{L}+/gu) ?? [];
   const real = words.filter(word => /[\p{L}\d$]/u.test(word));
+  if (real[0] === '$' && real.length > 2) real.shift();
   if (real.length >= 2) return [...real[0]][0] + [...real[1]][0];
   return [...(real[0] ?? type)].slice(0, 2).join('');
 }

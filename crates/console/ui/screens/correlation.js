@@ -5,7 +5,8 @@ import { Page, Remote, Table, Text, Type, Time, Choice, EventLink, StreamLink, N
 const VIEWS = ['lanes', 'tree', 'list'];
 const QUERY = { view: { default: 'lanes', read: text => (VIEWS.includes(text) ? text : undefined) }, sel: '' };
 const LANE = 64;
-const STEP = 120;
+/** Pixels from event to event: fewer where there are many. */
+const stepOf = count => (count <= 9 ? 120 : count <= 60 ? 96 : 44);
 const LEFT = 16;
 
 function Screen({ params, query, set }) {
@@ -87,7 +88,8 @@ export function gaps(events) {
 /** Where each event stands: time goes to the right in equal steps, each stream has a lane. */
 export function layout(events) {
   const lanes = [...new Set(events.map(event => event.stream))];
-  return { lanes, at: events.map((event, i) => ({ x: LEFT + 48 + i * STEP, y: 34 + lanes.indexOf(event.stream) * LANE })), width: LEFT * 2 + 16 + events.length * STEP, height: lanes.length * LANE + 24 };
+  const step = stepOf(events.length);
+  return { lanes, step, at: events.map((event, i) => ({ x: LEFT + 48 + i * step, y: 34 + lanes.indexOf(event.stream) * LANE })), width: LEFT * 2 + 16 + events.length * step, height: lanes.length * LANE + 24 };
 }
 
 function Correlation({ id, query, set }) {
@@ -124,7 +126,7 @@ function Sentence({ events, time, shape, streams }) {
 }
 
 function Lanes({ events, shape, time, svg }) {
-  const { lanes, at, width, height } = useMemo(() => layout(events), [events]);
+  const { lanes, step, at, width, height } = useMemo(() => layout(events), [events]);
   const move = (event, i) => {
     const to = { ArrowRight: i + 1, ArrowLeft: i - 1, Home: 0, End: events.length - 1 }[event.key];
     if (to === undefined || to < 0 || to >= events.length) return;
@@ -132,16 +134,16 @@ function Lanes({ events, shape, time, svg }) {
     event.stopPropagation();
     svg.current.querySelector(`[data-i="${to}"]`)?.focus();
   };
-  return html`<div class="lanes"><ul class="lane-names" style=${{ height: `${height}px` }}>${lanes.map((stream, n) => html`<li style=${{ top: `${n * LANE + 2}px` }}><${StreamLink} stream=${stream} clip=${44} /></li>`)}</ul>
+  return html`<div class="lanes"><ul class="lane-names" style=${{ height: `${height}px` }}>${lanes.map((stream, n) => html`<li style=${{ top: `${n * LANE + 2}px` }}><${StreamLink} stream=${stream} clip=${24} /></li>`)}</ul>
     <div class="lane-scroll" tabindex="0" role="group" aria-label="Lanes: time goes to the right"><svg ref=${svg} width=${width} height=${height} viewBox=${`0 0 ${width} ${height}`} role="group" aria-label=${`${events.length} events in ${lanes.length} streams`}>
       <defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto-start-reverse"><path class="lane-tip" d="M0 0L8 4L0 8z" /></marker></defs>
       ${lanes.map((_, n) => html`<path class="lane-line" d=${`M${LEFT} ${34 + n * LANE}H${width - LEFT}`} />`)}
-      ${events.map((event, i) => (i > 0 && time.all[i - 1] > time.limit * 0.999 && time.all[i - 1] > 0 && (time.all[i - 1] > time.limit || i - 1 === time.slowest) ? html`<g class="lane-gap"><path d=${`M${at[i].x - STEP / 2} 4V${height - 14}`} /><text x=${at[i].x - STEP / 2} y=${height - 2} text-anchor="middle">${durationText(time.all[i - 1])}</text></g>` : null))}
+      ${events.map((event, i) => (i > 0 && time.all[i - 1] > time.limit * 0.999 && time.all[i - 1] > 0 && (time.all[i - 1] > time.limit || i - 1 === time.slowest) ? html`<g class="lane-gap"><path d=${`M${at[i].x - step / 2} 4V${height - 14}`} /><text x=${at[i].x - step / 2} y=${height - 2} text-anchor="middle">${durationText(time.all[i - 1])}</text></g>` : null))}
       ${events.map((event, i) => {
     const up = shape.parent[i];
     if (up >= 0) {
       const [a, b] = [at[up], at[i]];
-      const bend = a.y === b.y ? `Q${(a.x + b.x) / 2} ${a.y - 18 - Math.min(10, (i - up) * 2)} ${b.x - 3} ${b.y - 12}` : `C${a.x + STEP / 2} ${a.y} ${b.x - STEP / 2} ${b.y} ${b.x - 15} ${b.y}`;
+      const bend = a.y === b.y ? `Q${(a.x + b.x) / 2} ${a.y - 18 - Math.min(10, (i - up) * 2)} ${b.x - 3} ${b.y - 12}` : `C${a.x + step / 2} ${a.y} ${b.x - step / 2} ${b.y} ${b.x - 15} ${b.y}`;
       return html`<path class="lane-arrow" d=${`M${a.x + (a.y === b.y ? 4 : 12)} ${a.y - (a.y === b.y ? 12 : 0)}${bend}`} marker-end="url(#tip)" />`;
     }
     if (up === -2) return html`<g class="lane-missing"><title>cause not found: external or deleted</title><path d=${`M${at[i].x - 38} ${at[i].y - 20}L${at[i].x - 12} ${at[i].y - 6}`} marker-end="url(#tip)" /><circle cx=${at[i].x - 42} cy=${at[i].y - 22} r="4" /></g>`;
@@ -150,7 +152,7 @@ function Lanes({ events, shape, time, svg }) {
       ${events.map((event, i) => html`<a href=${urls.event(event.stream, event.revision)} data-i=${i} tabindex=${i === 0 ? 0 : -1} onKeyDown=${key => move(key, i)}>
         <title>${visibleText(event.type)}, ${visibleText(middle(event.stream, 60))} #${event.revision}, ${timeText(event.time, zone.value, 'exact')}</title>
         <circle class=${`lane-node hue-${typeHue(event.type)}`} cx=${at[i].x} cy=${at[i].y} r="11" /><text class="lane-badge" x=${at[i].x} y=${at[i].y + 3.5} text-anchor="middle" aria-hidden="true">${visibleText(typeBadge(event.type))}</text>
-        <text class="lane-label" aria-hidden="true" x=${at[i].x} y=${at[i].y + 25} text-anchor="middle">${visibleText(middle(event.type, 17))}</text></a>`)}
+        <text class="lane-label" aria-hidden="true" x=${at[i].x} y=${at[i].y + 25} text-anchor="middle">${step < 60 ? '' : visibleText(middle(event.type, step < 120 ? 14 : 17))}</text></a>`)}
     </svg></div></div>`;
 }
 /** Writes the colours into a copy of the picture, so that it looks the same elsewhere. */

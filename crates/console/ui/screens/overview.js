@@ -86,11 +86,14 @@ function Chart({ field, label, unit }) {
   </figure>`;
 }
 
+/** The store's own events are not what somebody comes to see. */
+const isTold = head => !head.type.startsWith('$');
+
 function Ticker({ recent }) {
   const heads = live.events.value;
   const rows = useMemo(() => {
     const seen = new Set();
-    return [...heads, ...recent.data?.items ?? []].filter(one => !seen.has(one.id) && seen.add(one.id)).slice(0, 20);
+    return [...heads.filter(isTold), ...recent.data?.items ?? []].filter(one => !seen.has(one.id) && seen.add(one.id)).slice(0, 20);
   }, [heads, recent.data]);
   return html`<${Table} keys rows=${rows} keyOf=${row => row.id} caption="Newest events" onOpen=${row => go(urls.event(row.stream, row.revision))} columns=${[
     { label: 'Time', width: 92, cell: row => html`<${Time} at=${row.time} show="second" />` },
@@ -106,7 +109,7 @@ function Busy() {
   const heads = live.events.value;
   const newest = heads[0]?.id;
   if (newest !== last.current) {
-    for (const one of heads) { if (one.id === last.current) break; counts.current.set(one.type, (counts.current.get(one.type) ?? 0) + 1); }
+    for (const one of heads) { if (one.id === last.current) break; if (isTold(one)) counts.current.set(one.type, (counts.current.get(one.type) ?? 0) + 1); }
     last.current = newest;
   }
   const top = [...counts.current].sort((a, b) => b[1] - a[1]).slice(0, 6);
