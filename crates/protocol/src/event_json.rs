@@ -6,6 +6,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
+use factum_core::limits::MAX_TAGS_PER_EVENT;
 use factum_core::{
     AppendId, CAUSATION_KEY, CORRELATION_KEY, ContentType, EventId, EventType, METASTREAM_PREFIX, NameError,
     NewEvent, RecordedEvent, Redaction, Revision, SchemaVersion, StreamName, Tag, Timestamp, check_json,
@@ -214,7 +215,7 @@ struct Fields<'a> {
     occurred_time: Option<String>,
     content_type: Option<String>,
     schema_version: Option<u32>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "few")]
     tags: Vec<String>,
     #[serde(borrow, default, deserialize_with = "present")]
     data: Option<&'a RawValue>,
@@ -241,6 +242,28 @@ fn stand_in(event_type: &str, redacted: &RawValue) -> Result<NewEvent, NotAnEven
 #[derive(Deserialize)]
 #[serde(transparent)]
 struct IdText(uuid::Uuid);
+
+/// As many tags as an event may have, and not one more: what is refused anyway takes no memory.
+fn few<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    struct Few;
+    impl<'de> serde::de::Visitor<'de> for Few {
+        type Value = Vec<String>;
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            write!(f, "a list of at most {MAX_TAGS_PER_EVENT} tags")
+        }
+        fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+            let mut tags = Vec::new();
+            while let Some(tag) = list.next_element()? {
+                if tags.len() == MAX_TAGS_PER_EVENT {
+                    return Err(serde::de::Error::invalid_length(tags.len() + 1, &self));
+                }
+                tags.push(tag);
+            }
+            Ok(tags)
+        }
+    }
+    deserializer.deserialize_seq(Few)
+}
 
 /// A field that is there, even if it is `null`: `null` is data too.
 fn present<'de: 'a, 'a, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'a RawValue>, D::Error> {

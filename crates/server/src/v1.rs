@@ -8,6 +8,7 @@ mod accept;
 mod answer;
 mod append;
 pub(crate) mod ask;
+mod bounded;
 mod catalog;
 mod cloud;
 mod events;

@@ -2,6 +2,7 @@
 
 use axum::extract::Request;
 use axum::response::Response;
+use factum_core::limits::{MAX_CHECKS_PER_APPEND, MAX_EVENTS_PER_APPEND, MAX_QUERY_ITEMS, MAX_QUERY_TERMS};
 use factum_core::{
     Append, AppendCondition, AppendId, Appended, EventId, EventType, NewEvent, Position, Query, QueryItem,
     StreamCheck, StreamName, StreamWrite, Tag,
@@ -16,6 +17,7 @@ use uuid::Uuid;
 
 use super::answer::{escaped, with_status};
 use super::ask::{Ask, bad_json, digits, media_type, object, payload, stream_name, unsupported_media};
+use super::bounded::Bounded;
 use super::cloud;
 use super::expected::{expected_from, expected_of};
 use super::problem::{Problem, Slug};
@@ -23,6 +25,9 @@ use super::route::{Api, Kind, Operation, Param};
 use super::streams::{EXPECTATIONS, put_tag, writable};
 use crate::access::Action;
 use crate::options::Limits;
+
+/// The events of a body, each as it was written.
+type Texts<'a> = Bounded<&'a RawValue, MAX_EVENTS_PER_APPEND>;
 
 const PART: &str = "Streams and events";
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
@@ -80,8 +85,8 @@ async fn to_stream(ask: Ask, request: Request) -> Result<Response, Problem> {
     let events = match media.as_deref() {
         Some("application/cloudevents+json") => vec![cloud::structured(&body, 0)?],
         Some("application/cloudevents-batch+json") => {
-            let texts: Vec<&RawValue> = serde_json::from_slice(&body).map_err(|error| bad_json(&error))?;
-            let all = texts.iter().enumerate();
+            let texts: Texts<'_> = serde_json::from_slice(&body).map_err(|error| bad_json(&error))?;
+            let all = texts.0.iter().enumerate();
             all.map(|(index, text)| cloud::structured(text.get().as_bytes(), index))
                 .collect::<Result<_, _>>()?
         }
@@ -133,8 +138,8 @@ fn several(body: &[u8]) -> Result<Vec<&[u8]>, Problem> {
     if body.trim_ascii_start().first() != Some(&b'[') {
         return Ok(vec![body]);
     }
-    let texts: Vec<&RawValue> = serde_json::from_slice(body).map_err(|error| bad_json(&error))?;
-    Ok(texts.into_iter().map(|text| text.get().as_bytes()).collect())
+    let texts: Texts<'_> = serde_json::from_slice(body).map_err(|error| bad_json(&error))?;
+    Ok(texts.0.into_iter().map(|text| text.get().as_bytes()).collect())
 }
 
 /// One event of the body. Of an append that may come again, an event without an id gets the same one each time.
@@ -190,11 +195,11 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<Uuid>, Problem> {
 #[serde(rename_all = "camelCase")]
 struct SeveralBody<'a> {
     #[serde(borrow)]
-    writes: Vec<WriteBody<'a>>,
+    writes: Bounded<WriteBody<'a>, MAX_EVENTS_PER_APPEND>,
     #[serde(default)]
-    conditions: Vec<ConditionBody>,
+    conditions: Bounded<ConditionBody, MAX_CHECKS_PER_APPEND>,
     #[serde(default)]
-    checks: Vec<CheckBody>,
+    checks: Bounded<CheckBody, MAX_CHECKS_PER_APPEND>,
     append_id: Option<Uuid>,
 }
 
@@ -204,7 +209,7 @@ struct WriteBody<'a> {
     #[serde(default)]
     expected: Value,
     #[serde(borrow)]
-    events: Vec<&'a RawValue>,
+    events: Texts<'a>,
 }
 
 #[derive(Deserialize)]
@@ -224,15 +229,15 @@ struct ConditionBody {
 
 #[derive(Deserialize)]
 struct QueryBody {
-    items: Vec<ItemBody>,
+    items: Bounded<ItemBody, MAX_QUERY_ITEMS>,
 }
 
 #[derive(Deserialize)]
 struct ItemBody {
     #[serde(default)]
-    types: Vec<String>,
+    types: Bounded<String, MAX_QUERY_TERMS>,
     #[serde(default)]
-    tags: Vec<String>,
+    tags: Bounded<String, MAX_QUERY_TERMS>,
 }
 
 #[derive(Serialize)]
@@ -299,11 +304,11 @@ async fn assemble(ask: &Ask, body: SeveralBody<'_>, id: Option<Uuid>) -> Result<
     };
     let mut append = Append { append_id: id.map(AppendId), ..Append::default() };
     let mut index = 0;
-    for write in body.writes {
+    for write in body.writes.0 {
         let stream = writable(stream_name(&write.stream)?)?;
         ask.may(Action::Write(stream.as_str())).await?;
-        let mut events = Vec::with_capacity(write.events.len());
-        for text in write.events {
+        let mut events = Vec::with_capacity(write.events.0.len());
+        for text in write.events.0 {
             events.push(event(text.get().as_bytes(), index, id)?);
             index += 1;
         }
@@ -313,16 +318,16 @@ async fn assemble(ask: &Ask, body: SeveralBody<'_>, id: Option<Uuid>) -> Result<
         return Err(Problem::new(Slug::BadRequest, "there is no event in the body"));
     }
     check_sizes(append.writes.iter().map(|write| write.events.as_slice()), &ask.shared.options.limits)?;
-    for check in body.checks {
+    for check in body.checks.0 {
         let stream = stream_name(&check.stream)?;
         ask.may(Action::Read(stream.as_str())).await?;
         append.checks.push(StreamCheck { stream, expected: expected(&check.expected)? });
     }
-    if !body.conditions.is_empty() {
+    if !body.conditions.0.is_empty() {
         // The answer tells what is in streams that the caller does not name.
         ask.may(Action::Read("$all")).await?;
     }
-    for condition in body.conditions {
+    for condition in body.conditions.0 {
         append.conditions.push(condition_of(condition)?);
     }
     Ok(append)
@@ -331,9 +336,9 @@ async fn assemble(ask: &Ask, body: SeveralBody<'_>, id: Option<Uuid>) -> Result<
 fn condition_of(body: ConditionBody) -> Result<AppendCondition, Problem> {
     let name = |error: factum_core::NameError| Problem::new(Slug::BadName, error.to_string());
     let mut query = Query::default();
-    for item in body.query.items {
-        let types: Result<Vec<_>, _> = item.types.into_iter().map(EventType::new).collect();
-        let tags: Result<Vec<_>, _> = item.tags.into_iter().map(Tag::new).collect();
+    for item in body.query.items.0 {
+        let types: Result<Vec<_>, _> = item.types.0.into_iter().map(EventType::new).collect();
+        let tags: Result<Vec<_>, _> = item.tags.0.into_iter().map(Tag::new).collect();
         query.items.push(QueryItem { types: types.map_err(name)?, tags: tags.map_err(name)? });
     }
     query.check().map_err(|error| Problem::new(Slug::BadRequest, error.to_string()))?;

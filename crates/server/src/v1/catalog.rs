@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use factum_core::{EventStore, Read, Selector, category_of};
+use factum_core::{Read, Selector, category_of};
 use serde::{Deserialize, Serialize};
 
 use super::answer::{json, linked, url};
@@ -22,6 +22,10 @@ const PART: &str = "Streams and events";
 const PATIENCE: Duration = Duration::from_millis(500);
 /// Names that one page looks at, at most.
 const MAX_EXAMINED: usize = 200_000;
+/// Characters of a pattern for which that many names are looked at; of a longer one, fewer.
+const SHORT_PATTERN: usize = 16;
+/// Longest pattern, in bytes.
+const MAX_PATTERN_BYTES: usize = 1_026;
 /// Rights that one page asks for, at most.
 const MAX_CHECKED: usize = 5_000;
 
@@ -208,6 +212,9 @@ struct Wanted<'a> {
 impl<'a> Wanted<'a> {
     fn of(ask: &'a Ask) -> Result<Self, Problem> {
         let pattern = ask.text("q").unwrap_or_default();
+        if pattern.len() > MAX_PATTERN_BYTES {
+            return Err(Problem::parameter("q", format!("'q' has at most {MAX_PATTERN_BYTES} bytes")));
+        }
         let is_glob = pattern.contains(['*', '?']);
         let literal = pattern.split(['*', '?']).next().unwrap_or_default();
         let category = ask.text("category");
@@ -216,6 +223,11 @@ impl<'a> Wanted<'a> {
         let prefix = if literal.len() > of_category.len() { literal.to_owned() } else { of_category };
         let system = ask.flag("system", false)? || pattern.starts_with('$');
         Ok(Self { pattern, prefix, is_glob, category, system })
+    }
+
+    /// How many names one page looks at.
+    fn examined(&self) -> usize {
+        if self.is_glob { MAX_EXAMINED / self.pattern.len().div_ceil(SHORT_PATTERN) } else { MAX_EXAMINED }
     }
 
     fn has(&self, name: &str) -> bool {
@@ -272,9 +284,13 @@ async fn streams(ask: Ask) -> Result<Response, Problem> {
     while items.len() < limit && checked < MAX_CHECKED {
         let (page, last) = {
             let known = ask.shared.v1.names.look();
-            known.page(order, &wanted.prefix, after.as_deref(), (limit - items.len(), MAX_EXAMINED), |name| {
-                wanted.has(name)
-            })
+            known.page(
+                order,
+                &wanted.prefix,
+                after.as_deref(),
+                (limit - items.len(), wanted.examined()),
+                |name| wanted.has(name),
+            )
         };
         for stream in &page {
             checked += 1;
@@ -295,7 +311,7 @@ async fn streams(ask: Ask) -> Result<Response, Problem> {
     }
     let parameters = ["q", "category", "system", "sort", "limit"];
     let next = goes_on.map(|after| next_page(&ask, "/v1/streams", &store, &order_name, after, &parameters));
-    Ok(list(&ask, items, next, indexing))
+    Ok(list(&ask, items, next.as_deref(), indexing))
 }
 
 /// Whether the caller may read whatever there is, so that no stream has to be asked for by itself.
@@ -303,15 +319,11 @@ async fn sees_all(ask: &Ask) -> bool {
     ask.may(Action::Read("$all")).await.is_ok()
 }
 
-fn list<T: Serialize>(
-    ask: &Ask,
-    items: Vec<T>,
-    next: Option<String>,
-    indexing: Option<Indexing>,
-) -> Response {
+fn list<T: Serialize>(ask: &Ask, items: Vec<T>, next: Option<&str>, indexing: Option<Indexing>) -> Response {
     let truncated = ask.shared.v1.names.look().left_out();
-    let response = json(&List { items, page: Pages { next: next.clone(), prev: None }, indexing, truncated });
-    linked(response, next.as_deref(), None)
+    let response =
+        json(&List { items, page: Pages { next: next.map(str::to_owned), prev: None }, indexing, truncated });
+    linked(response, next, None)
 }
 
 #[derive(Serialize)]
@@ -336,7 +348,7 @@ async fn categories(ask: Ask) -> Result<Response, Problem> {
     let next = cut(&mut items, limit, |item| item.category.clone());
     let next =
         next.map(|after| next_page(&ask, "/v1/categories", &store, "category", after, &["q", "limit"]));
-    Ok(list(&ask, items, next, indexing))
+    Ok(list(&ask, items, next.as_deref(), indexing))
 }
 
 /// These lists are short as a rule, and come whole.
@@ -384,7 +396,7 @@ async fn types(ask: Ask) -> Result<Response, Problem> {
     let next = cut(&mut items, limit, |item| item.name.clone());
     let next =
         next.map(|after| next_page(&ask, "/v1/types", &store, "type", after, &["q", "system", "limit"]));
-    Ok(list(&ask, items, next, indexing))
+    Ok(list(&ask, items, next.as_deref(), indexing))
 }
 
 #[cfg(test)]

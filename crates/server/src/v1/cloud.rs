@@ -11,18 +11,22 @@ use factum_core::{
 };
 use http::HeaderMap;
 use hyper::body::Bytes;
-use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::answer::escaped;
 use super::ask::media_type;
+use super::bounded::Members;
 use super::problem::{Problem, Slug};
 
 /// The member of metadata that has what an event has no place for.
 const KEPT: &str = "cloudEvents";
 const JSON: &str = "application/json";
 const BYTES: &str = "application/octet-stream";
+/// Most attributes of one event.
+const MAX_ATTRIBUTES: usize = 256;
+/// Longest attribute, in bytes of JSON.
+const MAX_ATTRIBUTE_BYTES: usize = 64 * 1024;
 /// What headers of binary mode begin with.
 const HEADER_PREFIX: &str = "ce-";
 /// Names the ids of events whose own id is no UUID: the same source and id is the same event.
@@ -45,21 +49,34 @@ fn bad(index: usize, detail: impl std::fmt::Display) -> Problem {
 /// # Errors
 /// `bad-json`, `bad-name`.
 pub(super) fn structured(text: &[u8], index: usize) -> Result<NewEvent, Problem> {
-    let attributes: Map<String, Value> = serde_json::from_slice(text).map_err(|error| bad(index, error))?;
-    // Apart, so that the data stays as it was written.
-    let raw: std::collections::HashMap<String, &RawValue> =
+    let members: Members<'_, MAX_ATTRIBUTES> =
         serde_json::from_slice(text).map_err(|error| bad(index, error))?;
-    let content_type = text_of(&attributes, "datacontenttype", index)?;
-    let data = match (raw.get("data"), attributes.get("data_base64")) {
-        (Some(_), Some(_)) => return Err(bad(index, "'data' and 'data_base64' exclude each other")),
-        (Some(data), None) => Data::Json(Bytes::copy_from_slice(data.get().as_bytes())),
-        (None, Some(Value::String(text))) => {
-            let bytes = BASE64.decode(text).map_err(|error| bad(index, format!("'data_base64': {error}")))?;
-            Data::Bytes(Bytes::from(bytes))
+    let (mut attributes, mut data) = (Map::new(), Data::None);
+    for (name, value) in members.0 {
+        match (name.as_str(), &data) {
+            ("data" | "data_base64", Data::Json(_) | Data::Bytes(_)) => {
+                return Err(bad(index, "'data' and 'data_base64' exclude each other"));
+            }
+            // As it was written.
+            ("data", Data::None) => data = Data::Json(Bytes::copy_from_slice(value.get().as_bytes())),
+            ("data_base64", Data::None) => {
+                let text: std::borrow::Cow<'_, str> =
+                    serde_json::from_str(value.get()).map_err(|_| bad(index, "'data_base64' is text"))?;
+                let bytes = BASE64
+                    .decode(text.as_bytes())
+                    .map_err(|error| bad(index, format!("'data_base64': {error}")))?;
+                data = Data::Bytes(Bytes::from(bytes));
+            }
+            _ if value.get().len() > MAX_ATTRIBUTE_BYTES => {
+                return Err(bad(index, format!("an attribute has at most {MAX_ATTRIBUTE_BYTES} bytes")));
+            }
+            _ => {
+                let value = serde_json::from_str(value.get()).map_err(|error| bad(index, error))?;
+                attributes.insert(name, value);
+            }
         }
-        (None, Some(_)) => return Err(bad(index, "'data_base64' is text")),
-        (None, None) => Data::None,
-    };
+    }
+    let content_type = text_of(&attributes, "datacontenttype", index)?;
     assemble(&attributes, data, content_type, index)
 }
 

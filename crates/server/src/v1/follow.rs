@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use factum_core::{
-    Checkpoint, EventStore, EventStoreExt, Position, Read, ReadError, ReadFrom, Revision, Subscribe,
+    Checkpoint, EventStoreExt, Position, Read, ReadError, ReadFrom, RecordedEvent, Revision, Subscribe,
     SubscribeFrom, Subscription, SubscriptionMessage,
 };
 use factum_protocol::{Breaks, Payload};
@@ -81,7 +81,7 @@ async fn begin(ask: &Ask, wanted: &Wanted) -> Result<SubscribeFrom, Problem> {
         ReadFrom::Time(_) => {
             let mut read = Read::forwards(wanted.source.selector()).from(wanted.from).limit(1);
             read.filter = wanted.source.filter();
-            let first = ask.shared.store.read_all(read).await?.first().map(|event| event.position());
+            let first = ask.shared.store.read_all(read).await?.first().map(RecordedEvent::position);
             Ok(first.map_or(SubscribeFrom::End, at))
         }
     }

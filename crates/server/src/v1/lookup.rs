@@ -190,6 +190,7 @@ async fn by_place(ask: &Ask, text: &str) -> Result<Vec<Meant>, Problem> {
     if let Some((stream, revision)) = text.rsplit_once('@')
         && let Some(revision) = digits::<u64>(revision)
         && ask.shared.v1.names.look().has(stream)
+        && ask.may(Action::Read(stream)).await.is_ok()
     {
         let url = format!("/ui/streams/{}/{revision}", escaped(stream));
         items.push(Meant { kind: "event", label: format!("{stream} {revision}"), url });

@@ -10,8 +10,8 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
 use factum_core::{
-    EventStore, METADATA_TYPE, METASTREAM_PREFIX, Position, ReadError, RecordedEvent, STREAM_DELETED_TYPE,
-    Selector, StreamMetadata, Subscribe, SubscribeFrom, SubscriptionMessage, Timestamp, category_of,
+    METADATA_TYPE, METASTREAM_PREFIX, Position, ReadError, RecordedEvent, STREAM_DELETED_TYPE, Selector,
+    StreamMetadata, Subscribe, SubscribeFrom, SubscriptionMessage, Timestamp, category_of,
 };
 use tokio::sync::watch;
 

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::answer::tagged;
 use super::ask::{Ask, MAX_LIMIT};
 use super::problem::{Problem, Slug};
-use super::route::{Kind, Operation, Param};
+use super::route::{Described, Kind, Operation, Param};
 
 /// What answers and bodies look like, by name.
 const SCHEMAS: &str = include_str!("openapi/schemas.json");
@@ -57,7 +57,7 @@ pub(super) async fn part(ask: Ask) -> Response {
     }
 }
 
-fn document(operations: &[(&'static str, &'static str, Operation)]) -> Value {
+fn document(operations: &[Described]) -> Value {
     let schemas: Value = serde_json::from_str(SCHEMAS).unwrap_or_default();
     let mut paths: Map<String, Value> = Map::new();
     let mut parts: Vec<&str> = Vec::new();

@@ -71,13 +71,13 @@ mod tests {
                 (serde_json::Value::Object(map), "remove") => drop(map.remove(&key).expect("it is there")),
                 (serde_json::Value::Object(map), _) => drop(map.insert(key, step["value"].clone())),
                 (serde_json::Value::Array(list), "remove") => {
-                    drop(list.remove(key.parse().expect("an index")))
+                    drop(list.remove(key.parse().expect("an index")));
                 }
                 (serde_json::Value::Array(list), "add") => {
-                    list.insert(key.parse().expect("an index"), step["value"].clone())
+                    list.insert(key.parse().expect("an index"), step["value"].clone());
                 }
                 (serde_json::Value::Array(list), _) => {
-                    list[key.parse::<usize>().expect("an index")] = step["value"].clone()
+                    list[key.parse::<usize>().expect("an index")] = step["value"].clone();
                 }
                 _ => panic!("no parent for {path}"),
             }

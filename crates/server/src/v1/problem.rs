@@ -315,11 +315,6 @@ impl Slug {
         }
     }
 
-    /// As it stands in `type`.
-    pub(crate) fn name(self) -> &'static str {
-        self.about().name
-    }
-
     /// The status that goes with it.
     pub(crate) fn status(self) -> StatusCode {
         StatusCode::from_u16(self.about().status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
@@ -643,7 +638,7 @@ mod tests {
 
     #[test]
     fn every_kind_has_a_name_of_its_own_and_a_status_that_says_no() {
-        let mut names: Vec<_> = Slug::ALL.iter().map(|slug| slug.name()).collect();
+        let mut names: Vec<_> = Slug::ALL.iter().map(|slug| slug.about().name).collect();
         names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), Slug::ALL.len());

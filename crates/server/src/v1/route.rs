@@ -131,11 +131,13 @@ impl Operation {
     }
 }
 
+/// Method, path and operation of a route.
+pub(crate) type Described = (&'static str, &'static str, Operation);
+
 /// The routes, and what is told of them.
 pub(crate) struct Api {
     router: Router<Arc<Shared>>,
-    /// Method, path and operation of each.
-    operations: Vec<(&'static str, &'static str, Operation)>,
+    operations: Vec<Described>,
 }
 
 impl Api {
@@ -197,7 +199,7 @@ impl Api {
     }
 
     /// The two halves.
-    pub(crate) fn into_parts(self) -> (Router<Arc<Shared>>, Vec<(&'static str, &'static str, Operation)>) {
+    pub(crate) fn into_parts(self) -> (Router<Arc<Shared>>, Vec<Described>) {
         (self.router, self.operations)
     }
 }

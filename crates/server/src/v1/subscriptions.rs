@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::response::Response;
-use factum_core::{EventStore, Read, Selector};
+use factum_core::{Read, Selector};
 use factum_protocol::{Breaks, Payload};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};

@@ -1,7 +1,7 @@
 //! The machine: what the server is, what is on disk, scavenges, users.
 
 use axum::response::Response;
-use factum_core::{Durability, EventStore, Read, Selector, Timestamp};
+use factum_core::{Durability, Read, Selector, Timestamp};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
