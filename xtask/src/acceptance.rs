@@ -8,9 +8,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::root;
+use crate::services::install_with_apt;
 use crate::step::Step;
 use crate::test::{Counts, SkipFile, read_cargo_test};
 
+/// Which binary is tested, for the suites; from outside it names another one than that of the debug build.
+const BINARY: &str = "FACTUM_BINARY";
 /// Longest time for one test of Node's, in milliseconds.
 const NODE_TEST_LIMIT: &str = "--test-timeout=120000";
 
@@ -75,7 +78,20 @@ const SUITES: &[Suite] = &[
         packages: "rust/Cargo.lock",
         tests: &[],
     },
+    Suite {
+        name: "console",
+        install: install_console,
+        step: console,
+        read: read_node,
+        packages: "../crates/console/tests-ui/package-lock.json",
+        tests: &[],
+    },
 ];
+
+/// The browser that shows the console to its tests, unless `CHROMIUM` names another.
+const CHROMIUM: &str = "/usr/bin/chromium";
+/// Where the console's tests are.
+const CONSOLE: &str = "crates/console/tests-ui";
 
 /// Runs the suites whose names contain one of the arguments; without arguments all of them.
 pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
@@ -100,7 +116,7 @@ fn of_suites<'a>(
     suites: impl Iterator<Item = &'a Suite>,
     skips: &SkipFile,
 ) -> Result<(Counts, Vec<String>), String> {
-    Step::cargo(&["build", "--package", "factum-cli"]).run()?;
+    let binary = binary()?;
     let mut counts = Counts::default();
     let mut broken = Vec::new();
     for suite in suites {
@@ -110,7 +126,7 @@ fn of_suites<'a>(
             counts.skipped += 1;
             continue;
         }
-        let step = (suite.step)(suite, &place)?.env("FACTUM_BINARY", target().join("debug").join("factum"));
+        let step = (suite.step)(suite, &place)?.env(BINARY, &binary);
         let step = skips.tell(step);
         let shown = step.shown().to_owned();
         let mut here = Counts::default();
@@ -125,13 +141,21 @@ fn of_suites<'a>(
     Ok((counts, broken))
 }
 
+/// The server to test: the one that is named, or what is built here.
+fn binary() -> Result<PathBuf, String> {
+    if let Some(given) = std::env::var_os(BINARY) {
+        return Ok(given.into());
+    }
+    Step::cargo(&["build", "--package", "factum-cli"]).run()?;
+    Ok(target().join("debug").join("factum"))
+}
+
 impl Suite {
     /// Where its packages are, below `target/acceptance`: those who share a lock share it.
     fn place(&self) -> &'static str {
         match self.packages.split_once('/') {
-            Some(("python", _)) => self.name,
-            Some((language, _)) => language,
-            None => self.name,
+            Some((language @ ("node" | "rust"), _)) => language,
+            _ => self.name,
         }
     }
 
@@ -170,8 +194,20 @@ fn pytest(suite: &Suite, place: &Path) -> Result<Step, String> {
 }
 
 fn install_node(_: &Suite, place: &Path) -> Result<(), String> {
+    install_packages("acceptance/node", place)
+}
+
+fn install_console(_: &Suite, place: &Path) -> Result<(), String> {
+    let browser = std::env::var_os("CHROMIUM").map_or_else(|| PathBuf::from(CHROMIUM), PathBuf::from);
+    if !browser.exists() {
+        install_with_apt("Chromium", "chromium", &format!("there is no {}", browser.display()))?;
+    }
+    install_packages(CONSOLE, place)
+}
+
+fn install_packages(folder: &str, place: &Path) -> Result<(), String> {
     for file in ["package.json", "package-lock.json", ".npmrc"] {
-        let from = root().join("acceptance").join("node").join(file);
+        let from = root().join(folder).join(file);
         fs::copy(&from, place.join(file))
             .map_err(|error| format!("cannot copy {}: {error}", from.display()))?;
     }
@@ -181,22 +217,31 @@ fn install_node(_: &Suite, place: &Path) -> Result<(), String> {
 }
 
 fn node(suite: &Suite, place: &Path) -> Result<Step, String> {
-    let tests = root().join("acceptance").join("node");
+    let client = suite.tests.first().copied().unwrap_or_default();
+    Ok(node_tests("acceptance/node", "--test-concurrency=2")?
+        .env("FACTUM_CLIENT", client)
+        .env("FACTUM_NODE_MODULES", place.join("package.json")))
+}
+
+/// One file after the other: a browser each, and figures that nobody else disturbs.
+fn console(_: &Suite, place: &Path) -> Result<Step, String> {
+    Ok(node_tests(CONSOLE, "--test-concurrency=1")?.env("CONSOLE_TEST_MODULES", place))
+}
+
+fn node_tests(folder: &str, concurrency: &str) -> Result<Step, String> {
+    let tests = root().join(folder);
     let unreadable = |error| format!("cannot read {}: {error}", tests.display());
     let mut files = Vec::new();
     for entry in fs::read_dir(&tests).map_err(unreadable)? {
         let name = entry.map_err(unreadable)?.file_name().to_string_lossy().into_owned();
         if name.ends_with(".test.mjs") {
-            files.push(format!("acceptance/node/{name}"));
+            files.push(format!("{folder}/{name}"));
         }
     }
     files.sort();
-    let options = ["--test", "--test-reporter=spec", "--test-concurrency=2", NODE_TEST_LIMIT];
+    let options = ["--test", "--test-reporter=spec", concurrency, NODE_TEST_LIMIT];
     let arguments: Vec<&str> = options.into_iter().chain(files.iter().map(String::as_str)).collect();
-    let client = suite.tests.first().copied().unwrap_or_default();
-    Ok(Step::new("node", &arguments)
-        .env("FACTUM_CLIENT", client)
-        .env("FACTUM_NODE_MODULES", place.join("package.json")))
+    Ok(Step::new("node", &arguments))
 }
 
 /// Cargo fetches what it lacks: asked for by itself, so that a machine without a network skips instead of failing.
@@ -288,7 +333,10 @@ mod tests {
 
     #[test]
     fn no_lock_names_a_registry() {
-        let lock = std::fs::read_to_string(crate::root().join("acceptance/node/package-lock.json")).unwrap();
-        assert!(!lock.contains("\"resolved\""), "npm install with the .npmrc beside it leaves them out");
+        for folder in ["acceptance/node", super::CONSOLE] {
+            let lock = crate::root().join(folder).join("package-lock.json");
+            let lock = std::fs::read_to_string(lock).unwrap();
+            assert!(!lock.contains("\"resolved\""), "npm install with the .npmrc beside it leaves them out");
+        }
     }
 }

@@ -6,8 +6,11 @@ mod postgres;
 mod softhsm;
 
 use std::any::Any;
+use std::path::Path;
 
 use crate::step::Step;
+
+pub(crate) use install::with_apt as install_with_apt;
 
 /// What tests may be told instead of a service: they are skipped by their names.
 const OFF: &str = "off";
@@ -65,6 +68,19 @@ impl Services {
         ])
     }
 
+    /// PostgreSQL alone.
+    pub(crate) fn postgres() -> Self {
+        Self(vec![Service::find("PostgreSQL", postgres::VARIABLE, postgres::start)])
+    }
+
+    /// Where PostgreSQL is, if it is there.
+    pub(crate) fn postgres_url(&self) -> Option<String> {
+        let variables = self.0.iter().flat_map(|service| &service.variables);
+        let (_, url) =
+            variables.into_iter().find(|(name, value)| *name == postgres::VARIABLE && value != OFF)?;
+        Some(url.clone())
+    }
+
     /// `step`, told where the services are.
     pub(crate) fn tell(&self, mut step: Step) -> Step {
         for (name, value) in self.0.iter().flat_map(|service| &service.variables) {
@@ -72,6 +88,20 @@ impl Services {
         }
         step
     }
+}
+
+/// The program of a Python package, which is installed below `place` unless it is there.
+pub(crate) fn installed_with_pip(
+    name: &str,
+    package: &str,
+    place: &Path,
+    program: &str,
+) -> Result<String, String> {
+    let path = place.join("bin").join(program);
+    if !path.exists() {
+        install::with_pip(name, package, &place.to_string_lossy(), &format!("{name} is not there"))?;
+    }
+    Ok(path.to_string_lossy().into_owned())
 }
 
 /// Starts the services, says how to use them and runs until it is interrupted.

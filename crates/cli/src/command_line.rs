@@ -85,7 +85,11 @@ pub fn run(args: impl IntoIterator<Item = impl Into<OsString>>) -> ExitCode {
 
 fn run_line(line: CommandLine) -> Result<(), Failure> {
     let context = Context::new(line.global)?;
-    let serves = matches!(line.verb, Verb::Serve(_));
+    let serves = match &line.verb {
+        Verb::Serve(_) => true,
+        Verb::Demo(args) => args.serves(),
+        _ => false,
+    };
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     if !serves {
         runtime.worker_threads(1);

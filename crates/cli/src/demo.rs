@@ -1,64 +1,92 @@
-//! `factum demo`: a month of a bank's business in an embedded store, and what to look at next.
+//! `factum demo`: a bank in a store, with a month of business behind it. It is served and goes on, or shown once.
 
-use std::collections::BTreeMap;
+mod living;
+mod once;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
 use bank::demo::{Forgotten, ReadSide, ReadSideError, Summary};
 use clap::Args;
+use factum_core::read_model::ReadModels;
 use factum_core::{EventFilter, EventStore, Read, Selector, SystemEvents};
 use factum_vault::{KeyVault, SealingStore, VaultError};
 
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::log::OpenLog;
-use crate::output::record;
 use crate::read_models::ReadModelsArgs;
+use crate::serve::ConsoleArgs;
 use crate::store::{self, Access};
 use crate::vault::{VaultArgs, Want};
 
 const EXAMPLES: &str = "EXAMPLES:
   factum demo
-  factum demo --data /tmp/bank
-  factum demo --commands 20000 --data /tmp/bank
-  factum demo --data /tmp/bank --read-models postgres://me:secret@localhost/bank";
+  factum demo --data /tmp/bank --listen 127.0.0.1:2114
+  factum demo --once --data /tmp/bank
+  factum demo --once --data /tmp/bank --read-models postgres://me:secret@localhost/bank";
 
-/// Run a bank for a month in an embedded store, and see what to look at next
+/// Serve a bank with a month of business behind it, on this machine, and let it go on
 ///
-/// Four read models follow it (balances, statements, daily_totals, customers): in SQLite files beside the store, or in
-/// PostgreSQL. What is known of customers is sealed; at the end one of them is forgotten. The keys are in a vault beside the
-/// store, as `factum privacy init` makes it.
+/// Four read models follow the bank (balances, statements, daily_totals, customers), and one that fails (lost_cards). What is
+/// known of customers is sealed, and one of them was forgotten. Letters about transfers that failed are parked. A command is
+/// made every second, until Ctrl-C.
 ///
-/// Without --data the store is made in a temporary directory and removed at the end. With it, it is kept; the directory
-/// must hold no events yet, so that nobody fills a real store with a bank.
+/// Without --data everything is in memory and in a temporary directory, and gone at the end. With it, it is kept; the
+/// directory must hold no events yet, so that nobody fills a real store with a bank. Nobody is asked who they are.
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct DemoArgs {
-    /// How many commands, at least 100
+    /// Show what happened and what to look at next, and end
+    #[arg(long)]
+    once: bool,
+    /// How many commands the month has, at least 100
     #[arg(long, value_name = "N", default_value_t = 2_500)]
     commands: u64,
+    /// Address and port to listen on, of this machine [default: 127.0.0.1:2113, or a free port where that is taken]
+    #[arg(long, value_name = "ADDRESS", conflicts_with = "once")]
+    listen: Option<String>,
+    /// Make no more business while it is served
+    #[arg(long, conflicts_with = "once")]
+    still: bool,
+    #[command(flatten)]
+    console: ConsoleArgs,
     #[command(flatten)]
     read_models: ReadModelsArgs,
 }
 
+impl DemoArgs {
+    /// Whether it is served.
+    pub(crate) fn serves(&self) -> bool {
+        !self.once
+    }
+}
+
 /// Runs the command.
 pub(crate) async fn run(args: &DemoArgs, context: &Context) -> Result<(), Failure> {
+    if args.serves() {
+        return living::run(args, context).await;
+    }
     if let Some(data) = context.data_if_given() {
         let log = context.open(Access::Create)?;
-        let shown = business(args, log, data, context.vault()).await?;
-        return show(context, &shown, Some(data));
+        let shown = business(args, log.shared(), data, context.vault()).await?.shown;
+        return once::show(context, &shown, Some(data));
     }
-    let failed = |e| Failure::io("a temporary directory could not be made", &e);
-    let dir = tempfile::Builder::new().prefix("factum-demo-").tempdir().map_err(failed)?;
+    let dir = temporary()?;
     // A store that will be gone takes no vault that stays.
     let data = dir.path().join("bank");
-    let log = match context.names_log() {
+    let log: OpenLog = match context.names_log() {
         true => context.open(Access::Create)?,
         false => store::open(&data, Access::Create)?.into(),
     };
-    let shown = business(args, log, &data, &VaultArgs::default()).await?;
-    show(context, &shown, None)
+    let shown = business(args, log.shared(), &data, &VaultArgs::default()).await?.shown;
+    once::show(context, &shown, None)
+}
+
+fn temporary() -> Result<tempfile::TempDir, Failure> {
+    let made = tempfile::Builder::new().prefix("factum-demo-").tempdir();
+    made.map_err(|error| Failure::io("a temporary directory could not be made", &error))
 }
 
 /// What there is to show.
@@ -69,27 +97,41 @@ struct Shown {
     forgotten: Forgotten,
 }
 
-async fn business(args: &DemoArgs, log: OpenLog, data: &Path, vault: &VaultArgs) -> Result<Shown, Failure> {
-    let log: Arc<dyn EventStore> = log.shared();
+/// A bank after its month.
+struct Filled {
+    shown: Shown,
+    sealing: SealingStore,
+    read_models: Arc<dyn ReadModels>,
+}
+
+/// Fills an empty log with the month. `data` is where its vault and its read models are, unless they are elsewhere.
+async fn business(
+    args: &DemoArgs,
+    log: Arc<dyn EventStore>,
+    data: &Path,
+    vault: &VaultArgs,
+) -> Result<Filled, Failure> {
     must_be_empty(&*log).await?;
     let sealing = SealingStore::new(Arc::clone(&log), open_vault(&log, data, vault).await?);
     let store: Arc<dyn EventStore> = Arc::new(sealing.clone());
-    let failed = |why: String| Failure::new((Exit::Error, "demo-failed"), "the demo stopped", why, "");
     let read_models = args.read_models.open_for(data)?;
     let following =
         bank::demo::follow(Arc::clone(&store), Arc::clone(&read_models)).await.map_err(|e| match e {
             ReadSideError::Projection(error) => error.into(),
-            error => failed(error.to_string()),
+            error => stopped(&error),
         })?;
-    bank::demo::register(Arc::clone(&store)).await.map_err(|e| failed(e.to_string()))?;
+    bank::demo::register(Arc::clone(&store)).await.map_err(|e| stopped(&e))?;
     let began = Instant::now();
-    let summary =
-        bank::demo::run(Arc::clone(&store), args.commands).await.map_err(|e| failed(e.to_string()))?;
+    let summary = bank::demo::run(Arc::clone(&store), args.commands).await.map_err(|e| stopped(&e))?;
     let seconds = began.elapsed().as_secs_f64();
-    let read_side = bank::demo::show(store, &following).await.map_err(|e| failed(e.to_string()))?;
+    let read_side = bank::demo::show(store, &following).await.map_err(|e| stopped(&e))?;
     let forgotten = bank::demo::forget(&sealing, &read_models, &following).await;
-    let forgotten = forgotten.map_err(|e| failed(e.to_string()))?;
-    Ok(Shown { summary, seconds, read_side, forgotten })
+    let forgotten = forgotten.map_err(|e| stopped(&e))?;
+    Ok(Filled { shown: Shown { summary, seconds, read_side, forgotten }, sealing, read_models })
+}
+
+fn stopped(error: &dyn std::fmt::Display) -> Failure {
+    Failure::new((Exit::Error, "demo-failed"), "the demo stopped", error.to_string(), "")
 }
 
 async fn must_be_empty(log: &dyn EventStore) -> Result<(), Failure> {
@@ -102,7 +144,7 @@ async fn must_be_empty(log: &dyn EventStore) -> Result<(), Failure> {
                 (Exit::Refused, "not-empty"),
                 "nothing was done",
                 "the store has events already",
-                "name a directory that is empty or not there yet, or the server of an empty store",
+                "name a directory that is empty or not there yet; `factum serve --data DIR --insecure` serves the one that is",
             ));
         }
     }
@@ -117,154 +159,5 @@ async fn open_vault(log: &Arc<dyn EventStore>, data: &Path, vault: &VaultArgs) -
             Err(Failure::from(error).advise(next))
         }
         Err(error) => Err(error.into()),
-    }
-}
-
-fn show(context: &Context, shown: &Shown, kept: Option<&Path>) -> Result<(), Failure> {
-    if context.wants_data() {
-        return report(context, shown);
-    }
-    context.out.write(screen(shown, kept).as_bytes())?;
-    context.out.flush()
-}
-
-fn report(context: &Context, shown: &Shown) -> Result<(), Failure> {
-    let Shown { summary, seconds, read_side, forgotten } = shown;
-    context.out.one(&record([
-        ("commands", summary.commands.into()),
-        ("accepted", summary.accepted.into()),
-        ("nothingToDo", summary.nothing_to_do.into()),
-        ("repeated", summary.repeated.into()),
-        ("rejected", summary.rejected.into()),
-        ("decidedAgain", summary.decided_again.into()),
-        ("events", (summary.events + read_side.account_events).into()),
-        ("snapshots", summary.snapshots.into()),
-        ("accounts", summary.accounts.into()),
-        ("stream", summary.example.stream.as_str().into()),
-        ("readModels", read_side.database.as_str().into()),
-        ("token", read_side.token.to_string().into()),
-        ("waitedMillis", (read_side.waited.as_secs_f64() * 1_000.0).into()),
-        ("row", read_side.row.iter().cloned().collect::<BTreeMap<_, _>>().into_iter().collect()),
-        ("givenBack", read_side.given_back.1.failure.clone().into()),
-        ("forgotten", forgotten.customer.to_string().into()),
-        ("forgottenRow", forgotten.row.iter().cloned().collect::<BTreeMap<_, _>>().into_iter().collect()),
-        ("forgottenHolds", forgotten.money.values().map(ToString::to_string).collect::<Vec<_>>().into()),
-        ("erasure", forgotten.receipt.receipt.erasure.to_string().into()),
-        ("seconds", (*seconds).into()),
-    ]))?;
-    context.out.flush()
-}
-
-/// How many of the rules that refused commands are named.
-const REASONS_SHOWN: usize = 3;
-
-/// At most a screenful: what happened, and commands that can be pasted.
-fn screen(shown: &Shown, kept: Option<&Path>) -> String {
-    let Shown { summary, seconds, read_side, forgotten } = shown;
-    let example = &summary.example;
-    let money =
-        |money: Option<bank::Money>| money.map_or_else(|| "nothing".to_owned(), |money| money.to_string());
-    let mut reasons: Vec<_> = summary.rejections.iter().collect();
-    reasons.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
-    let refused: Vec<String> =
-        reasons.iter().take(REASONS_SHOWN).map(|(reason, count)| format!("{reason} {count}")).collect();
-    let mut text = format!(
-        "A bank's month: {} commands for {} accounts in {seconds:.1} s, each append synced to disk.\n\
-         \n  accepted       {}  ({} events, {} snapshots)\n  refused        {}  (mostly: {})\n  \
-         nothing to do  {}, sent twice {} (each had one effect), decided again {} (somebody else wrote first)\n  \
-         in all accounts  {}\n",
-        summary.commands,
-        summary.accounts,
-        summary.accepted,
-        summary.events,
-        summary.snapshots,
-        summary.rejected,
-        refused.join(", "),
-        summary.nothing_to_do,
-        summary.repeated,
-        summary.decided_again,
-        sums(&summary.total),
-    );
-    text.push_str(&format!(
-        "\nThe busiest account is {}: it holds {}; on {} it held {}.\n",
-        example.stream,
-        money(example.balance),
-        example.travel_to,
-        money(example.balance_then),
-    ));
-    text.push_str(&read_side_lines(read_side));
-    text.push_str(&forgotten_lines(forgotten));
-    let Some(data) = kept else {
-        text.push_str(
-            "\nThis store and its keys are gone now. To keep them and look into the store:\n\n  factum demo --data /tmp/bank\n",
-        );
-        return text;
-    };
-    text.push_str(&format!("\nLook at it:\n  export FACTUM_DATA={}\n", quoted(data)));
-    for command in [
-        format!("factum state {} --at {}", example.stream, example.travel_to),
-        format!("factum processes show transfer_saga-{}", read_side.given_back.0),
-        "factum sql 'select * from balances order by minor desc limit 5'".to_owned(),
-        "factum explain balances salary minor".to_owned(),
-        format!("factum privacy show {}", forgotten.customer),
-        format!("factum privacy verify {}", forgotten.receipt.receipt.erasure),
-    ] {
-        text.push_str(&format!("  {command}\n"));
-    }
-    text
-}
-
-fn sums(money: &BTreeMap<bank::Currency, bank::Money>) -> String {
-    money.values().map(ToString::to_string).collect::<Vec<_>>().join(", ")
-}
-
-/// What the saga gave back, and the query that waited for its own write.
-fn read_side_lines(shown: &ReadSide) -> String {
-    let why = shown.given_back.1.failure.as_deref().unwrap_or_default();
-    let row: Vec<&str> = shown.row.iter().map(|(_, value)| value.as_str()).collect();
-    format!(
-        "A transfer of {} found that {why}, and gave the money back; asked for again, it arrived.\n\
-         A deposit gave the token {}; after {:.1?},\n'balances' had it: {}\n",
-        shown.amount,
-        shown.token,
-        shown.waited,
-        row.join(" | "),
-    )
-}
-
-/// Who was forgotten, and what stayed.
-fn forgotten_lines(forgotten: &Forgotten) -> String {
-    let row: Vec<&str> = forgotten.row.iter().skip(2).map(|(_, value)| value.as_str()).collect();
-    format!(
-        "\nCustomer {}, {}, was forgotten. Letters now begin with '{}', and 'customers' has\n{}. \
-         The {} accounts hold {}, as before.\nThe receipt is signed and true: {} keys are gone, and with them \
-         what they sealed, in every copy of the log.\n",
-        forgotten.customer,
-        forgotten.was,
-        forgotten.is,
-        row.join(" | "),
-        forgotten.accounts,
-        sums(&forgotten.money),
-        forgotten.receipt.receipt.keys.len(),
-    )
-}
-
-/// The path as a shell takes it.
-fn quoted(path: &Path) -> String {
-    let path = path.display().to_string();
-    if path.chars().all(|c| c.is_alphanumeric() || "/._-".contains(c)) {
-        return path;
-    }
-    format!("'{}'", path.replace('\'', r"'\''"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_path_can_be_pasted() {
-        assert_eq!(quoted(Path::new("/tmp/bank")), "/tmp/bank");
-        assert_eq!(quoted(Path::new("/tmp/ada's bank")), r"'/tmp/ada'\''s bank'");
     }
 }

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use clap::Args;
 use factum::{ExplainError, RowChange, RowHistory, RowQuestion, explain};
 use factum_core::read_model::{ProjectionName, ReadModels, Row, VersionNumber};
+use factum_server::value_of_row;
 use serde_json::{Map, Value};
 
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::output::{Record, record};
 use crate::projections::known;
-use crate::read_models::{ReadModelsArgs, Want, json_of, serving, versions_of};
+use crate::read_models::{ReadModelsArgs, Want, serving, versions_of};
 use crate::store::Access;
 
 const EXAMPLES: &str = "EXAMPLES:
@@ -126,8 +127,12 @@ fn of_change(args: &ExplainArgs, history: &RowHistory, change: &RowChange) -> Re
 
 fn of_row(history: &RowHistory, row: Option<&Row>) -> Value {
     let Some(row) = row else { return Value::Null };
-    let fields: Map<String, Value> =
-        history.columns.iter().zip(row).map(|(column, value)| (column.clone(), json_of(value))).collect();
+    let fields: Map<String, Value> = history
+        .columns
+        .iter()
+        .zip(row)
+        .map(|(column, value)| (column.clone(), value_of_row(value)))
+        .collect();
     fields.into()
 }
 

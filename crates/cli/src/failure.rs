@@ -6,6 +6,7 @@ use std::io;
 use factum_core::{
     AppendError, ErrorKind, InvalidEvent, NameError, ParseTimestampError, ReadError, RedactError,
 };
+use factum_server::{DeskError, ReadSideError};
 
 /// Every exit code there is. The numbers are documented in `--help` and never change their meaning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,6 +128,11 @@ impl Failure {
         self
     }
 
+    /// The second line.
+    pub(crate) fn why(&self) -> &str {
+        &self.why
+    }
+
     /// Whether there is something to say.
     pub(crate) fn speaks(&self) -> bool {
         !self.what.is_empty()
@@ -159,6 +165,29 @@ impl fmt::Display for Failure {
     }
 }
 
+/// Why what a program asked of this crate was not done, as `factum` would say it.
+#[derive(Debug, thiserror::Error)]
+#[error("{text}")]
+pub struct NotDone {
+    text: String,
+    exit: Exit,
+}
+
+impl NotDone {
+    /// How `factum` ends where this happens.
+    pub fn exit_code(&self) -> u8 {
+        self.exit as u8
+    }
+}
+
+impl From<Failure> for NotDone {
+    fn from(failure: Failure) -> Self {
+        let text = failure.to_string();
+        let text = text.strip_prefix("error: ").unwrap_or(&text);
+        Self { text: text.trim_end().to_owned(), exit: failure.exit }
+    }
+}
+
 /// The one place where kinds of errors become exit codes and slugs.
 pub(crate) fn of_kind(kind: ErrorKind) -> (Exit, &'static str) {
     match kind {
@@ -188,6 +217,30 @@ fn advice(kind: ErrorKind) -> &'static str {
             "`factum storage verify` names every damaged place; `factum backup restore` goes back"
         }
         ErrorKind::Invalid | ErrorKind::Unsupported | ErrorKind::Unavailable | ErrorKind::Denied => "",
+    }
+}
+
+/// What a server tells a caller of it.
+impl From<Failure> for DeskError {
+    fn from(failure: Failure) -> Self {
+        let kind = match failure.exit {
+            Exit::Usage => ErrorKind::Invalid,
+            Exit::Refused | Exit::Precondition => ErrorKind::Conflict,
+            Exit::NotFound => ErrorKind::NotFound,
+            Exit::Denied | Exit::Unavailable => ErrorKind::Unavailable,
+            Exit::Ok | Exit::Error | Exit::Check | Exit::Interrupted => ErrorKind::Damaged,
+        };
+        Self { kind, what: failure.what, why: failure.why, next: failure.next }
+    }
+}
+
+impl From<ReadSideError> for Failure {
+    fn from(error: ReadSideError) -> Self {
+        let why = error.to_string();
+        match error {
+            ReadSideError::Projection(error) => error.into(),
+            error => Self::new(of_kind(error.kind()), "the projections do not run", why, ""),
+        }
     }
 }
 

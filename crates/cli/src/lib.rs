@@ -1,4 +1,4 @@
-//! The `factum` command line, as a library: its binary is [`run`], and examples use its import and its vault.
+//! The `factum` command line, as a library: its binary is [`run`], and examples use its import, its vault and its server.
 //!
 //! One file per verb. `store.rs` is the one place that names a concrete store, `read_models.rs` the one that names
 //! databases of read models, `failure.rs` the one map from kinds of errors to exit codes.
@@ -29,6 +29,7 @@ mod read_models;
 mod schema;
 mod selector;
 mod serve;
+mod serving;
 mod sql;
 mod state;
 mod storage;
@@ -41,8 +42,10 @@ mod version;
 
 pub use command_line::run;
 pub use export::{ExportError, ExportProgress, export_ndjson};
+pub use failure::NotDone;
 pub use import::{
     ImportError, ImportPhase, ImportProgress, ImportSummary, Place, TRACE_STARTED, XesImport, import_ndjson,
     import_xes,
 };
-pub use vault::{VaultArgs, VaultNotOpened};
+pub use serving::{KnownHere, Served, serve_locally};
+pub use vault::VaultArgs;

@@ -3,6 +3,7 @@
 mod allow;
 mod backup;
 mod check;
+pub(crate) mod desk;
 mod erase;
 mod expire;
 mod export;
@@ -94,6 +95,7 @@ pub(crate) async fn run(args: PrivacyArgs, context: &Context) -> Result<(), Fail
 }
 
 /// The log and its vault.
+#[derive(Clone)]
 struct Opened {
     log: Arc<dyn EventStore>,
     vault: KeyVault,
@@ -125,14 +127,18 @@ struct SubjectArgs {
 
 impl PersonArgs {
     fn subject_ref(&self, vault: &KeyVault) -> Result<SubjectRef, Failure> {
-        let wrong = |why: String| Failure::usage("that names no subject", why, "");
-        match self.subject.strip_prefix("ref:") {
-            Some(hex) => hex.parse().map_err(|error: factum_vault::InvalidName| wrong(error.to_string())),
-            None => {
-                let subject =
-                    Subject::new(self.subject.as_str()).map_err(|error| wrong(error.to_string()))?;
-                Ok(vault.subject_ref(&subject))
-            }
+        subject_ref(&self.subject, vault)
+    }
+}
+
+/// The subject that people name so.
+fn subject_ref(text: &str, vault: &KeyVault) -> Result<SubjectRef, Failure> {
+    let wrong = |why: String| Failure::usage("that names no subject", why, "");
+    match text.strip_prefix("ref:") {
+        Some(hex) => hex.parse().map_err(|error: factum_vault::InvalidName| wrong(error.to_string())),
+        None => {
+            let subject = Subject::new(text).map_err(|error| wrong(error.to_string()))?;
+            Ok(vault.subject_ref(&subject))
         }
     }
 }

@@ -19,7 +19,8 @@ use crate::failure::Failure;
 use crate::read_models::ReadModelsArgs;
 
 pub(crate) use applying::{Applying, not_ready};
-pub(crate) use known::known;
+pub(crate) use create::make;
+pub(crate) use known::{Known, known};
 
 const EXAMPLES: &str = "EXAMPLES:
   Make a read model, fill it, and ask it:
@@ -67,13 +68,13 @@ enum Verb {
 
 /// Who does it, and why: both are kept in the history.
 #[derive(Args, Clone, Debug)]
-struct By {
+pub(crate) struct By {
     /// Who does it, for the history
     #[arg(long, value_name = "NAME", env = "USER", hide_env = true, default_value = "operator")]
-    actor: String,
+    pub(crate) actor: String,
     /// Why, for the history
     #[arg(long, value_name = "TEXT", default_value = "")]
-    reason: String,
+    pub(crate) reason: String,
 }
 
 /// Runs the command.

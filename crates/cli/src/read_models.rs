@@ -190,20 +190,6 @@ pub(crate) fn numbered(number: VersionNumber) -> serde_json::Value {
     number.to_string().into()
 }
 
-/// A value of a row as JSON.
-pub(crate) fn json_of(value: &factum_core::read_model::Value<'_>) -> serde_json::Value {
-    use factum_core::read_model::Value;
-    match value {
-        Value::Null => serde_json::Value::Null,
-        Value::Bool(value) => (*value).into(),
-        Value::Integer(value) => (*value).into(),
-        // What is no number in JSON stands as text.
-        Value::Real(value) if !value.is_finite() => value.to_string().into(),
-        Value::Real(value) => (*value).into(),
-        Value::Text(_) | Value::Bytes(_) | Value::Time(_) => value.to_string().into(),
-    }
-}
-
 impl From<ReadModelError> for Failure {
     fn from(error: ReadModelError) -> Self {
         let (exit, slug) = of_kind(error.kind());

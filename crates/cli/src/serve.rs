@@ -1,5 +1,6 @@
 //! `factum serve`: answers KurrentDB's clients, over the store in a directory or one in memory.
 
+mod console;
 mod logs;
 mod protection;
 mod upkeep;
@@ -8,15 +9,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
+use factum_core::read_model::ReadModels;
 use factum_core::{EventStore, MemoryStore};
+use factum_engine::Engine;
 use factum_server::{
-    Collector, Endpoint, RunningServer, Security, ServeError, Server, ServerOptions, Telemetry,
+    Collector, Console, Endpoint, RunningServer, Security, ServeError, Server, ServerOptions, Telemetry,
 };
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
+use crate::read_models::ReadModelsArgs;
+use crate::serving::{KnownHere, Parts};
 use crate::store::Access;
+use crate::vault::Want;
+pub(crate) use console::ConsoleArgs;
 use protection::ProtectionArgs;
 
 const EXAMPLES: &str = r#"EXAMPLES:
@@ -33,6 +40,9 @@ const EXAMPLES: &str = r#"EXAMPLES:
 /// first start creates admin, who may do everything, and ops, who runs the server; their passwords are taken from
 /// FACTUM_ADMIN_PASSWORD and FACTUM_OPS_PASSWORD, or generated and shown once. Runs until Ctrl-C or SIGTERM; calls that are
 /// under way may end.
+///
+/// Read models of the store are applied meanwhile. Where the store has a vault, personal values are sealed as they are
+/// appended; readers get them sealed, and only administrators may ask the HTTP API to open them.
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct ServeArgs {
@@ -58,6 +68,10 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(10..))]
     stats_every: Option<u64>,
     #[command(flatten)]
+    read_models: ReadModelsArgs,
+    #[command(flatten)]
+    console: ConsoleArgs,
+    #[command(flatten)]
     logs: logs::LogArgs,
     #[command(flatten)]
     protection: ProtectionArgs,
@@ -81,23 +95,29 @@ pub(crate) async fn run(args: ServeArgs, context: &Context) -> Result<(), Failur
         process: Some(upkeep::process),
         stats_every: args.stats_every.map(Duration::from_secs),
         telemetry: args.otlp_endpoint.map(Telemetry::to),
+        console: args.console.mode(),
         ..ServerOptions::default()
     };
     let generated = args.protection.apply(&mut options)?;
     // Before anybody is told that the server listens: who reads that may end it at once.
     let mut signals = Signals::listen().map_err(|error| Failure::io("the server did not start", &error))?;
     let clients = clients(&options);
+    let scheme = if options.tls.is_some() { "https" } else { "http" };
     let server = if args.memory {
         Server::new(Arc::new(MemoryStore::new()), options)
     } else {
         let engine = context.engine(Access::Create)?;
-        let store: Arc<dyn EventStore> = Arc::new(engine.clone());
-        Server::new(store, options).with_maintenance(Arc::new(upkeep::Upkeep(engine)))
+        let read_models = args.read_models.open_if_there(context)?;
+        let parts = parts(engine.clone(), read_models, context).await?;
+        parts.server(options).with_maintenance(Arc::new(upkeep::Upkeep(engine)))
     };
-    let server = server.listen(&args.listen).await.map_err(failure)?;
+    let server = args.console.beside(server).listen(&args.listen).await.map_err(failure)?;
     generated.announce(&server);
     if args.logs.are_for_people() {
         announce(&server, &clients, context)?;
+        if args.console.mode() != Console::Off {
+            context.say(&format!("console: {scheme}://{}/ui/", server.address()));
+        }
     }
     tokio::select! {
         () = signals.ended() => {}
@@ -105,6 +125,20 @@ pub(crate) async fn run(args: ServeArgs, context: &Context) -> Result<(), Failur
     }
     server.stop().await;
     Ok(())
+}
+
+/// The log, what follows it, and its vault where it has one.
+async fn parts(
+    engine: Engine,
+    read_models: Option<Arc<dyn ReadModels>>,
+    context: &Context,
+) -> Result<Parts, Failure> {
+    let log: Arc<dyn EventStore> = Arc::new(engine);
+    let vault = match context.has_vault() {
+        true => Some(context.open_vault(&log, Want::Existing).await?),
+        false => None,
+    };
+    Parts::assemble(log, vault, read_models, Arc::new(KnownHere)).await
 }
 
 /// How clients connect, with the address left out: what comes before it, and after it.
@@ -119,7 +153,8 @@ fn announce(server: &RunningServer, [user, tls]: &[&str; 2], context: &Context) 
     context.out.flush()
 }
 
-fn failure(error: ServeError) -> Failure {
+/// What it means for a person that a server does not start.
+pub(crate) fn failure(error: ServeError) -> Failure {
     let why = error.to_string();
     match error {
         ServeError::Bind { source, .. } => {
@@ -133,17 +168,17 @@ fn failure(error: ServeError) -> Failure {
 }
 
 /// Ctrl-C and SIGTERM, which end the server in good order from the moment they are listened to.
-struct Signals {
+pub(crate) struct Signals {
     interrupt: Signal,
     terminate: Signal,
 }
 
 impl Signals {
-    fn listen() -> std::io::Result<Self> {
+    pub(crate) fn listen() -> std::io::Result<Self> {
         Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
     }
 
-    async fn ended(&mut self) {
+    pub(crate) async fn ended(&mut self) {
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}

@@ -8,13 +8,14 @@ use clap::Args;
 use factum::{Observer, Waited};
 use factum_core::read_model::{NamedStatement, ProjectionName, ReadModels, Role, Rows, Value, Version};
 use factum_core::{Checkpoint, Clock, SystemClock};
+use factum_server::value_of_row;
 
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::moment::{duration, elapsed_since};
 use crate::output::Record;
 use crate::projections::{Applying, known, not_ready};
-use crate::read_models::{ReadModelsArgs, Want, json_of, least, next, serving, versions_of};
+use crate::read_models::{ReadModelsArgs, Want, least, next, serving, versions_of};
 use crate::store::Access;
 
 const EXAMPLES: &str = "EXAMPLES:
@@ -197,7 +198,7 @@ fn print(context: &Context, rows: &Rows) -> Result<(), Failure> {
     let mut sink = context.out.many(&titles);
     for row in &rows.rows {
         let fields: Record =
-            columns.iter().zip(row).map(|(column, value)| (column.clone(), json_of(value))).collect();
+            columns.iter().zip(row).map(|(column, value)| (column.clone(), value_of_row(value))).collect();
         sink.push(&fields)?;
     }
     sink.finish()

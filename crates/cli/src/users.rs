@@ -54,7 +54,9 @@ enum Verb {
     Ls(ListArgs),
     Add(AddArgs),
     Passwd(PasswordArgs),
+    /// Let a user sign in no more; what the user has open ends
     Disable(StandingArgs),
+    /// Let a disabled user sign in again
     Enable(StandingArgs),
     Rm(RemoveArgs),
     Token(TokenArgs),
@@ -98,7 +100,7 @@ struct PasswordSource {
     password_stdin: bool,
 }
 
-/// Let a user sign in, or not any more
+/// Whether a user may sign in
 #[derive(Args, Debug)]
 #[command(after_help = STANDING_EXAMPLES)]
 struct StandingArgs {

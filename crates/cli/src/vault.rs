@@ -18,7 +18,7 @@ use factum_vault::{
 };
 
 use crate::context::Context;
-use crate::failure::{Exit, Failure, of_kind};
+use crate::failure::{Exit, Failure, NotDone, of_kind};
 use crate::moment::duration;
 
 const GLOBAL: &str = "Options of every command";
@@ -62,29 +62,6 @@ pub struct VaultArgs {
         hide = true
     )]
     kek_rotation: Option<Duration>,
-}
-
-/// Why the vault that a command line names did not open.
-#[derive(Debug, thiserror::Error)]
-#[error("{text}")]
-pub struct VaultNotOpened {
-    text: String,
-    exit: Exit,
-}
-
-impl VaultNotOpened {
-    /// How `factum` ends where this happens.
-    pub fn exit_code(&self) -> u8 {
-        self.exit as u8
-    }
-}
-
-impl From<Failure> for VaultNotOpened {
-    fn from(failure: Failure) -> Self {
-        let text = failure.to_string();
-        let text = text.strip_prefix("error: ").unwrap_or(&text);
-        Self { text: text.trim_end().to_owned(), exit: failure.exit }
-    }
 }
 
 /// Whether a vault may be made.
@@ -219,7 +196,7 @@ impl VaultArgs {
     ///
     /// # Errors
     /// Where there is none, or it cannot be used.
-    pub async fn open(&self, data: &Path, log: Arc<dyn EventStore>) -> Result<SealingStore, VaultNotOpened> {
+    pub async fn open(&self, data: &Path, log: Arc<dyn EventStore>) -> Result<SealingStore, NotDone> {
         self.in_front(data, log, Want::Existing).await
     }
 
@@ -231,7 +208,7 @@ impl VaultArgs {
         &self,
         data: &Path,
         log: Arc<dyn EventStore>,
-    ) -> Result<SealingStore, VaultNotOpened> {
+    ) -> Result<SealingStore, NotDone> {
         self.in_front(data, log, Want::Create).await
     }
 
@@ -240,7 +217,7 @@ impl VaultArgs {
         data: &Path,
         log: Arc<dyn EventStore>,
         want: Want,
-    ) -> Result<SealingStore, VaultNotOpened> {
+    ) -> Result<SealingStore, NotDone> {
         let options = self.options_for(data, &*log, want).await?;
         let (vault, _) = KeyVault::open(options, &*log).await.map_err(Failure::from)?;
         Ok(SealingStore::new(log, vault))
@@ -393,7 +370,7 @@ impl Context {
     }
 
     /// Whether there is a vault beside the data directory. The log of a server may have one elsewhere.
-    fn has_vault(&self) -> bool {
+    pub(crate) fn has_vault(&self) -> bool {
         self.data_if_given().is_some_and(|data| self.vault().is_there(data))
     }
 

@@ -15,6 +15,7 @@ mod dial;
 mod failure;
 mod kurrent;
 mod own;
+mod pipeline;
 mod pump;
 mod reactor;
 
@@ -114,13 +115,20 @@ impl EventStore for RemoteStore {
     }
 
     fn append(&self, append: Append) -> BoxFuture<'_, Result<Appended, AppendError>> {
-        let work = |cluster: Arc<Cluster>| async move {
-            match way(&cluster).await? {
-                Way::Own => own::append(&cluster, append).await,
-                Way::Kurrent => kurrent::append(&cluster, append).await,
-            }
-        };
-        self.run(work, || Err(AppendError::Closed))
+        Box::pin(async move {
+            // Most appends share a call, and need nothing of the network's thread but that it carries it.
+            let unshared = match own::append_shared(&self.shared.cluster, append).await {
+                Ok(outcome) => return outcome,
+                Err(unshared) => unshared,
+            };
+            let work = |cluster: Arc<Cluster>| async move {
+                match way(&cluster).await? {
+                    Way::Own => own::append(&cluster, &unshared).await,
+                    Way::Kurrent => kurrent::append(&cluster, unshared.append).await,
+                }
+            };
+            self.run(work, || Err(AppendError::Closed)).await
+        })
     }
 
     fn read(&self, read: Read) -> BoxFuture<'_, Result<Box<dyn EventReader>, ReadError>> {

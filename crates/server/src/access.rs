@@ -74,6 +74,8 @@ pub(crate) enum Action<'a> {
     Delete(&'a str),
     /// Run the server: scavenges, restarts, its end.
     Operate,
+    /// See what is kept of a person, see personal values in clear, erase.
+    Privacy,
     /// See figures about the server.
     Statistics,
     /// Make, change and delete groups of consumers, and replay what they put aside.

@@ -1,6 +1,7 @@
 //! The gRPC services, one file each.
 
 mod append;
+mod append_many;
 mod batch_append;
 mod delete;
 mod factum;

@@ -18,6 +18,7 @@ mod grpc;
 mod http;
 mod limited;
 mod links;
+mod local_consumer;
 mod maintenance;
 mod metrics;
 mod notice;
@@ -25,11 +26,14 @@ mod observe;
 mod ops;
 mod options;
 mod otlp;
+mod privacy_desk;
 mod projections;
+mod read_side;
 mod scavenges;
 mod security;
 mod server;
 mod shared;
+mod shown;
 mod sign_in;
 mod source;
 mod stats;
@@ -41,14 +45,21 @@ mod users;
 mod v1;
 
 pub use access::Anonymous;
+pub use local_consumer::{ConsumeError, Delivered, LocalConsumer};
 pub use maintenance::{
     Maintenance, ProcessFigures, Reclaimed, ScavengeEstimate, ScavengeProgress, StorageFigures,
 };
 pub use notice::{Notice, Notices};
-pub use options::{Endpoint, FirstEvents, LimitError, Limits, ServerOptions, Setting};
+pub use options::{Console, Endpoint, FirstEvents, LimitError, Limits, ServerOptions, Setting};
 pub use otlp::{Collector, CollectorError, Telemetry};
+pub use privacy_desk::{Answer, DeskError, Erased, PrivacyDesk};
+pub use read_side::{By, KnownProjections, ReadSide, ReadSideError, RowsMade};
 pub use security::{Exposure, FirstUsers, Security, SignIn};
 pub use server::{RunningServer, ServeError, Server};
+pub use shown::{
+    StandingFields, fault_fields, process_details, process_record, process_summary, process_trouble,
+    table_difference_fields, value_of_row, version_details, version_fields,
+};
 pub use tls::{CertificateSource, Pem, TlsError, TlsOptions};
 pub use tokens::{Tokens, TokensError};
 pub use users::{FirstStart, NewUser, Secret, Standing, User, UserDirectory, UserError};

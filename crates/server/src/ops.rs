@@ -8,12 +8,29 @@ use tokio::sync::watch;
 use crate::maintenance::Maintenance;
 use crate::metrics::Metrics;
 use crate::otlp::Spans;
+use crate::privacy_desk::PrivacyDesk;
+use crate::read_side::ReadSide;
 use crate::scavenges::Scavenges;
+
+/// What a server was given beside its store.
+#[derive(Clone, Default)]
+pub(crate) struct Beside {
+    /// The store's upkeep.
+    pub(crate) maintenance: Option<Arc<dyn Maintenance>>,
+    /// The projections that run here.
+    pub(crate) read_side: Option<Arc<ReadSide>>,
+    /// The vault.
+    pub(crate) privacy: Option<Arc<dyn PrivacyDesk>>,
+}
 
 /// One per server.
 pub(crate) struct Ops {
     /// The store's upkeep; `None` where it has none.
     pub(crate) maintenance: Option<Arc<dyn Maintenance>>,
+    /// The projections that run here; `None` where there are none.
+    pub(crate) read_side: Option<Arc<ReadSide>>,
+    /// The vault; `None` where there is none.
+    pub(crate) privacy: Option<Arc<dyn PrivacyDesk>>,
     /// Its scavenges.
     pub(crate) scavenges: Scavenges,
     /// What is counted.
@@ -27,13 +44,23 @@ pub(crate) struct Ops {
 impl Ops {
     /// Of a server that is not ready yet.
     pub(crate) fn new(
-        maintenance: Option<Arc<dyn Maintenance>>,
+        beside: Beside,
         metrics: Arc<Metrics>,
         spans: Option<Spans>,
         stop: watch::Sender<bool>,
     ) -> Self {
         let scavenges = Scavenges::default();
-        Self { maintenance, scavenges, metrics, spans, ready: AtomicBool::new(false), stop }
+        let Beside { maintenance, read_side, privacy } = beside;
+        Self {
+            maintenance,
+            read_side,
+            privacy,
+            scavenges,
+            metrics,
+            spans,
+            ready: AtomicBool::new(false),
+            stop,
+        }
     }
 
     /// Whether calls are answered.

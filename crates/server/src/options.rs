@@ -109,10 +109,22 @@ pub struct ServerOptions {
     pub stats_every: Option<Duration>,
     /// Where OpenTelemetry's data goes; `None`: nowhere.
     pub telemetry: Option<Telemetry>,
-    /// Whether a console is served beside the API, for `/v1/system` to tell.
-    pub console: bool,
+    /// What people may do in a browser.
+    pub console: Console,
     /// What else was chosen, by whoever reads the configuration: shown to administrators by `/v1/system`. No secrets.
     pub config: Vec<Setting>,
+}
+
+/// What people may do in a browser, and programs with the HTTP API.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Console {
+    /// Whatever the caller may do.
+    #[default]
+    Full,
+    /// Look: whatever would change something is refused.
+    ReadOnly,
+    /// There is no console. The HTTP API is there.
+    Off,
 }
 
 /// One thing that was chosen, or not.
@@ -173,7 +185,7 @@ impl Default for ServerOptions {
             process: None,
             stats_every: None,
             telemetry: None,
-            console: false,
+            console: Console::default(),
             config: Vec::new(),
         }
     }

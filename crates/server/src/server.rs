@@ -1,5 +1,6 @@
 //! The server: one port, many connections, one end.
 
+use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -17,12 +18,15 @@ use tokio_rustls::TlsAcceptor;
 use uuid::Uuid;
 
 use crate::limited::Limited;
+use crate::local_consumer::{ConsumeError, LocalConsumer};
 use crate::maintenance::Maintenance;
 use crate::metrics::{Counted, Gauge, Metrics, Present};
 use crate::observe::observe;
-use crate::ops::Ops;
+use crate::ops::{Beside, Ops};
 use crate::options::{FirstEvents, LimitError, ServerOptions};
 use crate::otlp::{self, Spans};
+use crate::privacy_desk::PrivacyDesk;
+use crate::read_side::ReadSide;
 use crate::shared::Shared;
 use crate::stopping::Stopping;
 use crate::tls::{Certificates, TlsError};
@@ -77,29 +81,51 @@ pub enum ServeError {
 pub struct Server {
     store: Arc<dyn EventStore>,
     options: ServerOptions,
-    maintenance: Option<Arc<dyn Maintenance>>,
+    beside: Beside,
+    more: Router,
 }
 
 /// A server that runs. Dropping it stops it at once; [`stop`](RunningServer::stop) lets calls end.
-#[derive(Debug)]
 pub struct RunningServer {
     address: SocketAddr,
     first_start: FirstStart,
     stop: watch::Sender<bool>,
     accepting: JoinHandle<()>,
     groups: JoinHandle<()>,
+    shared: Arc<Shared>,
 }
 
 impl Server {
     /// A server over `store`.
     pub fn new(store: Arc<dyn EventStore>, options: ServerOptions) -> Self {
-        Self { store, options, maintenance: None }
+        Self { store, options, beside: Beside::default(), more: Router::new() }
     }
 
     /// With the store's upkeep.
     #[must_use]
     pub fn with_maintenance(mut self, maintenance: Arc<dyn Maintenance>) -> Self {
-        self.maintenance = Some(maintenance);
+        self.beside.maintenance = Some(maintenance);
+        self
+    }
+
+    /// With projections that run in this process.
+    #[must_use]
+    pub fn with_projections(mut self, read_side: Arc<ReadSide>) -> Self {
+        self.beside.read_side = Some(read_side);
+        self
+    }
+
+    /// With the vault of its log.
+    #[must_use]
+    pub fn with_privacy(mut self, desk: Arc<dyn PrivacyDesk>) -> Self {
+        self.beside.privacy = Some(desk);
+        self
+    }
+
+    /// With routes beside its own, which must not overlap with them: the console's. They pass what every request passes.
+    #[must_use]
+    pub fn with_routes(mut self, routes: Router) -> Self {
+        self.more = self.more.merge(routes);
         self
     }
 
@@ -125,7 +151,7 @@ impl Server {
             store: Arc::new(Counted::new(secured.store, metrics.clone(), self.options.clock.clone())),
             limited: Limited::default(),
             started: self.options.clock.now(),
-            ops: Ops::new(self.maintenance, metrics, spans, stop.clone()),
+            ops: Ops::new(self.beside, metrics, spans, stop.clone()),
             options: self.options,
             access: secured.access,
             users: secured.users,
@@ -138,7 +164,7 @@ impl Server {
         let groups = unstarted.start(shared.clone());
         let router =
             grpc::routes(&shared).into_axum_router().merge(http::routes(&shared)).merge(v1::routes(&shared));
-        let router = router.fallback(http::unknown);
+        let router = router.merge(self.more).fallback(http::unknown);
         let router = match shared.access.guard() {
             Some(guard) => router.layer(from_fn_with_state(guard.clone(), sign_in::sign_in)),
             None => router,
@@ -149,9 +175,13 @@ impl Server {
         if let Some(telemetry) = shared.options.telemetry.clone() {
             tokio::spawn(otlp::export(shared.clone(), telemetry, gathered));
         }
+        if let Some(read_side) = shared.ops.read_side.clone() {
+            tokio::spawn(read_side.follow(stopping.clone()));
+        }
         let accepting = tokio::spawn(accept(listener, certificates, router, shared.clone(), stopping));
         make_ready(&shared).await;
-        Ok(RunningServer { address: local, first_start: secured.first_start, stop, accepting, groups })
+        let first_start = secured.first_start;
+        Ok(RunningServer { address: local, first_start, stop, accepting, groups, shared })
     }
 
     async fn certificates(&self, stopping: &Stopping) -> Result<Option<Arc<Certificates>>, TlsError> {
@@ -176,6 +206,15 @@ impl RunningServer {
         self.address
     }
 
+    /// Joins a persistent subscription from this process: `group` over a stream, or over what looks like one (`$ce-order`). It is
+    /// made where there is none, and begins at the beginning then.
+    ///
+    /// # Errors
+    /// Where the stream's name cannot be one, or the group cannot be made or joined.
+    pub async fn consumer(&self, stream: &str, group: &str) -> Result<LocalConsumer, ConsumeError> {
+        LocalConsumer::join(&self.shared, stream, group).await
+    }
+
     /// Waits until the server is to end, because a client with the right to it asked for that or [`stop`](Self::stop) was
     /// called. Then it takes no more calls; [`stop`](Self::stop) waits for those that are under way.
     pub async fn wait(&self) {
@@ -195,6 +234,12 @@ impl RunningServer {
         let _ = (&mut self.accepting).await;
         // Groups write their progress while calls end; a store that takes longer is not waited for.
         let _ = tokio::time::timeout(DRAIN, &mut self.groups).await;
+    }
+}
+
+impl fmt::Debug for RunningServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RunningServer").field("address", &self.address).finish_non_exhaustive()
     }
 }
 

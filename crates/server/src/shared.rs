@@ -60,7 +60,7 @@ impl Shared {
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
             instance: Uuid::nil(),
             limited: Limited::default(),
-            ops: Ops::new(None, metrics, None, stop),
+            ops: Ops::new(crate::ops::Beside::default(), metrics, None, stop),
             v1: crate::v1::Own::default(),
             stopping,
         }

@@ -23,7 +23,10 @@ mod names;
 mod openapi;
 mod patch;
 mod place;
+mod privacy;
 pub(crate) mod problem;
+mod processes;
+mod projections;
 mod reading;
 pub(crate) mod route;
 mod schemas;
@@ -54,7 +57,7 @@ pub(crate) struct Own {
 
 /// Every route of the API.
 fn api() -> Api {
-    let parts: [fn(Api) -> Api; 10] = [
+    let parts: [fn(Api) -> Api; 13] = [
         catalog::routes,
         streams::routes,
         events::routes,
@@ -63,7 +66,10 @@ fn api() -> Api {
         lookup::routes,
         live::routes,
         subscriptions::routes,
+        projections::routes,
+        processes::routes,
         schemas::routes,
+        privacy::routes,
         system::routes,
     ];
     parts.into_iter().fold(Api::new(), |api, part| part(api))

@@ -2,6 +2,7 @@
 //! some at the same moment.
 
 mod customers;
+mod living;
 mod read_side;
 
 use std::collections::BTreeMap;
@@ -15,6 +16,7 @@ use factum::{CodecError, CommandMetadata, Outcome};
 use factum_core::{AsOf, EventStore, Position, Revision, StreamName, Timestamp};
 
 pub use customers::{ForgetError, Forgotten, forget, register};
+pub use living::Living;
 pub use read_side::{Following, ReadSide, ReadSideError, follow, show};
 
 use crate::{AccountCommand, AccountEvent, AccountId, Bank, BankError, Currency, Money};

@@ -2,6 +2,7 @@
 
 mod bench;
 mod employee;
+mod serving;
 
 use std::fs::File;
 use std::io::{IsTerminal, Write};
@@ -12,12 +13,13 @@ use std::time::{Duration, Instant};
 
 use clap::{Parser, Subcommand, ValueEnum};
 use factum::{DefinitionError, ProjectionError, Projections, Waited, load_at};
-use factum_cli::{ImportPhase, ImportProgress, VaultArgs, VaultNotOpened, XesImport, import_xes};
+use factum_cli::{ImportPhase, ImportProgress, NotDone, VaultArgs, XesImport, import_xes};
 use factum_core::read_model::{ReadModelError, ReadModels, Value};
 use factum_core::{AsOf, ErrorKind, EventStore, Read, Selector, StreamName, Timestamp};
 use factum_engine::{Create, Engine, Options};
 use factum_postgres::PostgresReadModels;
 use factum_sqlite::SqliteReadModels;
+use factum_vault::Ledger;
 use loans::{CATEGORY, LoanDecider, RESOURCE, audit, decision_times, funnel, summarize, workload};
 use serde::Serialize;
 
@@ -41,6 +43,7 @@ EXAMPLES:
   loans rows workload --data ./loan-book --read-models postgres://me:secret@localhost/loans
   loans activities 173688 --data ./loan-book
   loans forget 112 --reason 'request 2026-118' --confirm 112 --data ./loan-book
+  loans serve --data ./loan-book
   loans bench --data ./loan-book --times 20
 
 Who did something is personal: it is sealed with a key per employee. The keys are in a vault beside the store; only
@@ -119,6 +122,20 @@ enum Verb {
         #[arg(long, value_name = "DIR")]
         data: PathBuf,
     },
+    /// Serve the store and its read models to everybody on this machine: KurrentDB's clients, HTTP, the console
+    ///
+    /// With the vault, `workload` follows too, and employees can be forgotten there. Readers get names sealed.
+    Serve {
+        /// Directory of the store
+        #[arg(long, value_name = "DIR")]
+        data: PathBuf,
+        /// Where the read models are: a directory (SQLite), or postgres://... [default: read-models in the store's directory]
+        #[arg(long, value_name = "DIR|URL")]
+        read_models: Option<String>,
+        /// Address and port to listen on, of this machine [default: 127.0.0.1:2113, or a free port where that is taken]
+        #[arg(long, value_name = "ADDRESS")]
+        listen: Option<String>,
+    },
     /// Rebuild the funnel over the log many times over, beside what log and SQLite do alone: one JSON object
     Bench {
         /// Directory of the store
@@ -163,8 +180,8 @@ impl Failure {
     }
 }
 
-impl From<VaultNotOpened> for Failure {
-    fn from(error: VaultNotOpened) -> Self {
+impl From<NotDone> for Failure {
+    fn from(error: NotDone) -> Self {
         Self { exit: error.exit_code(), what: error.to_string() }
     }
 }
@@ -176,7 +193,12 @@ fn failed_run(error: &dyn std::fmt::Display) -> Failure {
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_time().build() {
+    let mut runtime = match args.verb {
+        // A server has callers.
+        Verb::Serve { .. } => tokio::runtime::Builder::new_multi_thread(),
+        _ => tokio::runtime::Builder::new_current_thread(),
+    };
+    let runtime = match runtime.enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return report(&Failure::new(ErrorKind::Unavailable, &error)),
     };
@@ -221,6 +243,16 @@ async fn run(verb: Verb, vault: &VaultArgs) -> Result<(), Failure> {
             let store = vault.open(&data, Arc::new(open(&data, Create::Never)?)).await?;
             let place = read_models.unwrap_or_else(|| data.join("read-models").display().to_string());
             employee::forget(store, &employee, &reason, open_read_models(&place)?).await
+        }
+        Verb::Serve { data, read_models, listen } => {
+            let place = read_models.unwrap_or_else(|| data.join("read-models").display().to_string());
+            let log: Arc<dyn EventStore> = Arc::new(open(&data, Create::Never)?);
+            let sealing = match Ledger::read(&*log).await {
+                Ok(ledger) if ledger.vault.is_none() => None,
+                Ok(_) => Some(vault.open(&data, Arc::clone(&log)).await?),
+                Err(error) => return Err(Failure::new(error.kind(), &error)),
+            };
+            serving::serve(log, sealing, open_read_models(&place)?, listen).await
         }
         Verb::Show { number, data, at } => show(&number, &data, at).await,
         Verb::Bench { data, times } => {

@@ -38,10 +38,10 @@ const EVENT_BYTES: usize = 256;
 
 /// What came out.
 pub(crate) struct Measured {
-    events: u64,
-    seconds: f64,
+    pub(crate) events: u64,
+    pub(crate) seconds: f64,
     /// Microseconds of each append, sorted.
-    latencies: Vec<u64>,
+    pub(crate) latencies: Vec<u64>,
 }
 
 impl Scenario {
@@ -79,7 +79,7 @@ impl Scenario {
 }
 
 /// JSON of the size that is measured.
-fn event(number: usize) -> Vec<u8> {
+pub(crate) fn event(number: usize) -> Vec<u8> {
     let mut text = format!("{{\"amount\":{number},\"currency\":\"EUR\",\"note\":\"");
     let closing = "\"}";
     text.extend(std::iter::repeat_n('x', EVENT_BYTES - text.len() - closing.len()));

@@ -5,7 +5,7 @@ use std::process::Command;
 use crate::step::Step;
 
 /// Installs Debian packages, where this is a Debian-like machine and its root.
-pub(super) fn with_apt(name: &str, package: &str, missing: &str) -> Result<(), String> {
+pub(crate) fn with_apt(name: &str, package: &str, missing: &str) -> Result<(), String> {
     if !may_use_apt() {
         return Err(format!("{missing}; install it (Debian: apt-get install {package})"));
     }

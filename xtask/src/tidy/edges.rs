@@ -18,6 +18,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("factum-postgres", &["factum-core", "factum-vault"]),
     ("factum-protocol", &["factum-core"]),
     ("factum-server", &["factum", "factum-core", "factum-protocol"]),
+    ("factum-console", &[]),
     ("codegen", &[]),
     ("soak", &["factum-core", "factum-protocol"]),
     ("factum-sqlite", &["factum-core", "factum-vault"]),
@@ -30,6 +31,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "factum-core",
             "factum-engine",
             "factum-postgres",
+            "factum-server",
             "factum-sqlite",
             "factum-vault",
         ],
@@ -40,6 +42,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         &[
             "bank",
             "factum",
+            "factum-console",
             "factum-core",
             "factum-engine",
             "factum-postgres",

@@ -85,8 +85,8 @@ pub(super) fn run(scratch: &Path, report: &mut Report) -> BenchResult<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let embedded: Arc<dyn EventStore> = Arc::new(Engine::open(scratch.join("embedded"), Options::default())?);
     let served = Served::start(&scratch.join("served"))?;
-    for (clients, target) in [(1, ""), (16, ""), (64, "0.5 x")] {
-        singles(&runtime, &served, &embedded, clients, report, target)?;
+    for (clients, connections, target) in [(1, 1, ""), (16, 16, ""), (64, 64, "0.5 x"), (64, 1, "0.5 x")] {
+        singles(&runtime, &served, &embedded, (clients, connections), report, target)?;
     }
     drop(embedded);
     batches(&runtime, &served, report)?;
@@ -154,16 +154,18 @@ fn singles(
     runtime: &Runtime,
     served: &Served,
     embedded: &Arc<dyn EventStore>,
-    clients: usize,
+    (clients, connections): (usize, usize),
     report: &mut Report,
     target: &'static str,
 ) -> BenchResult<()> {
     const ROUNDS: usize = 4;
-    let appends = 8_000 / clients / ROUNDS;
-    let remote = (0..clients).map(|_| connect(runtime, served)).collect::<BenchResult<Vec<_>>>()?;
+    let appends = if clients == 1 { 2_000 } else { 32_000 / clients / ROUNDS };
+    let connected = (0..connections).map(|_| connect(runtime, served)).collect::<BenchResult<Vec<_>>>()?;
+    let remote: Vec<_> = connected.iter().cycle().take(clients).cloned().collect();
     let local: Vec<_> = (0..clients).map(|_| embedded.clone()).collect();
     let mut over_wire = Run { times: Vec::new(), wall: Duration::ZERO };
     let mut in_process = Run { times: Vec::new(), wall: Duration::ZERO };
+    let cpu = served.cpu()?;
     // They take turns, so that both see the disk in the same moods.
     for _ in 0..ROUNDS {
         for (stores, total) in [(&remote, &mut over_wire), (&local, &mut in_process)] {
@@ -172,8 +174,11 @@ fn singles(
             total.wall += run.wall;
         }
     }
+    let busy = (served.cpu()? - cpu).as_secs_f64() / over_wire.wall.as_secs_f64();
     report.row(&Row {
-        what: format!("remote append: {clients} client(s), 1 event each"),
+        what: format!(
+            "remote append: {clients} client(s) on {connections} connection(s), 1 event each, server on {busy:.2} cores"
+        ),
         value: over_wire.rate(1),
         unit: "events/s",
         limit: Some(("the same in one process".to_owned(), in_process.rate(1))),

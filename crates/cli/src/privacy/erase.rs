@@ -8,8 +8,8 @@ use factum::{ForgettingReadModels, Handle};
 use factum_core::read_model::{PersonalData, ReadModels, Role, Version};
 use factum_core::{Clock, EventStore, SystemClock, Timestamp};
 use factum_vault::{
-    EraseError, Erasure, ErasureHandler, ErasureId, ErasureRequest, Extent, Hold, Ledger, Preview, Reach,
-    SealingStore, SignedReceipt, VaultError,
+    EraseError, Erasure, ErasureHandler, ErasureId, ErasureRequest, Extent, Hold, Ledger, Preview, Purpose,
+    Reach, SealingStore, SignedReceipt, SubjectRef, VaultError,
 };
 
 use super::{Opened, SubjectArgs, open};
@@ -120,13 +120,9 @@ async fn request_of(args: &EraseArgs, opened: &Opened, context: &Context) -> Res
     let purpose = args.subject.purpose()?;
     let ledger = Ledger::read(&*opened.log).await?;
     let Some(erasure) = args.erasure else {
-        if let Some(pending) = ledger.pending(subject, purpose.as_ref()) {
-            context.say(&format!("goes on with erasure {}, which is not complete", pending.fence.erasure));
-            return Ok(request_for(pending));
-        }
-        // Said before anybody is asked to confirm; the vault looks again.
-        if let Some(Hold { reason, actor, since, .. }) = ledger.hold_of(subject).cloned() {
-            return Err(VaultError::Held { subject, reason, actor, since }.into());
+        if let Some(request) = begun(&ledger, subject, purpose.as_ref())? {
+            context.say(&format!("goes on with erasure {}, which is not complete", request.erasure));
+            return Ok(request);
         }
         let reason = args.reason.clone().unwrap_or_default();
         let request = ErasureRequest::everything(subject, reason, args.actor.as_str());
@@ -143,6 +139,24 @@ async fn request_of(args: &EraseArgs, opened: &Opened, context: &Context) -> Res
     Ok(request_for(line))
 }
 
+/// The request of an erasure that was asked for and is not complete. A subject that must be kept is said to be so before anybody
+/// is asked to confirm; the vault looks again.
+pub(super) fn begun(
+    ledger: &Ledger,
+    subject: SubjectRef,
+    purpose: Option<&Purpose>,
+) -> Result<Option<ErasureRequest>, Failure> {
+    if let Some(pending) = ledger.pending(subject, purpose) {
+        return Ok(Some(request_for(pending)));
+    }
+    match ledger.hold_of(subject).cloned() {
+        Some(Hold { reason, actor, since, .. }) => {
+            Err(VaultError::Held { subject, reason, actor, since }.into())
+        }
+        None => Ok(None),
+    }
+}
+
 /// The request that began this erasure.
 fn request_for(line: &Erasure) -> ErasureRequest {
     ErasureRequest {
@@ -156,14 +170,14 @@ fn request_for(line: &Erasure) -> ErasureRequest {
 }
 
 /// Versions of read models with personal data.
-fn holding(read_models: &dyn ReadModels) -> Result<Vec<Version>, Failure> {
+pub(super) fn holding(read_models: &dyn ReadModels) -> Result<Vec<Version>, Failure> {
     let mut versions = read_models.versions()?;
     versions.retain(|version| version.personal != PersonalData::None);
     Ok(versions)
 }
 
 /// Whether rows that are asked for now are only forgotten by building them anew.
-fn is_rebuilt(version: &Version) -> bool {
+pub(super) fn is_rebuilt(version: &Version) -> bool {
     version.personal == PersonalData::Rebuilt && version.role == Role::Serving
 }
 
@@ -196,37 +210,67 @@ pub(super) async fn erase(
         Some(read_models) => Some(apply(opened, read_models).await?),
         None => None,
     };
+    let handlers = || {
+        let (Some(read_models), Some((applying, _))) = (&read_models, &applying) else { return Ok(None) };
+        let forgetting =
+            ForgettingReadModels::new(Arc::clone(&opened.log), Arc::clone(read_models), patience);
+        Ok(Some(match rows {
+            Rows::Left => forgetting,
+            Rows::Rebuilt => rebuilding(forgetting, applying, &**read_models)?,
+        }))
+    };
+    let mut waiting = |missing: &[Reach]| {
+        let missing: Vec<String> = missing.iter().map(Reach::to_string).collect();
+        context.say(&format!("waiting: {}", missing.join("; ")));
+    };
+    let receipt = erase_until(opened, request, until, &handlers, &mut waiting).await;
+    receipt.map_err(|error| error.failure(request))
+}
+
+/// Why nothing was erased, or not everything.
+pub(super) enum NotErased {
+    /// Who has to forget cannot be told.
+    Handlers(Failure),
+    /// The vault says so.
+    Erase(EraseError),
+}
+
+impl NotErased {
+    /// What it means for a person.
+    pub(super) fn failure(self, request: &ErasureRequest) -> Failure {
+        match self {
+            NotErased::Handlers(failure) => failure,
+            NotErased::Erase(error) => failure(error, request),
+        }
+    }
+}
+
+/// Erases, and waits for who is behind, until then. Each look asks anew who has to forget; `waiting` is told once whom it waits
+/// for.
+pub(super) async fn erase_until(
+    opened: &Opened,
+    request: &ErasureRequest,
+    until: Timestamp,
+    handlers: &(dyn Fn() -> Result<Option<ForgettingReadModels>, Failure> + Sync),
+    waiting: &mut (dyn FnMut(&[Reach]) + Send),
+) -> Result<SignedReceipt, NotErased> {
     let mut told = false;
     loop {
-        let forgetting = match (&read_models, &applying) {
-            (Some(read_models), Some((applying, _))) => {
-                let forgetting =
-                    ForgettingReadModels::new(Arc::clone(&opened.log), Arc::clone(read_models), patience);
-                Some(match rows {
-                    Rows::Left => forgetting,
-                    Rows::Rebuilt => rebuilding(forgetting, applying, &**read_models)?,
-                })
-            }
-            _ => None,
-        };
+        let forgetting = handlers().map_err(NotErased::Handlers)?;
         let handlers: Vec<&dyn ErasureHandler> =
             forgetting.iter().map(|forgetting| forgetting as &dyn ErasureHandler).collect();
         match opened.vault.erase(&*opened.log, request, &handlers).await {
-            Ok(receipt) => {
-                drop(applying);
-                return Ok(receipt);
-            }
+            Ok(receipt) => return Ok(receipt),
             Err(EraseError::Incomplete { missing, again_at: Some(again_at), .. })
                 if SystemClock.now() < until.min(again_at.saturating_add(LOOK_EVERY)) =>
             {
                 // Each look finds the same ones, or fewer.
                 if !std::mem::replace(&mut told, true) {
-                    let missing: Vec<String> = missing.iter().map(Reach::to_string).collect();
-                    context.say(&format!("waiting: {}", missing.join("; ")));
+                    waiting(&missing);
                 }
                 wait_for(again_at, until).await;
             }
-            Err(error) => return Err(failure(error, request)),
+            Err(error) => return Err(NotErased::Erase(error)),
         }
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::output::{Format, pretty, record};
+use crate::output::{Format, Record, pretty, record};
 use crate::store::Access;
 
 const EXAMPLES: &str = "EXAMPLES:
@@ -37,19 +37,24 @@ pub(super) async fn run(args: &ReceiptsArgs, context: &Context) -> Result<(), Fa
         ["erasure", "subject", "purpose", "requested", "state", "keys", "unacknowledged", "actor", "reason"];
     let mut sink = context.out.many(&columns);
     for line in &ledger.erasures {
-        sink.push(&record([
-            ("erasure", line.fence.erasure.to_string().into()),
-            ("subject", line.fence.subject.to_string().into()),
-            ("purpose", line.fence.purpose.as_ref().map(ToString::to_string).into()),
-            ("requested", line.fence.at.to_string().into()),
-            ("state", state(line).into()),
-            ("keys", line.receipt.as_ref().map(|receipt| receipt.receipt.keys.len()).into()),
-            ("unacknowledged", unacknowledged(&ledger, line.fence.erasure).into()),
-            ("actor", line.actor.as_str().into()),
-            ("reason", line.reason.as_str().into()),
-        ]))?;
+        sink.push(&line_of(&ledger, line))?;
     }
     sink.finish()
+}
+
+/// An erasure in one line.
+pub(super) fn line_of(ledger: &Ledger, line: &Erasure) -> Record {
+    record([
+        ("erasure", line.fence.erasure.to_string().into()),
+        ("subject", line.fence.subject.to_string().into()),
+        ("purpose", line.fence.purpose.as_ref().map(ToString::to_string).into()),
+        ("requested", line.fence.at.to_string().into()),
+        ("state", state(line).into()),
+        ("keys", line.receipt.as_ref().map(|receipt| receipt.receipt.keys.len()).into()),
+        ("unacknowledged", unacknowledged(ledger, line.fence.erasure).into()),
+        ("actor", line.actor.as_str().into()),
+        ("reason", line.reason.as_str().into()),
+    ])
 }
 
 /// The receipt of a complete erasure.

@@ -55,7 +55,8 @@ pub(super) async fn run(args: &ShowArgs, context: &Context) -> Result<(), Failur
     sink.finish()
 }
 
-fn state(key: &KeySummary) -> String {
+/// Whether what it sealed opens.
+pub(super) fn state(key: &KeySummary) -> String {
     match (key.erased, key.destroyed) {
         (None, _) => "opens".to_owned(),
         (Some(erasure), true) => format!("destroyed by {erasure}"),

@@ -12,7 +12,7 @@ use factum_vault::{
 use super::receipts::{receipt_of, unacknowledged};
 use crate::context::{Context, argument_text};
 use crate::failure::{Exit, Failure};
-use crate::output::record;
+use crate::output::{Record, record};
 use crate::store::Access;
 use crate::vault::Want;
 
@@ -58,9 +58,21 @@ pub(super) async fn run(args: &VerifyArgs, context: &Context) -> Result<(), Fail
         Err(_) => given(&args.receipt)?,
     };
     let vault = context.open_vault(&log, Want::Existing).await?;
+    let verdict = check(&log, &vault, &ledger, &receipt).await?;
+    report(context, &receipt, &verdict)
+}
+
+/// Checks a receipt with everything that there is. One that is not genuine, or not true any more, is a failure with
+/// [`Exit::Check`].
+pub(super) async fn check(
+    log: &Arc<dyn EventStore>,
+    vault: &KeyVault,
+    ledger: &Ledger,
+    receipt: &SignedReceipt,
+) -> Result<Verdict, Failure> {
     receipt.verify(&vault.receipt_key()).map_err(|error| not_genuine(&error))?;
     let recorded = ledger.find(receipt.receipt.erasure).and_then(|line| line.receipt.as_ref());
-    if recorded != Some(&receipt) {
+    if recorded != Some(receipt) {
         return Err(failed(
             "the log does not have this receipt",
             "it was signed, and the log has another one or none",
@@ -71,18 +83,18 @@ pub(super) async fn run(args: &VerifyArgs, context: &Context) -> Result<(), Fail
         let why = format!("{} keys that it says were destroyed are in the key store", open.len());
         return Err(failed("the receipt is not true any more", why));
     }
-    let (values, opened) = try_to_open(&log, &vault, &receipt).await?;
+    let (values, opened) = try_to_open(log, vault, receipt).await?;
     if opened > 0 {
         let why = format!("{opened} of {values} values that it covers could be opened");
         return Err(failed("the receipt is not true any more", why));
     }
-    let old_key = old_key(&vault, &receipt).await?;
-    let silent = unacknowledged(&ledger, receipt.receipt.erasure);
+    let old_key = old_key(vault, receipt).await?;
+    let silent = unacknowledged(ledger, receipt.receipt.erasure);
     let verdict = match values {
         0 => "true: signed, in the log, and its keys destroyed; there is no value to try",
         _ => "true: signed, in the log, its keys destroyed, and nothing that was tried opens",
     };
-    report(context, &receipt, &Verdict { verdict, old_key: Some(old_key), tried: values, opened, silent })
+    Ok(Verdict { verdict, old_key: Some(old_key), tried: values, opened, silent })
 }
 
 /// Asks the provider whether the key that older copies of the key store need is gone. One that was to be gone by now is a failure.
@@ -165,8 +177,9 @@ async fn try_to_open(
 }
 
 /// What became of the check.
-struct Verdict {
-    verdict: &'static str,
+pub(super) struct Verdict {
+    /// In words.
+    pub(super) verdict: &'static str,
     /// What the provider says of the key that older copies of the key store open with.
     old_key: Option<String>,
     tried: u64,
@@ -175,20 +188,27 @@ struct Verdict {
     silent: Vec<String>,
 }
 
+impl Verdict {
+    /// With what the receipt says.
+    pub(super) fn fields(&self, receipt: &SignedReceipt) -> Record {
+        let r = &receipt.receipt;
+        record([
+            ("verdict", self.verdict.into()),
+            ("erasure", r.erasure.to_string().into()),
+            ("subject", r.subject.to_string().into()),
+            ("completed", r.completed_at.to_string().into()),
+            ("keys", r.keys.len().into()),
+            ("valuesTried", self.tried.into()),
+            ("valuesOpened", self.opened.into()),
+            ("unacknowledged", self.silent.clone().into()),
+            ("horizon", r.horizon.map(|horizon| horizon.to_string()).into()),
+            ("keyEncryptionKey", self.old_key.clone().into()),
+            ("notReached", r.not_reached.iter().map(ToString::to_string).collect::<Vec<_>>().into()),
+        ])
+    }
+}
+
 fn report(context: &Context, receipt: &SignedReceipt, found: &Verdict) -> Result<(), Failure> {
-    let r = &receipt.receipt;
-    context.out.one(&record([
-        ("verdict", found.verdict.into()),
-        ("erasure", r.erasure.to_string().into()),
-        ("subject", r.subject.to_string().into()),
-        ("completed", r.completed_at.to_string().into()),
-        ("keys", r.keys.len().into()),
-        ("valuesTried", found.tried.into()),
-        ("valuesOpened", found.opened.into()),
-        ("unacknowledged", found.silent.clone().into()),
-        ("horizon", r.horizon.map(|horizon| horizon.to_string()).into()),
-        ("keyEncryptionKey", found.old_key.clone().into()),
-        ("notReached", r.not_reached.iter().map(ToString::to_string).collect::<Vec<_>>().into()),
-    ]))?;
+    context.out.one(&found.fields(receipt))?;
     context.out.flush()
 }

@@ -6,14 +6,14 @@ use clap::Args;
 use factum_core::read_model::{
     CompareOptions, ProjectionName, ReadModels, Role, Row, RowDifference, TableDifference, Version,
 };
-use serde_json::{Map, Value, json};
+use factum_server::table_difference_fields;
 
 use super::applying::Applying;
 use super::known::known;
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
-use crate::output::{Format, clean, record};
-use crate::read_models::{ReadModelsArgs, Want, in_role, json_of, least, next, serving, versions_of};
+use crate::output::{Format, clean};
+use crate::read_models::{ReadModelsArgs, Want, in_role, least, next, serving, versions_of};
 use crate::store::Access;
 
 const EXAMPLES: &str = "EXAMPLES:
@@ -74,7 +74,7 @@ pub(super) async fn run(
         if as_text {
             context.out.write(text(table).as_bytes())?;
         } else {
-            sink.push(&of_table(table))?;
+            sink.push(&table_difference_fields(table))?;
         }
     }
     if as_text {
@@ -115,37 +115,6 @@ async fn bring_up(
         applying.reach_end(context, &handle, version).await?;
     }
     Ok(())
-}
-
-fn of_row(columns: &[String], row: &Row) -> Value {
-    let fields: Map<String, Value> =
-        columns.iter().zip(row).map(|(column, value)| (column.clone(), json_of(value))).collect();
-    fields.into()
-}
-
-fn of_table(table: &TableDifference) -> crate::output::Record {
-    let examples = table.examples.iter().map(|example| match example {
-        RowDifference::OnlyOld(row) => json!({"kind": "onlyOld", "old": of_row(&table.columns, row)}),
-        RowDifference::OnlyNew(row) => json!({"kind": "onlyNew", "new": of_row(&table.columns, row)}),
-        RowDifference::Changed { old, new } => json!({
-            "kind": "changed",
-            "old": of_row(&table.columns, old),
-            "new": of_row(&table.columns, new),
-        }),
-    });
-    let mut fields = record([
-        ("table", table.table.as_str().into()),
-        ("same", table.same.into()),
-        ("onlyOld", table.only_old.into()),
-        ("onlyNew", table.only_new.into()),
-        ("changed", table.changed.into()),
-        ("key", table.key.clone().into()),
-        ("examples", examples.collect::<Vec<_>>().into()),
-    ]);
-    if let Some(why) = &table.other_columns {
-        fields.insert("otherColumns".to_owned(), why.as_str().into());
-    }
-    fields
 }
 
 fn text(table: &TableDifference) -> String {

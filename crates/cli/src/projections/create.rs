@@ -119,7 +119,7 @@ impl Declared {
 }
 
 /// Makes a version of this projection.
-pub(super) fn make(
+pub(crate) fn make(
     read_models: &dyn ReadModels,
     projection: &impl Projection,
     origin: &Checkpoint,

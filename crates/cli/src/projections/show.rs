@@ -2,9 +2,10 @@
 
 use clap::Args;
 use factum_core::read_model::{ProjectionName, ReadModels};
-use serde_json::{Value, json};
+use factum_server::version_details;
+use serde_json::Value;
 
-use super::standing::{Log, Standing, fault_json};
+use super::standing::{Log, Standing};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::output::{Format, Record, record};
@@ -54,26 +55,7 @@ pub(super) async fn run(args: &ShowArgs, place: &ReadModelsArgs, context: &Conte
 }
 
 fn of_version(read_models: &dyn ReadModels, standing: &Standing) -> Result<Record, Failure> {
-    let version = &standing.version;
     let mut fields = standing.line();
-    let tables = read_models.tables(&version.name, version.number)?.into_iter();
-    let tables: Vec<Value> = tables.map(|(table, key)| json!({"table": table, "key": key})).collect();
-    let faults = standing.progress.iter().filter_map(|progress| progress.fault.as_ref());
-    let faults: Vec<Value> = faults.map(fault_json).collect();
-    let skips = read_models.skips(&version.name, version.number)?.into_iter();
-    let skips = skips.map(|skip| {
-        json!({"position": skip.position.to_string(), "actor": skip.actor, "reason": skip.reason,
-            "at": skip.at.to_string()})
-    });
-    let more = record([
-        ("partitions", version.partitions.into()),
-        ("created", version.created_at.to_string().into()),
-        ("declared", (!version.definition.is_empty()).into()),
-        ("fingerprint", version.fingerprint.as_str().into()),
-        ("tables", tables.into()),
-        ("faults", faults.into()),
-        ("skips", skips.collect::<Vec<_>>().into()),
-    ]);
-    fields.extend(more);
+    fields.extend(version_details(read_models, &standing.version, &standing.progress)?);
     Ok(fields)
 }

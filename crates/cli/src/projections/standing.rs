@@ -1,14 +1,14 @@
 //! How is a version, seen from a process that does not apply it?
 
-use factum_core::read_model::{Fault, Progress, ReadModels, Role, Version};
+use factum_core::read_model::{Progress, ReadModels, Role, Version};
 use factum_core::{Checkpoint, CheckpointError, Position};
-use serde_json::{Value, json};
+use factum_server::{StandingFields, version_fields};
 
 use super::applying::end_of;
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::output::{Record, record};
-use crate::read_models::{least, next, numbered};
+use crate::output::Record;
+use crate::read_models::{least, next};
 use crate::store::Access;
 
 /// What can be seen of the log.
@@ -66,16 +66,14 @@ impl Standing {
 
     /// As a line of a list.
     pub(super) fn line(&self) -> Record {
-        record([
-            ("name", self.version.name.as_str().into()),
-            ("version", numbered(self.version.number)),
-            ("role", self.version.role.as_str().into()),
-            ("status", self.status.into()),
-            ("applied", self.applied.to_string().into()),
-            ("lag", self.lag.map_or(Value::Null, Value::from)),
-            ("events", self.events().into()),
-            ("why", self.why.clone().map_or(Value::Null, Value::from)),
-        ])
+        let standing = StandingFields {
+            status: self.status,
+            applied: self.applied,
+            lag: self.lag,
+            events: self.events(),
+            why: self.why.as_deref(),
+        };
+        version_fields(&self.version, &standing)
     }
 }
 
@@ -113,16 +111,4 @@ fn status(
 
 fn other_history(error: &CheckpointError) -> String {
     format!("it is of another history: {error}; delete it and create it again")
-}
-
-/// A fault with every attempt.
-pub(super) fn fault_json(fault: &Fault) -> Value {
-    let attempts = fault.attempts.iter();
-    json!({
-        "position": fault.position.to_string(),
-        "event": fault.event.to_string(),
-        "stream": fault.stream,
-        "type": fault.event_type,
-        "attempts": attempts.map(|one| json!({"at": one.at.to_string(), "error": one.error})).collect::<Vec<_>>(),
-    })
 }

@@ -10,8 +10,8 @@ use crate::factum::{Factum, bare, finish};
 
 #[test]
 fn without_a_directory_it_shows_how_to_keep_one() {
-    let shown = finish(bare(&["demo", "--commands", "200"]), "").ok();
-    assert!(shown.contains("A bank's month") && shown.contains("factum demo --data"), "{shown}");
+    let shown = finish(bare(&["demo", "--once", "--commands", "200"]), "").ok();
+    assert!(shown.contains("A bank's month") && shown.contains("factum demo --once --data"), "{shown}");
     assert!(shown.lines().count() <= 24 && shown.lines().all(|line| line.chars().count() <= 120), "{shown}");
 }
 
@@ -19,7 +19,7 @@ fn without_a_directory_it_shows_how_to_keep_one() {
 #[cfg(unix)]
 fn what_it_prints_can_be_pasted() {
     let factum = Factum::new();
-    let shown = factum.run(&["demo", "--commands", "300"]).ok();
+    let shown = factum.run(&["demo", "--once", "--commands", "300"]).ok();
     assert!(shown.lines().count() <= 24 && shown.lines().all(|line| line.chars().count() <= 120), "{shown}");
     let commands: Vec<_> = shown
         .lines()
@@ -38,14 +38,14 @@ fn what_it_prints_can_be_pasted() {
 #[test]
 fn a_store_with_events_is_left_alone() {
     let factum = Factum::with_an_order();
-    assert!(factum.run(&["demo"]).fails(3).contains("has events already"));
+    assert!(factum.run(&["demo", "--once"]).fails(3).contains("has events already"));
     assert_eq!(factum.lines(&["read", "--all"]).len(), 3);
 }
 
 #[test]
 fn its_numbers_are_there_for_programs() {
     let factum = Factum::new();
-    let report = factum.lines(&["demo", "--commands", "200", "-o", "ndjson"]);
+    let report = factum.lines(&["demo", "--once", "--commands", "200", "-o", "ndjson"]);
     assert!(report[0]["events"].as_u64().unwrap() > 50 && report[0]["rejected"].as_u64().unwrap() > 0);
     let types = factum.run(&["read", "--category", "account", "--format", "{type}"]).ok();
     assert_eq!(types.lines().count() as u64, report[0]["events"].as_u64().unwrap());
@@ -54,7 +54,7 @@ fn its_numbers_are_there_for_programs() {
 #[test]
 fn its_read_models_can_be_asked() {
     let factum = Factum::new();
-    let report = factum.lines(&["demo", "--commands", "200", "-o", "ndjson"]);
+    let report = factum.lines(&["demo", "--once", "--commands", "200", "-o", "ndjson"]);
     assert_eq!(report[0]["row"]["minor"], "121250");
     assert_eq!(report[0]["givenBack"], "the account is frozen");
     assert!(report[0]["waitedMillis"].as_f64().unwrap() >= 0.0);
@@ -76,12 +76,21 @@ fn its_read_models_can_be_asked() {
 fn its_read_models_may_be_in_postgres() {
     let Some(database) = PostgresDatabase::fresh("its_read_models_may_be_in_postgres") else { return };
     let factum = Factum::new();
-    let report =
-        factum.lines(&["demo", "--commands", "150", "-o", "ndjson", "--read-models", database.url()]);
+    let report = factum.lines(&[
+        "demo",
+        "--once",
+        "--commands",
+        "150",
+        "-o",
+        "ndjson",
+        "--read-models",
+        database.url(),
+    ]);
     assert_eq!(report[0]["row"]["minor"], "121250");
     assert_eq!(database.sql("select minor from balances.balances where account = 'salary'").trim(), "121250");
     let error =
-        finish(bare(&["demo", "--read-models", "postgres://ada:secret@127.0.0.1:1/none"]), "").fails(7);
+        finish(bare(&["demo", "--once", "--read-models", "postgres://ada:secret@127.0.0.1:1/none"]), "")
+            .fails(7);
     assert!(!error.contains("secret"), "{error}");
 }
 
@@ -96,7 +105,7 @@ fn holds(path: &Path, text: &str) -> bool {
 #[test]
 fn a_customer_is_forgotten_and_the_accounts_are_not() {
     let factum = Factum::new();
-    let report = factum.lines(&["demo", "--commands", "200", "-o", "ndjson"]);
+    let report = factum.lines(&["demo", "--once", "--commands", "200", "-o", "ndjson"]);
     let row = &report[0]["forgottenRow"];
     assert_eq!(
         (&row["customer"], &row["name"], &row["phone"]),
@@ -117,7 +126,7 @@ fn a_customer_is_forgotten_and_the_accounts_are_not() {
 #[test]
 fn more_customers_are_forgotten_by_command_in_every_read_model() {
     let factum = Factum::new();
-    factum.run(&["demo", "--commands", "100"]).ok();
+    factum.run(&["demo", "--once", "--commands", "100"]).ok();
     let people = factum.file(
         "people.toml",
         "name = \"people\"\ntables = \"create table people (id text primary key, subject text, name text)\"\n\
@@ -145,18 +154,18 @@ fn more_customers_are_forgotten_by_command_in_every_read_model() {
 fn it_takes_a_vault_that_was_made_for_it_and_no_other() {
     let factum = Factum::new();
     factum.run(&["privacy", "init"]).ok();
-    factum.run(&["demo", "--commands", "100"]).ok();
+    factum.run(&["demo", "--once", "--commands", "100"]).ok();
     std::fs::remove_dir_all(factum.path("data")).unwrap();
-    let error = factum.run(&["demo", "--commands", "100"]).code;
+    let error = factum.run(&["demo", "--once", "--commands", "100"]).code;
     assert_ne!(error, 0);
-    let refused = factum.run(&["demo", "--commands", "100"]).stderr;
+    let refused = factum.run(&["demo", "--once", "--commands", "100"]).stderr;
     assert!(refused.contains("left over from an earlier demo"), "{refused}");
     // Elsewhere there is room, and a store that will be gone takes no vault that stays.
     let (vault, kek) = (factum.path("other").display().to_string(), factum.path("other.kek"));
     let kek = format!("file:{}", kek.display());
-    factum.run(&["demo", "--commands", "100", "--vault", &vault, "--kek", &kek]).ok();
+    factum.run(&["demo", "--once", "--commands", "100", "--vault", &vault, "--kek", &kek]).ok();
     let kept = factum.path("kept").display().to_string();
-    let mut gone = bare(&["demo", "--commands", "100", "--vault", &kept]);
+    let mut gone = bare(&["demo", "--once", "--commands", "100", "--vault", &kept]);
     gone.env("FACTUM_KEK", "file:/no/such/place");
     finish(gone, "").ok();
     assert!(!factum.path("kept").exists());

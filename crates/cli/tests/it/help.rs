@@ -4,7 +4,8 @@ use std::path::Path;
 
 use crate::factum::{bare, finish};
 
-const COMMANDS: &[&str] = &[
+/// Every command that has a help.
+pub(crate) const COMMANDS: &[&str] = &[
     "",
     "append",
     "read",

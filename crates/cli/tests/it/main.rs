@@ -3,7 +3,10 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
 mod append;
+mod book;
 mod demo;
+#[cfg(unix)]
+mod demo_served;
 mod export_import;
 mod factum;
 #[cfg(unix)]
@@ -24,6 +27,10 @@ mod schema;
 mod security;
 #[cfg(unix)]
 mod serve;
+#[cfg(unix)]
+mod serve_parts;
+#[cfg(unix)]
+mod served;
 mod state;
 mod storage;
 mod streams;

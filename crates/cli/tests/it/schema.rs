@@ -62,7 +62,7 @@ fn the_example_is_exported_in_three_languages() {
 fn what_is_exported_can_be_registered_and_holds_for_the_bank() {
     let factum = Factum::new();
     let file = factum.file("bank.json", &factum.run(&["schema", "export", "--json-schema"]).ok());
-    factum.run(&["demo", "--commands", "150"]).ok();
+    factum.run(&["demo", "--once", "--commands", "150"]).ok();
     let registered = factum.lines(&["schema", "register", &file]);
     assert!(registered[0]["registered"].as_u64().unwrap() >= 6);
     factum.run(&["schema", "check"]).ok();

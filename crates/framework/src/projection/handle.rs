@@ -248,7 +248,7 @@ impl Handle {
     ///
     /// # Errors
     /// Where the database fails.
-    pub fn start(&self, actor: &str) -> Result<(), ProjectionError> {
+    pub fn start(&self, actor: &str, reason: &str) -> Result<(), ProjectionError> {
         let mut versions = self.entry.lock();
         for (number, running) in versions.iter_mut().filter(|(_, running)| running.version.stopped) {
             self.shared.read_models.set_stopped(&self.entry.name, *number, false)?;
@@ -256,7 +256,7 @@ impl Handle {
             if running.version.role != Role::Previous {
                 running.start(&self.shared, &self.entry.subscribers)?;
             }
-            self.record(*number, "started", actor, "")?;
+            self.record(*number, "started", actor, reason)?;
         }
         Ok(())
     }

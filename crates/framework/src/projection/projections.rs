@@ -319,6 +319,23 @@ impl Projections {
         self.run(projection).await
     }
 
+    /// As [`rebuild`](Self::rebuild), in the name of `actor`, for versions whose declarations are kept as text and may differ:
+    /// what runs already goes on as it is.
+    ///
+    /// # Errors
+    /// As [`rebuild`](Self::rebuild).
+    pub async fn build<P: Projection>(
+        &self,
+        projection: P,
+        actor: &str,
+        reason: &str,
+    ) -> Result<Version, ProjectionError> {
+        check_personal_data(&projection)?;
+        let version = self.create_by(&projection, actor, reason)?;
+        self.start_version(version.number, projection).await?;
+        Ok(version)
+    }
+
     /// Builds a new version, or goes on with one that is being built and was not made before that time, and lets it serve.
     pub(crate) async fn replace<P: Projection>(
         &self,
@@ -422,6 +439,15 @@ impl Projections {
     }
 
     fn create<P: Projection>(&self, projection: &P) -> Result<Version, ProjectionError> {
+        self.create_by(projection, "factum", "")
+    }
+
+    fn create_by<P: Projection>(
+        &self,
+        projection: &P,
+        actor: &str,
+        reason: &str,
+    ) -> Result<Version, ProjectionError> {
         let definition = projection.definition();
         let new = NewVersion {
             name: definition.name().clone(),
@@ -434,7 +460,7 @@ impl Projections {
             at: self.shared.clock.now(),
         };
         let version = self.shared.read_models.create(&new)?;
-        self.record(&version, "created", "factum", "")?;
+        self.record(&version, "created", actor, reason)?;
         Ok(version)
     }
 

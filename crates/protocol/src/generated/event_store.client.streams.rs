@@ -405,38 +405,12 @@ pub struct BatchAppendResp {
 }
 /// Nested message and enum types in `BatchAppendResp`.
 pub mod batch_append_resp {
-    #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-    pub struct Success {
-        #[prost(oneof = "success::CurrentRevisionOption", tags = "1, 2")]
-        pub current_revision_option: ::core::option::Option<
-            success::CurrentRevisionOption,
-        >,
-        #[prost(oneof = "success::PositionOption", tags = "3, 4")]
-        pub position_option: ::core::option::Option<success::PositionOption>,
-    }
-    /// Nested message and enum types in `Success`.
-    pub mod success {
-        #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Oneof)]
-        pub enum CurrentRevisionOption {
-            #[prost(uint64, tag = "1")]
-            CurrentRevision(u64),
-            #[prost(message, tag = "2")]
-            NoStream(()),
-        }
-        #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Oneof)]
-        pub enum PositionOption {
-            #[prost(message, tag = "3")]
-            Position(super::super::super::AllStreamPosition),
-            #[prost(message, tag = "4")]
-            NoPosition(()),
-        }
-    }
     #[derive(Clone, PartialEq, ::prost::Oneof)]
     pub enum Result {
         #[prost(message, tag = "2")]
         Error(super::super::super::super::google::rpc::Status),
         #[prost(message, tag = "3")]
-        Success(Success),
+        Success(super::append_resp::Success),
     }
     #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Oneof)]
     pub enum ExpectedStreamPosition {

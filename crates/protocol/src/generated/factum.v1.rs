@@ -71,22 +71,43 @@ pub struct NewEvent {
     #[prost(sint64, optional, tag = "8")]
     pub occurred_at: ::core::option::Option<i64>,
 }
+/// A read is mostly this message: an event's parts lie in one piece, as stores keep them, and are not taken apart for the way.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RecordedEvent {
     #[prost(uint64, tag = "1")]
     pub position: u64,
     #[prost(uint64, tag = "2")]
     pub revision: u64,
-    #[prost(string, tag = "3")]
-    pub stream: ::prost::alloc::string::String,
-    #[prost(message, optional, tag = "4")]
-    pub event: ::core::option::Option<NewEvent>,
-    #[prost(sint64, tag = "5")]
+    #[prost(sint64, tag = "3")]
     pub recorded_at: i64,
+    #[prost(sint64, optional, tag = "4")]
+    pub occurred_at: ::core::option::Option<i64>,
+    /// The identity's first and last eight bytes, most significant first.
+    #[prost(fixed64, tag = "5")]
+    pub id_high: u64,
+    #[prost(fixed64, tag = "6")]
+    pub id_low: u64,
     /// Empty: the append had no id.
-    #[prost(bytes = "bytes", tag = "6")]
+    #[prost(bytes = "bytes", tag = "7")]
     pub append_id: ::prost::bytes::Bytes,
-    #[prost(message, optional, tag = "7")]
+    #[prost(uint32, tag = "8")]
+    pub schema_version: u32,
+    #[prost(enumeration = "ContentType", tag = "9")]
+    pub content_type: i32,
+    /// stream | type | tags | metadata | data; each tag is its length as a little-endian u16 and its text.
+    #[prost(bytes = "bytes", tag = "10")]
+    pub body: ::prost::bytes::Bytes,
+    /// Bytes of the parts before the data.
+    #[prost(uint32, tag = "11")]
+    pub stream_bytes: u32,
+    #[prost(uint32, tag = "12")]
+    pub type_bytes: u32,
+    #[prost(uint32, tag = "13")]
+    pub tags_bytes: u32,
+    #[prost(uint32, tag = "14")]
+    pub metadata_bytes: u32,
+    /// With it, the body has stream and type only.
+    #[prost(message, optional, tag = "15")]
     pub redaction: ::core::option::Option<Redaction>,
 }
 /// What stands in the place of an event's data, metadata and tags.
@@ -204,6 +225,55 @@ pub mod append_response {
         Appended(Appended),
         #[prost(message, tag = "2")]
         Failure(super::Failure),
+    }
+}
+/// Those that came together. The numbers are the caller's: no two that are under way may be the same.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct AppendManyRequest {
+    #[prost(message, repeated, tag = "1")]
+    pub appends: ::prost::alloc::vec::Vec<append_many_request::Numbered>,
+}
+/// Nested message and enum types in `AppendManyRequest`.
+pub mod append_many_request {
+    #[derive(Clone, PartialEq, ::prost::Message)]
+    pub struct Numbered {
+        #[prost(uint64, tag = "1")]
+        pub number: u64,
+        #[prost(message, optional, tag = "2")]
+        pub append: ::core::option::Option<super::AppendRequest>,
+    }
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct AppendManyResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub answers: ::prost::alloc::vec::Vec<append_many_response::Numbered>,
+}
+/// Nested message and enum types in `AppendManyResponse`.
+pub mod append_many_response {
+    #[derive(Clone, PartialEq, ::prost::Message)]
+    pub struct Numbered {
+        #[prost(uint64, tag = "1")]
+        pub number: u64,
+        #[prost(oneof = "numbered::Answer", tags = "2, 3")]
+        pub answer: ::core::option::Option<numbered::Answer>,
+    }
+    /// Nested message and enum types in `Numbered`.
+    pub mod numbered {
+        #[derive(Clone, PartialEq, ::prost::Oneof)]
+        pub enum Answer {
+            #[prost(message, tag = "2")]
+            Response(super::super::AppendResponse),
+            #[prost(message, tag = "3")]
+            Refusal(super::Refusal),
+        }
+    }
+    /// What a call by itself would have been told by its status.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct Refusal {
+        #[prost(int32, tag = "1")]
+        pub code: i32,
+        #[prost(string, tag = "2")]
+        pub message: ::prost::alloc::string::String,
     }
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -947,6 +1017,31 @@ pub mod store_client {
             req.extensions_mut().insert(GrpcMethod::new("factum.v1.Store", "Append"));
             self.inner.unary(req, path, codec).await
         }
+        /// Many appends over one call: begun in the order in which they come, each answered by itself and in any order.
+        pub async fn append_many(
+            &mut self,
+            request: impl tonic::IntoStreamingRequest<Message = super::AppendManyRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::AppendManyResponse>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/factum.v1.Store/AppendMany",
+            );
+            let mut req = request.into_streaming_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("factum.v1.Store", "AppendMany"));
+            self.inner.streaming(req, path, codec).await
+        }
         pub async fn delete(
             &mut self,
             request: impl tonic::IntoRequest<super::DeleteRequest>,
@@ -1032,6 +1127,17 @@ pub mod store_server {
             &self,
             request: tonic::Request<super::AppendRequest>,
         ) -> std::result::Result<tonic::Response<super::AppendResponse>, tonic::Status>;
+        /// Server streaming response type for the AppendMany method.
+        type AppendManyStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::AppendManyResponse, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// Many appends over one call: begun in the order in which they come, each answered by itself and in any order.
+        async fn append_many(
+            &self,
+            request: tonic::Request<tonic::Streaming<super::AppendManyRequest>>,
+        ) -> std::result::Result<tonic::Response<Self::AppendManyStream>, tonic::Status>;
         async fn delete(
             &self,
             request: tonic::Request<super::DeleteRequest>,
@@ -1211,6 +1317,54 @@ pub mod store_server {
                                 max_encoding_message_size,
                             );
                         let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/factum.v1.Store/AppendMany" => {
+                    #[allow(non_camel_case_types)]
+                    struct AppendManySvc<T: Store>(pub Arc<T>);
+                    impl<
+                        T: Store,
+                    > tonic::server::StreamingService<super::AppendManyRequest>
+                    for AppendManySvc<T> {
+                        type Response = super::AppendManyResponse;
+                        type ResponseStream = T::AppendManyStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<
+                                tonic::Streaming<super::AppendManyRequest>,
+                            >,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Store>::append_many(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = AppendManySvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.streaming(method, req).await;
                         Ok(res)
                     };
                     Box::pin(fut)

@@ -1,14 +1,15 @@
 //! What is answered, to the wire and back.
 
 use factum_core::{
-    AppendId, Appended, Capabilities, Capability, Checkpoint, Deleted, Durability, Leaf, NewEvent, Position,
-    ReadHead, RecordedEvent, RecordedHeader, Redaction, Revision, StreamAppended, Timestamp,
+    AppendId, Appended, BodyLayout, Capabilities, Capability, Checkpoint, Deleted, Durability, EventId, Leaf,
+    Position, ReadHead, RecordedEvent, RecordedHeader, Redaction, Revision, SchemaVersion, StreamAppended,
+    Timestamp,
 };
+use uuid::Uuid;
 
 use super::Unreadable;
 use super::parts::{
-    content_to_wire, new_event_from_wire, state_from_wire, state_to_wire, stream, uuid_from_wire,
-    uuid_to_wire,
+    content_from_wire, content_to_wire, state_from_wire, state_to_wire, stream, uuid_from_wire, uuid_to_wire,
 };
 use crate::wire::own as wire;
 
@@ -90,23 +91,23 @@ pub fn head_from_wire(head: &wire::read_response::Head) -> Result<ReadHead, Unre
 
 /// Writes an event.
 pub fn event_to_wire(event: &RecordedEvent) -> wire::RecordedEvent {
-    let header = event.header();
+    let (header, layout) = (event.header(), event.layout());
+    let (id_high, id_low) = header.id.0.as_u64_pair();
     wire::RecordedEvent {
         position: header.position.0,
         revision: header.revision.0,
-        stream: event.stream().to_owned(),
-        event: Some(wire::NewEvent {
-            id: uuid_to_wire(header.id.0),
-            r#type: event.event_type().to_owned(),
-            schema_version: header.schema_version.0,
-            content_type: content_to_wire(header.content_type),
-            tags: event.tags().map(str::to_owned).collect(),
-            data: event.data(),
-            metadata: event.metadata(),
-            occurred_at: header.occurred_at.map(|at| at.0),
-        }),
         recorded_at: header.recorded_at.0,
+        occurred_at: header.occurred_at.map(|at| at.0),
+        id_high,
+        id_low,
         append_id: header.append_id.map(|id| uuid_to_wire(id.0)).unwrap_or_default(),
+        schema_version: header.schema_version.0,
+        content_type: content_to_wire(header.content_type),
+        body: event.body().clone(),
+        stream_bytes: layout.stream,
+        type_bytes: layout.event_type,
+        tags_bytes: layout.tags,
+        metadata_bytes: layout.metadata,
         redaction: event.redaction().map(|redaction| wire::Redaction {
             leaf: redaction.leaf.0.to_vec().into(),
             reason: redaction.reason.clone(),
@@ -116,13 +117,14 @@ pub fn event_to_wire(event: &RecordedEvent) -> wire::RecordedEvent {
     }
 }
 
-/// Reads an event.
+/// Reads an event. Its body is not copied: the event shares the buffer that the message came in.
 ///
 /// # Errors
 /// `Unreadable` with the part.
 pub fn event_from_wire(event: wire::RecordedEvent) -> Result<RecordedEvent, Unreadable> {
-    let stream = stream(event.stream)?;
-    let new: NewEvent = new_event_from_wire(event.event.ok_or_else(|| Unreadable::missing("event"))?)?;
+    if event.stream_bytes == 0 || event.type_bytes == 0 {
+        return Err(Unreadable::missing("stream or type"));
+    }
     let append_id = match &event.append_id {
         id if id.is_empty() => None,
         id => Some(AppendId(uuid_from_wire("append id", id)?)),
@@ -130,14 +132,21 @@ pub fn event_from_wire(event: wire::RecordedEvent) -> Result<RecordedEvent, Unre
     let header = RecordedHeader {
         position: Position(event.position),
         revision: Revision(event.revision),
-        id: new.id,
+        id: EventId(Uuid::from_u64_pair(event.id_high, event.id_low)),
         append_id,
         recorded_at: Timestamp(event.recorded_at),
-        occurred_at: new.occurred_at,
-        schema_version: new.schema_version,
-        content_type: new.content_type,
+        occurred_at: event.occurred_at.map(Timestamp),
+        schema_version: SchemaVersion(event.schema_version),
+        content_type: content_from_wire(event.content_type)?,
     };
-    let recorded = RecordedEvent::record(header, &stream, &new);
+    let layout = BodyLayout {
+        stream: event.stream_bytes,
+        event_type: event.type_bytes,
+        tags: event.tags_bytes,
+        metadata: event.metadata_bytes,
+    };
+    let recorded = RecordedEvent::from_body(header, event.body, layout)
+        .map_err(|error| Unreadable::new("body", error))?;
     let Some(redaction) = event.redaction else { return Ok(recorded) };
     let leaf = <[u8; 32]>::try_from(&redaction.leaf[..])
         .map_err(|_| Unreadable::new("leaf", "a leaf has 32 bytes"))?;
@@ -199,7 +208,7 @@ pub fn capabilities_from_wire(description: &wire::Description) -> Capabilities {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use factum_core::{EventType, SchemaVersion, StoreId, StreamName, StreamState, Tag};
+    use factum_core::{EventType, NewEvent, StoreId, StreamName, StreamState, Tag};
 
     #[test]
     fn events_come_back_whole_and_redacted() {
@@ -229,6 +238,31 @@ mod tests {
         let redacted = event.redacted(redaction);
         assert_eq!(event_from_wire(event_to_wire(&redacted)), Ok(redacted));
         assert!(event_from_wire(wire::RecordedEvent::default()).is_err());
+    }
+
+    #[test]
+    fn an_event_whose_parts_do_not_fit_is_refused() {
+        let whole = wire::RecordedEvent {
+            body: "saTtag".into(),
+            stream_bytes: 1,
+            type_bytes: 1,
+            ..wire::RecordedEvent::default()
+        };
+        assert!(event_from_wire(whole.clone()).is_ok());
+        let broken: [fn(&mut wire::RecordedEvent); 7] = [
+            |event| event.stream_bytes = 0,
+            |event| event.stream_bytes = u32::MAX,
+            |event| (event.stream_bytes, event.type_bytes) = (u32::MAX, u32::MAX),
+            |event| event.tags_bytes = 3,
+            |event| event.body = vec![0xff, b'a'].into(),
+            |event| event.content_type = 99,
+            |event| event.append_id = "short".into(),
+        ];
+        for (which, breaks) in broken.iter().enumerate() {
+            let mut event = whole.clone();
+            breaks(&mut event);
+            assert!(event_from_wire(event).is_err(), "{which}");
+        }
     }
 
     #[test]

@@ -94,12 +94,16 @@ pub(super) fn content_to_wire(content: ContentType) -> i32 {
     })
 }
 
+pub(super) fn content_from_wire(number: i32) -> Result<ContentType, Unreadable> {
+    match wire::ContentType::try_from(number) {
+        Ok(wire::ContentType::Json) => Ok(ContentType::Json),
+        Ok(wire::ContentType::Binary) => Ok(ContentType::Binary),
+        Err(_) => Err(Unreadable::new("content_type", "there is no such content type")),
+    }
+}
+
 pub(super) fn new_event_from_wire(event: wire::NewEvent) -> Result<NewEvent, Unreadable> {
-    let content_type = match wire::ContentType::try_from(event.content_type) {
-        Ok(wire::ContentType::Json) => ContentType::Json,
-        Ok(wire::ContentType::Binary) => ContentType::Binary,
-        Err(_) => return Err(Unreadable::new("content_type", "there is no such content type")),
-    };
+    let content_type = content_from_wire(event.content_type)?;
     Ok(NewEvent {
         id: EventId(uuid_from_wire("event id", &event.id)?),
         event_type: event_type(event.r#type)?,

@@ -1,7 +1,7 @@
 //! Which node is talked to? One connection at a time; another one when that breaks, or when its node no longer leads.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -14,6 +14,7 @@ use tonic::{Code, Request};
 use super::connection_string::{ConnectionString, Finding, Node, NodePreference};
 use super::dial::{Dialler, TlsError};
 use super::failure::{Fault, fault_of};
+use super::pipeline::Pipeline;
 use super::{kurrent, own};
 use crate::wire::v1::gossip::gossip_client::GossipClient;
 use crate::wire::v1::gossip::member_info::VNodeState;
@@ -57,6 +58,8 @@ pub(super) struct Features {
     pub(super) append_records: bool,
     /// Factum's own service, and with it properties of Factum's own on events.
     pub(super) own: bool,
+    /// Many appends over one call of that service.
+    pub(super) append_many: bool,
 }
 
 /// A node that is connected to.
@@ -81,6 +84,8 @@ pub(super) struct Cluster {
     /// Where to begin among the nodes that are named, so that one that is gone does not cost each try its time.
     next_seed: AtomicUsize,
     told: Mutex<Told>,
+    /// The call that appends share: that of the node that is connected to, if it has such a call.
+    pipeline: Mutex<Option<Pipeline>>,
     /// Which log it is, once that was found out.
     identity: OnceLock<StoreId>,
 }
@@ -112,6 +117,7 @@ impl Cluster {
             link: tokio::sync::Mutex::new(None),
             next_seed: AtomicUsize::new(0),
             told: Mutex::new(Told { way: Way::Kurrent, capabilities }),
+            pipeline: Mutex::new(None),
             identity: OnceLock::new(),
         })
     }
@@ -163,6 +169,33 @@ impl Cluster {
         self.told.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// The call that appends share, while it is open. With a time limit for each call there is none: an append that shares
+    /// a call cannot be broken off by itself.
+    pub(super) fn pipeline(&self) -> Option<Pipeline> {
+        self.shared_call().as_ref().filter(|pipeline| pipeline.is_open()).cloned()
+    }
+
+    // A thread that panicked under the lock left a handle, or none.
+    fn shared_call(&self) -> MutexGuard<'_, Option<Pipeline>> {
+        self.pipeline.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sees to it that appends share a call to this node, if it has such calls. On the network's thread.
+    pub(super) fn share(&self, link: &Link) {
+        if link.way != Way::Own || !link.features.append_many || self.settings.deadline.is_some() {
+            return;
+        }
+        let mut current = self.shared_call();
+        if current.as_ref().is_some_and(Pipeline::is_open) {
+            return;
+        }
+        let request = self.endless(());
+        *current = Some(Pipeline::start(own::client(link.channel.clone()), move |outgoing| {
+            let (metadata, extensions, ()) = request.into_parts();
+            Request::from_parts(metadata, extensions, outgoing)
+        }));
+    }
+
     /// The node that is connected to; connects where none is.
     pub(super) async fn link(&self) -> Result<Arc<Link>, Fault> {
         let mut link = self.link.lock().await;
@@ -212,6 +245,7 @@ impl Cluster {
         let mut current = self.link.lock().await;
         if current.as_ref().is_some_and(|current| Arc::ptr_eq(current, link)) {
             *current = None;
+            *self.shared_call() = None;
             if let Some(leader) = leader.filter(|leader| *leader != link.node) {
                 // A leader that does not answer is looked for again by the next try.
                 *current = self.open(&leader).await.ok().map(Arc::new);
@@ -297,6 +331,7 @@ impl Cluster {
             append_session: has(V2, "AppendSession"),
             append_records: has(V2, "AppendRecords"),
             own: has("factum.v1.Store", "Append"),
+            append_many: has("factum.v1.Store", "AppendMany"),
         })
     }
 }

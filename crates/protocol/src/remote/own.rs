@@ -11,6 +11,7 @@ use tonic::transport::Channel;
 
 use super::cluster::{Calling, Cluster, Link, Pause};
 use super::failure::{Fault, fault_of};
+use super::pipeline;
 use super::pump::{Messages, Pages};
 use crate::own as convert;
 use crate::wire::own as wire;
@@ -19,7 +20,7 @@ use wire::store_client::StoreClient;
 /// Largest answer that is taken, in bytes: one event of the largest size and a page besides.
 const LARGEST_ANSWER_BYTES: usize = 32 * 1024 * 1024;
 
-fn client(channel: Channel) -> StoreClient<Channel> {
+pub(super) fn client(channel: Channel) -> StoreClient<Channel> {
     StoreClient::new(channel)
         .max_decoding_message_size(LARGEST_ANSWER_BYTES)
         .max_encoding_message_size(usize::MAX)
@@ -35,18 +36,52 @@ pub(super) async fn capabilities(cluster: &Cluster, channel: Channel) -> Result<
     Ok(convert::capabilities_from_wire(&told.into_inner()))
 }
 
-/// Appends; after a broken connection the same append again, which has no second effect.
-pub(super) async fn append(cluster: &Cluster, append: Append) -> Result<Appended, AppendError> {
-    let request = &convert::append_to_wire(&append);
+/// Appends by the call that this store's appends share, where there is one now. Needs no runtime.
+///
+/// # Errors
+/// The append and what became of the try, where another one may succeed or a time limit has to be kept.
+pub(super) async fn append_shared(
+    cluster: &Cluster,
+    append: Append,
+) -> Result<Result<Appended, AppendError>, Unshared> {
+    let Some(pipeline) = cluster.pipeline() else { return Err(Unshared { append, tried: None }) };
+    let request = convert::append_to_wire(&append);
+    if !pipeline::takes(&request) {
+        return Err(Unshared { append, tried: None });
+    }
+    match pipeline.append(request).await {
+        Ok(response) => Ok(outcome(response)),
+        Err(fault) if fault.is_passing() => Err(Unshared { append, tried: Some(fault) }),
+        Err(fault) => Ok(Err(fault.into_append(None))),
+    }
+}
+
+/// An append that did not go by the shared call.
+pub(super) struct Unshared {
+    pub(super) append: Append,
+    /// What became of it, where it was tried.
+    tried: Option<Fault>,
+}
+
+/// Appends by a call of its own; after a broken connection the same append again, which has no second effect.
+pub(super) async fn append(cluster: &Cluster, unshared: &Unshared) -> Result<Appended, AppendError> {
+    let request = &convert::append_to_wire(&unshared.append);
     let call = |link: Arc<Link>| -> Calling<'_, _> {
         Box::pin(async move {
+            cluster.share(&link);
             let request = cluster.request(request.clone());
             client(link.channel.clone()).append(request).await.map_err(|status| fault_of(&status))
         })
     };
-    let answer = cluster.call(call).await.map_err(|fault| fault.into_append(None))?;
+    let sent = unshared.tried.as_ref().is_some_and(Fault::may_have_been_done);
+    let told = |fault: Fault| if sent { fault.perhaps_done() } else { fault };
+    let answer = cluster.call(call).await.map_err(|fault| told(fault).into_append(None))?;
+    outcome(answer.into_inner())
+}
+
+fn outcome(response: wire::AppendResponse) -> Result<Appended, AppendError> {
     use wire::append_response::Outcome;
-    match answer.into_inner().outcome {
+    match response.outcome {
         Some(Outcome::Appended(appended)) => {
             // It was appended: what came of it is what cannot be read.
             convert::appended_from_wire(appended)

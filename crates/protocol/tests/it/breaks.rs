@@ -24,7 +24,7 @@ fn event(name: &str) -> NewEvent {
 }
 
 /// A relay to a server, which can be told to break what goes through it.
-struct Relay {
+pub(crate) struct Relay {
     address: SocketAddr,
     /// Counts up: whoever sees a new number breaks its connection.
     cut: watch::Sender<usize>,
@@ -35,7 +35,7 @@ struct Relay {
 
 impl Relay {
     /// A relay to the server of `log`.
-    async fn to(server: SocketAddr, log: MemoryStore) -> Self {
+    pub(crate) async fn to(server: SocketAddr, log: MemoryStore) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (cut, watching) = watch::channel(0);
@@ -51,12 +51,16 @@ impl Relay {
         Self { address, cut, lose_at, connections }
     }
 
-    async fn store(&self, ways: Ways) -> RemoteStore {
+    pub(crate) async fn store(&self, ways: Ways) -> RemoteStore {
         let to = format!("kurrentdb://{}?tls=false", self.address);
         RemoteStore::connect_by(ConnectionString::parse(&to).unwrap(), ways).await.unwrap()
     }
 
-    fn cut(&self) {
+    pub(crate) fn connections(&self) -> usize {
+        self.connections.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn cut(&self) {
         self.cut.send_modify(|cuts| *cuts += 1);
     }
 }
@@ -140,7 +144,7 @@ async fn a_subscription_goes_on_after_a_break_without_gap_and_duplicate() {
             }
             assert_eq!(seen, (0..10).collect::<Vec<u64>>(), "{ways:?}, {selector:?}");
             assert!(caught_up <= 1, "it is told once");
-            assert!(relay.connections.load(Ordering::SeqCst) > 1, "connections were broken");
+            assert!(relay.connections() > 1, "connections were broken");
         }
     }
 }

@@ -4,3 +4,4 @@
 mod breaks;
 mod conformance;
 mod served;
+mod shared_call;

@@ -116,6 +116,7 @@ impl<'a> Wanted<'a> {
             Action::ManageGroups
             | Action::SeeGroups
             | Action::Operate
+            | Action::Privacy
             | Action::Statistics
             | Action::ManageUsers
             | Action::SeeUser(_)

@@ -187,7 +187,7 @@ impl Guard {
                 Action::ManageGroups | Action::Operate => {
                     is_admin || bearer.is_some_and(|bearer| bearer.login == "ops" || bearer.is_in(OPS))
                 }
-                Action::ManageUsers => is_admin,
+                Action::ManageUsers | Action::Privacy => is_admin,
                 Action::SeeUser(login) => is_admin || of_self(login),
                 Action::ChangePassword(login) => of_self(login),
                 Action::Statistics

@@ -62,6 +62,8 @@ pub(crate) enum Ended {
     Left,
     /// It said something that makes no sense.
     Refused(String),
+    /// It may not read the source any more.
+    Denied,
 }
 
 /// A consumer's end of its connection to a group.

@@ -140,7 +140,8 @@ pub(super) fn target(options: &ChangeOptions) -> Result<(StreamName, Expectation
     Ok((stream, expected))
 }
 
-fn success(appended: &Appended) -> Success {
+/// What an append came to.
+pub(super) fn success(appended: &Appended) -> Success {
     let current = match appended.streams.first().and_then(|stream| stream.last) {
         Some(revision) => success::CurrentRevisionOption::CurrentRevision(revision.0),
         None => success::CurrentRevisionOption::NoStream(()),

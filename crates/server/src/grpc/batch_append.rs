@@ -8,11 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use factum_core::{Append, AppendError, Appended, EventId, StreamName, StreamState, Timestamp};
-use factum_protocol::wire::v1::AllStreamPosition;
 use factum_protocol::wire::v1::streams::batch_append_req::{Options, options};
-use factum_protocol::wire::v1::streams::batch_append_resp::{
-    ExpectedStreamPosition, Result as Outcome, Success, success,
-};
+use factum_protocol::wire::v1::streams::batch_append_resp::{ExpectedStreamPosition, Result as Outcome};
 use factum_protocol::wire::v1::streams::{BatchAppendReq, BatchAppendResp};
 use factum_protocol::{BatchFailure, Expectation, UuidForm, stream_from_wire, uuid_from_wire, uuid_to_wire};
 use futures_util::stream::FuturesUnordered;
@@ -22,7 +19,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming};
 
 use super::Answers;
-use super::append::{Incoming, Refused, conflict, writable};
+use super::append::{Incoming, Refused, conflict, success, writable};
 use crate::access::Action;
 use crate::call::Call;
 use crate::options::Limits;
@@ -310,19 +307,4 @@ fn answer(id: EventId, options: &Options, result: Outcome) -> BatchAppendResp {
         stream_identifier: options.stream_identifier.clone(),
         expected_stream_position: expected,
     }
-}
-
-fn success(appended: &Appended) -> Success {
-    let current = match appended.streams.first().and_then(|stream| stream.last) {
-        Some(revision) => success::CurrentRevisionOption::CurrentRevision(revision.0),
-        None => success::CurrentRevisionOption::NoStream(()),
-    };
-    let position = match appended.last {
-        Some(position) => success::PositionOption::Position(AllStreamPosition {
-            commit_position: position.0,
-            prepare_position: position.0,
-        }),
-        None => success::PositionOption::NoPosition(()),
-    };
-    Success { current_revision_option: Some(current), position_option: Some(position) }
 }

@@ -11,10 +11,10 @@ use factum_core::{
 use factum_protocol::own::{self as convert, Unreadable};
 use factum_protocol::wire::own as wire;
 use futures_util::stream;
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, Streaming};
 
-use super::Answers;
 use super::append::writable;
+use super::{Answers, append_many};
 use crate::access::Action;
 use crate::call::Call;
 use crate::shared::Shared;
@@ -43,6 +43,37 @@ impl FactumStore {
     }
 }
 
+/// One append, with the rights of whoever asks for it.
+pub(super) async fn append(
+    shared: &Shared,
+    call: &Call,
+    request: wire::AppendRequest,
+) -> Result<wire::AppendResponse, Status> {
+    use wire::append_response::Outcome;
+    let append = convert::append_from_wire(request).map_err(|error| unreadable(&error))?;
+    for write in &append.writes {
+        writable(write.stream.clone()).map_err(Status::invalid_argument)?;
+        shared.access.check(&call.caller, Action::Write(write.stream.as_str())).await?;
+    }
+    for check in &append.checks {
+        shared.access.check(&call.caller, Action::Read(check.stream.as_str())).await?;
+    }
+    // An answer tells whether any event of the log matches.
+    let asks_the_log = append.conditions.iter().any(|condition| match condition {
+        AppendCondition::FailIfEventsMatch { .. } | AppendCondition::CountBelow { .. } => true,
+    });
+    if asks_the_log {
+        shared.access.check(&call.caller, Action::Read("$all")).await?;
+    }
+    let outcome = match shared.store.append(append).await {
+        Ok(appended) => Outcome::Appended(convert::appended_to_wire(&appended)),
+        Err(error) => Outcome::Failure(
+            convert::append_error_to_wire(&error).ok_or_else(|| status::of_append(&error, "Append"))?,
+        ),
+    };
+    Ok(wire::AppendResponse { outcome: Some(outcome) })
+}
+
 fn unreadable(error: &Unreadable) -> Status {
     Status::invalid_argument(error.to_string())
 }
@@ -53,6 +84,7 @@ fn failure(error: &ReadError) -> Result<wire::Failure, Status> {
 
 #[tonic::async_trait]
 impl wire::store_server::Store for FactumStore {
+    type AppendManyStream = Answers<wire::AppendManyResponse>;
     type ReadStream = Answers<wire::ReadResponse>;
     type SubscribeStream = Answers<wire::SubscribeResponse>;
 
@@ -67,30 +99,16 @@ impl wire::store_server::Store for FactumStore {
         &self,
         request: Request<wire::AppendRequest>,
     ) -> Result<Response<wire::AppendResponse>, Status> {
-        use wire::append_response::Outcome;
         let call = Call::of(&request);
-        let append = convert::append_from_wire(request.into_inner()).map_err(|error| unreadable(&error))?;
-        for write in &append.writes {
-            writable(write.stream.clone()).map_err(Status::invalid_argument)?;
-            self.shared.access.check(&call.caller, Action::Write(write.stream.as_str())).await?;
-        }
-        for check in &append.checks {
-            self.shared.access.check(&call.caller, Action::Read(check.stream.as_str())).await?;
-        }
-        // An answer tells whether any event of the log matches.
-        let asks_the_log = append.conditions.iter().any(|condition| match condition {
-            AppendCondition::FailIfEventsMatch { .. } | AppendCondition::CountBelow { .. } => true,
-        });
-        if asks_the_log {
-            self.shared.access.check(&call.caller, Action::Read("$all")).await?;
-        }
-        let outcome = match self.shared.store.append(append).await {
-            Ok(appended) => Outcome::Appended(convert::appended_to_wire(&appended)),
-            Err(error) => Outcome::Failure(
-                convert::append_error_to_wire(&error).ok_or_else(|| status::of_append(&error, "Append"))?,
-            ),
-        };
-        Ok(Response::new(wire::AppendResponse { outcome: Some(outcome) }))
+        append(&self.shared, &call, request.into_inner()).await.map(Response::new)
+    }
+
+    async fn append_many(
+        &self,
+        request: Request<Streaming<wire::AppendManyRequest>>,
+    ) -> Result<Response<Self::AppendManyStream>, Status> {
+        let call = Call::of(&request);
+        Ok(Response::new(append_many::answers(self.shared.clone(), call, request.into_inner())))
     }
 
     async fn delete(

@@ -84,7 +84,14 @@ const SERVICES: &[Service] = &[
     ("kurrentdb.protocol.v2.streams.streamsservice", &[("appendsession", &[]), ("appendrecords", &[])]),
     (
         "factum.v1.store",
-        &[("describe", &[]), ("append", &[]), ("delete", &[]), ("read", &[]), ("subscribe", &[])],
+        &[
+            ("describe", &[]),
+            ("append", &[]),
+            ("appendmany", &[]),
+            ("delete", &[]),
+            ("read", &[]),
+            ("subscribe", &[]),
+        ],
     ),
 ];
 

@@ -20,7 +20,7 @@ use wire::{ReadReq, ReadResp, read_resp};
 
 use super::Answers;
 use super::groups::key;
-use crate::access::Action;
+use crate::access::{Action, Hold};
 use crate::call::Call;
 use crate::groups::{
     Connection, Consumer, ConsumerInfo, Delivery, Ended, GroupError, GroupKey, Groups, NackAction,
@@ -54,6 +54,8 @@ async fn begin(
         ));
     };
     let (key, form) = (group(&options)?, EventForm { ids: uuid_form(&options)? });
+    // Taken before the check, so that no change after it is missed.
+    let right = shared.access.hold(&call.caller);
     shared.access.check(&call.caller, Action::Read(key.source_name())).await?;
     let slots = usize::try_from(options.buffer_size).unwrap_or(1).clamp(1, MAX_SLOTS);
     let who = ConsumerInfo {
@@ -64,7 +66,7 @@ async fn begin(
     let (consumer, connection) =
         Groups::of(&shared).connect(&key, who, slots).await.map_err(|error| status::of_group(&error))?;
     let confirmation = SubscriptionConfirmation { subscription_id: key.to_string() };
-    tokio::spawn(listen(messages, consumer));
+    tokio::spawn(listen(messages, consumer, right, key.clone()));
     let Connection { deliveries, ended, .. } = connection;
     let given = stream::unfold(Some(Giving { key, form, deliveries, ended }), Giving::step);
     let confirmation = read_resp::Content::SubscriptionConfirmation(confirmation);
@@ -89,11 +91,12 @@ fn uuid_form(options: &Options) -> Result<UuidForm, Status> {
     }
 }
 
-/// Passes on what the consumer says, until it says no more.
-async fn listen(mut messages: Streaming<ReadReq>, consumer: Consumer) {
+/// Passes on what the consumer says, until it says no more or may not read the group's source any more.
+async fn listen(mut messages: Streaming<ReadReq>, consumer: Consumer, mut right: Hold, key: GroupKey) {
     let why = loop {
         let message = tokio::select! {
             () = consumer.over() => return,
+            _ = right.lost(Action::Read(key.source_name())) => break Ended::Denied,
             message = messages.message() => message,
         };
         // A call that breaks off is a consumer that goes.
@@ -168,6 +171,7 @@ impl Giving {
             Some(Ended::Left) => return None,
             Some(Ended::Dropped) => status::group_dropped(&self.key),
             Some(Ended::Refused(why)) => Status::invalid_argument(why),
+            Some(Ended::Denied) => status::access_denied(),
             // A group ends without a word only with the server.
             Some(Ended::Stopping) | None => status::of_group(&GroupError::Stopping),
         };

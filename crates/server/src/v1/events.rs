@@ -10,6 +10,7 @@ use super::answer::{escaped, event_json, linked, tagged};
 use super::ask::{Ask, digits, shown, stream_name};
 use super::cloud;
 use super::follow;
+use super::privacy::{PERSONAL, as_wanted};
 use super::problem::{Problem, Slug};
 use super::reading::{Found, Wanted};
 use super::route::{AFTER, Api, Kind, LIMIT, Operation, Param, WAIT};
@@ -39,6 +40,7 @@ pub(super) fn routes(api: Api) -> Api {
                 LIMIT,
                 RESOLVE,
                 TYPE,
+                PERSONAL,
                 FOLLOW,
                 AFTER,
                 WAIT,
@@ -54,7 +56,7 @@ pub(super) fn routes(api: Api) -> Api {
             PART,
             "One event of a stream, by its revision, or the first or last one",
         )
-        .query(&[RESOLVE, AFTER, WAIT])
+        .query(&[RESOLVE, PERSONAL, AFTER, WAIT])
         .answer(ONE_EVENT),
     )
     .get(
@@ -74,6 +76,7 @@ pub(super) fn routes(api: Api) -> Api {
                 ),
                 Param::new("stream", Kind::Text, "Only events of streams whose names begin so"),
                 Param::new("system", Kind::Flag, "With the store's own events [false]"),
+                PERSONAL,
                 FOLLOW,
                 AFTER,
                 WAIT,
@@ -84,7 +87,9 @@ pub(super) fn routes(api: Api) -> Api {
     .get(
         "/v1/events/{id}",
         by_id,
-        Operation::new("getEvent", PART, "One event, by its id").query(&[AFTER, WAIT]).answer(ONE_EVENT),
+        Operation::new("getEvent", PART, "One event, by its id")
+            .query(&[PERSONAL, AFTER, WAIT])
+            .answer(ONE_EVENT),
     )
 }
 
@@ -124,7 +129,8 @@ async fn of_stream(ask: Ask) -> Result<Response, Problem> {
     if form.follows() {
         return follow::answer(ask, wanted, form).await;
     }
-    let found = wanted.page(&ask).await?;
+    let mut found = wanted.page(&ask).await?;
+    found.events = as_wanted(&ask, found.events).await?;
     if found.events.is_empty() && matches!(wanted.source, Source::Index(_)) {
         has_something(&ask, &wanted.source).await?;
     }
@@ -138,7 +144,8 @@ async fn of_log(ask: Ask) -> Result<Response, Problem> {
     if form.follows() {
         return follow::answer(ask, wanted, form).await;
     }
-    let found = wanted.page(&ask).await?;
+    let mut found = wanted.page(&ask).await?;
+    found.events = as_wanted(&ask, found.events).await?;
     Ok(page(&ask, form, "/v1/events", &wanted, &found))
 }
 
@@ -225,17 +232,19 @@ async fn at_revision(ask: Ask) -> Result<Response, Problem> {
         return Err(Problem::new(Slug::EventNotFound, detail).with("stream", source.name()));
     };
     let resolved = links.apply(&ask.shared, &ask.call, placed).await?;
-    Ok(one(&ask, form, &resolved))
+    one(&ask, form, resolved).await
 }
 
 /// One event in the form that was asked for.
-fn one(ask: &Ask, form: Form, resolved: &Resolved) -> Response {
+async fn one(ask: &Ask, form: Form, event: Resolved) -> Result<Response, Problem> {
+    let shown = as_wanted(ask, vec![event]).await?;
+    let Some(resolved) = shown.first() else { return Ok(tagged(&ask.headers, form.media(), String::new())) };
     let body = match form {
         Form::CloudEvent => cloud_event(resolved),
         _ => None,
     };
     let body = body.unwrap_or_else(|| event_json(resolved, Payload::Whole, Breaks::Keep));
-    tagged(&ask.headers, form.media(), body)
+    Ok(tagged(&ask.headers, form.media(), body))
 }
 
 fn cloud_event(resolved: &Resolved) -> Option<String> {
@@ -245,7 +254,7 @@ fn cloud_event(resolved: &Resolved) -> Option<String> {
 async fn by_id(ask: Ask) -> Result<Response, Problem> {
     let form = form(&ask.headers, &ONE_FORMS)?;
     let event = find(&ask, ask.path("id")).await?;
-    Ok(one(&ask, form, &Resolved::plain(event)))
+    one(&ask, form, Resolved::plain(event)).await
 }
 
 /// The event with this id that the caller may see; the newest, where it was used several times.

@@ -17,6 +17,7 @@ use tokio::sync::mpsc;
 use super::accept::Form;
 use super::answer::event_json;
 use super::ask::{Ask, digits};
+use super::privacy::{as_wanted, may_open};
 use super::problem::Problem;
 use super::reading::Wanted;
 use crate::access::{Action, Hold};
@@ -37,6 +38,7 @@ pub(super) async fn answer(ask: Ask, wanted: Wanted, form: Form) -> Result<Respo
     let follows = ask.flag("follow", true)?;
     let hold = ask.shared.access.hold(&ask.call.caller);
     ask.may(Action::Read(wanted.source.name())).await?;
+    may_open(&ask).await?;
     let from = begin(&ask, &wanted).await?;
     let selector = match &wanted.source {
         Source::All => wanted.passing.selector(),
@@ -144,14 +146,19 @@ impl Following {
             SubscriptionMessage::Events { events, checkpoint } => {
                 let (ask, wanted) = (&self.ask, &self.wanted);
                 wanted.links.prepare(&ask.shared, &wanted.source).await?;
-                let mut out = String::new();
+                let (mut positions, mut shown) = (Vec::new(), Vec::new());
                 for event in events {
                     let position = event.position();
                     if !wanted.passing.passes(&event) {
                         continue;
                     }
                     let Some(placed) = wanted.source.place(event) else { continue };
-                    let resolved = wanted.links.apply(&ask.shared, &ask.call, placed).await?;
+                    positions.push(position);
+                    shown.push(wanted.links.apply(&ask.shared, &ask.call, placed).await?);
+                }
+                let mut out = String::new();
+                // The right to see them in clear is looked at each time.
+                for (position, resolved) in positions.into_iter().zip(as_wanted(ask, shown).await?) {
                     let event = event_json(&resolved, Payload::Whole, Breaks::Flatten);
                     out.push_str(&self.event(position, &event));
                 }

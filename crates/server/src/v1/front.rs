@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use super::problem::{PROBLEM_JSON, Problem, Slug};
 use crate::call::Call;
+use crate::options::Console;
 use crate::shared::Shared;
 use crate::sign_in::CHALLENGE;
 
@@ -92,6 +93,10 @@ fn refuse(shared: &Shared, request: &Request) -> Option<Problem> {
     let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
     if !reads && is_cross_site(request.headers(), call.authority.as_deref()) {
         return Some(Problem::new(Slug::CrossSite, "the request was sent by a page of another origin"));
+    }
+    if !reads && shared.options.console == Console::ReadOnly {
+        let problem = Problem::new(Slug::ReadOnly, "the server was started with --console read-only");
+        return Some(problem.next("Use another server, or start this one with --console full."));
     }
     if shared.stopping.is_due() {
         return Some(Problem::new(Slug::NotReady, "the server stops"));

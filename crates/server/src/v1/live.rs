@@ -131,11 +131,14 @@ pub(crate) struct Stats {
 pub(crate) struct Sampler {
     begun: AtomicBool,
     stats: watch::Sender<Option<Arc<Stats>>>,
+    /// The list of the projections, as JSON.
+    projections: watch::Sender<Option<Arc<str>>>,
 }
 
 impl Default for Sampler {
     fn default() -> Self {
-        Self { begun: AtomicBool::new(false), stats: watch::Sender::new(None) }
+        let (stats, projections) = (watch::Sender::new(None), watch::Sender::new(None));
+        Self { begun: AtomicBool::new(false), stats, projections }
     }
 }
 
@@ -175,11 +178,24 @@ async fn sample(shared: Arc<Shared>) {
         let stats = take(&shared, &before, &now).await;
         before = now;
         shared.v1.sampler.stats.send_replace(Some(Arc::new(stats)));
+        tell_projections(&shared).await;
         tokio::select! {
             () = stopping.wait() => return,
             () = tokio::time::sleep(EVERY) => {}
         }
     }
+}
+
+/// Tells how the projections are, where that has changed. A database that cannot be asked now has no news.
+async fn tell_projections(shared: &Shared) {
+    let Some(side) = &shared.ops.read_side else { return };
+    let Ok(lines) = side.lines().await else { return };
+    let text: Option<Arc<str>> = serde_json::to_string(&lines).ok().map(Into::into);
+    shared.v1.sampler.projections.send_if_modified(|known| {
+        let changed = *known != text;
+        *known = text;
+        changed
+    });
 }
 
 async fn take(shared: &Shared, before: &Counts, now: &Counts) -> Stats {
@@ -211,7 +227,10 @@ async fn live(ask: Ask) -> Result<Response, Problem> {
     let sees_events = ask.may(Action::Read("$all")).await.is_ok();
     let seen = ask.shared.v1.names.heads.count();
     let stopping = ask.shared.stopping.clone();
-    let watching = Watching { ask, stats, stopping, hold, sees_events, seen, ended: false };
+    let mut projections = ask.shared.v1.sampler.projections.subscribe();
+    // How they are now is news to somebody who has just come.
+    projections.mark_changed();
+    let watching = Watching { ask, stats, projections, stopping, hold, sees_events, seen, ended: false };
     let body = Body::from_stream(stream::unfold(watching, Watching::step));
     let headers = [(CONTENT_TYPE, Form::EventStream.media()), (CACHE_CONTROL, "no-store")];
     Ok((headers, [("x-accel-buffering", "no")], body).into_response())
@@ -220,6 +239,7 @@ async fn live(ask: Ask) -> Result<Response, Problem> {
 struct Watching {
     ask: Ask,
     stats: watch::Receiver<Option<Arc<Stats>>>,
+    projections: watch::Receiver<Option<Arc<str>>>,
     stopping: Stopping,
     hold: Hold,
     /// Whether the caller may read the log.
@@ -254,6 +274,10 @@ impl Watching {
                     let stats = self.stats.borrow_and_update().clone();
                     let text = stats.and_then(|stats| serde_json::to_string(&*stats).ok());
                     break text.map(|text| format!("event: stats\ndata: {text}\n\n")).unwrap_or_default();
+                }
+                Ok(()) = self.projections.changed() => {
+                    let Some(list) = self.projections.borrow_and_update().clone() else { continue };
+                    break format!("event: projections\ndata: {{\"items\":{list}}}\n\n");
                 }
                 () = tokio::time::sleep(HEADS_EVERY), if self.sees_events => {
                     let Some((heads, skipped, count)) = self.ask.shared.v1.names.heads.since(self.seen) else {
@@ -301,9 +325,30 @@ async fn overview(ask: Ask) -> Result<Response, Problem> {
     Ok(json(&Overview { stats, problems: problems(&ask).await }))
 }
 
+/// Projections that somebody should look at.
+async fn of_projections(ask: &Ask) -> Vec<Wrong> {
+    let Some(side) = &ask.shared.ops.read_side else { return Vec::new() };
+    // A database that cannot be asked now says so on the projections' own page.
+    let lines = side.lines().await.unwrap_or_default();
+    let text = |line: &serde_json::Map<String, Value>, name: &str| {
+        line.get(name).and_then(Value::as_str).unwrap_or_default().to_owned()
+    };
+    let wrong = lines.iter().filter(|line| matches!(text(line, "status").as_str(), "faulted" | "stalled"));
+    wrong
+        .map(|line| {
+            let (name, status) = (text(line, "name"), text(line, "status"));
+            Wrong {
+                what: format!("the projection '{name}' is {status}: {}", text(line, "why")),
+                url: format!("/ui/projections/{}", escaped(&name)),
+                since: line.get("since").and_then(Value::as_str).map(str::to_owned),
+            }
+        })
+        .collect()
+}
+
 /// What somebody should look at.
 async fn problems(ask: &Ask) -> Vec<Wrong> {
-    let mut problems = Vec::new();
+    let mut problems = of_projections(ask).await;
     if ask.may(Action::SeeGroups).await.is_err() {
         return problems;
     }

@@ -108,6 +108,8 @@ pub(crate) struct Wanted {
     pub(crate) until: bool,
     pub(crate) limit: usize,
     pub(crate) links: Links,
+    /// Whether personal values are opened.
+    pub(crate) open: bool,
 }
 
 /// One page.
@@ -161,7 +163,8 @@ impl Wanted {
         };
         let links = Links::of(ask.flag("resolveLinks", true)?);
         let (from, until) = (before.or(from).unwrap_or(otherwise), before.is_some());
-        Ok(Self { source, passing, direction, from, until, limit: ask.limit()?, links })
+        let open = super::privacy::wants_open(ask)?;
+        Ok(Self { source, passing, direction, from, until, limit: ask.limit()?, links, open })
     }
 
     fn reads(&self) -> Direction {
@@ -268,6 +271,7 @@ impl Wanted {
             parameters.push(("limit", Some(self.limit.to_string())));
             parameters.extend(self.passing.parameters(of_log));
             parameters.push(("resolveLinks", (!resolve).then(|| "false".to_owned())));
+            parameters.push(("personal", self.open.then(|| "open".to_owned())));
             url(path, &parameters)
         };
         let (first, last) = (found.events.first().and_then(at), found.events.last().and_then(at));

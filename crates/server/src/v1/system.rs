@@ -14,7 +14,7 @@ use super::route::{Api, Operation};
 use crate::access::Action;
 use crate::grpc::PROTOCOL_VERSION;
 use crate::maintenance::Maintenance;
-use crate::options::Setting;
+use crate::options::{Console, Setting};
 use crate::scavenges::{self, Begun, Scavenge};
 use crate::users::Standing;
 
@@ -168,7 +168,7 @@ async fn system(ask: Ask) -> Result<Response, Problem> {
             Durability::Replicated => "replicated",
         },
         capabilities: capabilities.supported.iter().map(|of| format!("{of:?}")).collect(),
-        console: shared.options.console,
+        console: shared.options.console != Console::Off,
         read_only: false,
         security: if shared.access.guard().is_some() { "signIn" } else { "insecure" },
         caller: CallerItem {

@@ -4,8 +4,9 @@ use std::collections::HashMap;
 
 use factum_core::ExpectedRevision;
 use factum_protocol::wire::v1::streams as wire;
+use factum_protocol::wire::v1::streams::append_resp::success;
 use factum_protocol::wire::v1::streams::batch_append_req::{Options, options};
-use factum_protocol::wire::v1::streams::batch_append_resp::{Result as Outcome, success};
+use factum_protocol::wire::v1::streams::batch_append_resp::Result as Outcome;
 use factum_protocol::{Proposed, UuidForm, stream_to_wire, uuid_from_wire, uuid_to_wire};
 use factum_server::Limits;
 use futures_util::stream;

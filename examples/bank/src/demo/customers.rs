@@ -13,7 +13,7 @@ use super::{Following, OPENING};
 use crate::{AccountId, Address, Bank, BankError, Currency, CustomerCommand, CustomerId, Money};
 
 /// Name and town of each customer; the first one has the shop.
-const PEOPLE: [(&str, &str); 8] = [
+pub(super) const PEOPLE: [(&str, &str); 8] = [
     ("Ada Lindqvist", "8010 Graz"),
     ("Grace Okafor", "1040 Wien"),
     ("Edsger Vermeer", "4020 Linz"),
@@ -25,7 +25,7 @@ const PEOPLE: [(&str, &str); 8] = [
 ];
 
 /// Who asks to be forgotten.
-const FORGOTTEN: u64 = 2;
+pub(super) const FORGOTTEN: u64 = 2;
 
 /// How long the read models may take to come to the end of the log, and to forget.
 const AT_MOST: Duration = Duration::from_secs(60);

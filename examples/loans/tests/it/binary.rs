@@ -137,3 +137,60 @@ fn without_its_vault_a_loan_book_has_numbers_and_no_names() {
         fails(verb, data, 5, "there is no key store");
     }
 }
+
+/// What a server answers at this address.
+fn get(address: &str, path: &str) -> serde_json::Value {
+    use std::io::{Read, Write};
+    let mut socket = std::net::TcpStream::connect(address).unwrap();
+    write!(socket, "GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    assert!(head.starts_with("HTTP/1.1 200"), "{path}: {answer}");
+    serde_json::from_str(body).unwrap()
+}
+
+/// A server that is killed with its test.
+struct Serving(std::process::Child);
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+#[cfg(unix)]
+fn a_loan_book_is_served_with_what_follows_it() {
+    use std::io::BufRead;
+    let folder = tempfile::tempdir().unwrap();
+    let data = &folder.path().join("book");
+    prints(&["import", THREE], data);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_loans"));
+    command
+        .args(["serve", "--listen", "127.0.0.1:0", "--data"])
+        .arg(data)
+        .stderr(std::process::Stdio::piped());
+    let mut serving = Serving(command.spawn().unwrap());
+    let mut said = String::new();
+    std::io::BufReader::new(serving.0.stderr.take().unwrap()).read_line(&mut said).unwrap();
+    let address = said.split("http://").nth(1).and_then(|rest| rest.split('/').next()).unwrap().to_owned();
+    let began = std::time::Instant::now();
+    loop {
+        let list = get(&address, "/v1/projections");
+        let lines = list["items"].as_array().unwrap();
+        if lines.len() == 3 && lines.iter().all(|line| line["status"] == "caught up") {
+            break;
+        }
+        assert!(began.elapsed().as_secs() < 60, "{list}");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    let rows = get(&address, "/v1/projections/funnel/tables/funnel");
+    assert_eq!(rows["rows"].as_array().unwrap().len(), 2, "{rows}");
+    let employee = get(&address, "/v1/privacy/112");
+    assert!(employee["events"].as_u64().unwrap() > 0, "{employee}");
+    let id = serving.0.id().to_string();
+    assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+    assert_eq!(serving.0.wait().unwrap().code(), Some(0));
+}

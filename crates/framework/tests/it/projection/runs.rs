@@ -129,7 +129,7 @@ async fn a_stopped_projection_stays_stopped_over_a_restart() {
     let handle = world.projections.start(balances()).await.unwrap();
     assert_eq!(status(&handle).await.status, Status::Stopped);
     assert_eq!(rows(&handle), [row("a", 1, 1)]);
-    handle.start("ada").unwrap();
+    handle.start("ada", "it is mended").unwrap();
     ready(&handle, &token).await;
     assert_eq!(rows(&handle), [row("a", 2, 2)]);
     let history = world.read_models.history(handle.name()).unwrap();

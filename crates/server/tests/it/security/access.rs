@@ -2,10 +2,14 @@
 
 use factum_core::{EventStoreExt, EventType, ExpectedRevision, NewEvent, StreamName};
 use factum_protocol::stream_to_wire;
+use factum_protocol::wire::v1::persistent_subscriptions as groups;
+use factum_protocol::wire::v1::persistent_subscriptions::persistent_subscriptions_client::PersistentSubscriptionsClient;
 use factum_protocol::wire::v1::streams as wire;
+use factum_protocol::wire::v1::{UuidOption, uuid_option};
 use tonic::{Code, Streaming};
 
 use super::{Fixture, OPS_PASSWORD, Who, assert_denied, data_of};
+use crate::group_client::{from_start, settings};
 
 fn ada() -> Who {
     Who::user("ada", "ada")
@@ -170,6 +174,42 @@ async fn a_subscription_ends_when_its_right_is_gone() {
     until(&mut of_bob, "3").await;
     fixture.disable(&admin, "bob").await.unwrap();
     assert_eq!(ended(of_bob).await, [""; 0]);
+}
+
+/// Connects a consumer of a group of `s`, and waits until it is confirmed.
+async fn consume(fixture: &Fixture, who: &Who) -> Streaming<groups::ReadResp> {
+    let options = groups::read_req::Options {
+        group_name: "g".to_owned(),
+        buffer_size: 10,
+        uuid_option: Some(UuidOption { content: Some(uuid_option::Content::String(())) }),
+        stream_option: Some(groups::read_req::options::StreamOption::StreamIdentifier(stream_to_wire("s"))),
+    };
+    let first = groups::ReadReq { content: Some(groups::read_req::Content::Options(options)) };
+    // The requests do not end: the consumer stays.
+    let requests = tokio_stream::StreamExt::chain(tokio_stream::iter([first]), tokio_stream::pending());
+    let mut client = PersistentSubscriptionsClient::new(fixture.channel.clone());
+    let mut answers = client.read(who.asks(requests)).await.unwrap().into_inner();
+    let confirmed = answers.message().await.unwrap().and_then(|answer| answer.content);
+    assert!(matches!(confirmed, Some(groups::read_resp::Content::SubscriptionConfirmation(_))));
+    answers
+}
+
+#[tokio::test]
+async fn a_consumer_of_a_group_goes_when_its_right_is_gone() {
+    let fixture = Fixture::with_users().await;
+    let admin = Who::admin();
+    let create = groups::CreateReq { options: Some(from_start("s", "g", settings())) };
+    PersistentSubscriptionsClient::new(fixture.channel.clone()).create(admin.asks(create)).await.unwrap();
+    let (mut of_ada, mut of_bob) = (consume(&fixture, &ada()).await, consume(&fixture, &bob()).await);
+    fixture.set_acl("s", r#"{"$r":["readers"]}"#).await;
+    let denied = of_ada.message().await.expect_err("ada may not read it any more");
+    assert_eq!((denied.code(), denied.message()), (Code::PermissionDenied, "Access Denied"));
+    // The other one stays, and gets what comes.
+    fixture.append(&admin, "s", "A", "1").await.unwrap();
+    let given = of_bob.message().await.unwrap().and_then(|answer| answer.content);
+    assert!(matches!(given, Some(groups::read_resp::Content::Event(_))), "{given:?}");
+    fixture.disable(&admin, "bob").await.unwrap();
+    assert_eq!(of_bob.message().await.expect_err("bob is gone").code(), Code::PermissionDenied);
 }
 
 #[tokio::test]

@@ -1,0 +1,312 @@
+// Which screen is shown, and what stands around it? The router, the rail, the omnibox, help, settings.
+import {
+  html, render, signal, effect, useState, useEffect, useRef, useMemo, useErrorBoundary,
+  config, place, go, signIn, enter, leave, routeOf, useQuery, readQuery, bindings, useKeys, onKey, toasts, spoken, startLive, live, api, copy, recent,
+  theme, zone, browserZone, comfortable, letterKeys, railOpen, now, queryString, visibleText, durationText,
+} from './core.js';
+import { Text, Icon, Kbd, LiveState, Notice, ProblemNotice, Loading, Dialog, Page, Menu } from './widgets.js';
+
+// ---- Routes: pattern, screen's file, entry of the rail ----------------------------------------------------------------
+
+const ROUTES = [
+  ['/ui', 'overview', 'overview'],
+  ['/ui/streams', 'streams', 'streams'],
+  ['/ui/streams/{stream}', 'stream', 'streams'],
+  ['/ui/streams/{stream}/state', 'state', 'streams'],
+  ['/ui/streams/{stream}/{revision}', 'event', 'streams'],
+  ['/ui/events', 'events', 'events'],
+  ['/ui/events/{id}', 'event', 'events'],
+  ['/ui/correlations', 'correlation', 'correlations'],
+  ['/ui/correlations/{id}', 'correlation', 'correlations'],
+  ['/ui/compare', 'compare', 'streams'],
+  ['/ui/projections', 'projections', 'projections'],
+  ['/ui/projections/{name}', 'projections', 'projections'],
+  ['/ui/subscriptions', 'subscriptions', 'subscriptions'],
+  ['/ui/subscriptions/{source}/{group}', 'subscriptions', 'subscriptions'],
+  ['/ui/processes', 'processes', 'processes'],
+  ['/ui/processes/{process}/{id}', 'processes', 'processes'],
+  ['/ui/schemas', 'schemas', 'schemas'],
+  ['/ui/schemas/{type}', 'schemas', 'schemas'],
+  ['/ui/privacy', 'privacy', 'privacy'],
+  ['/ui/privacy/receipts', 'privacy', 'privacy'],
+  ['/ui/privacy/receipts/{receipt}', 'privacy', 'privacy'],
+  ['/ui/privacy/{subject}', 'privacy', 'privacy'],
+  ['/ui/query', 'query', 'query'],
+  ['/ui/system', 'system', 'system'],
+  ['/ui/system/{part}', 'system', 'system'],
+];
+
+/** Entries of the rail: name, address, label, key after `g`. */
+const RAIL = [
+  ['overview', '/ui/', 'Overview', 'o'], ['streams', '/ui/streams', 'Streams', 's'], ['events', '/ui/events', 'Events', 'e'],
+  ['correlations', '/ui/correlations', 'Correlations', 'c'], ['projections', '/ui/projections', 'Projections', 'p'],
+  ['subscriptions', '/ui/subscriptions', 'Subscriptions', 'u'], ['processes', '/ui/processes', 'Processes', 'r'],
+  ['schemas', '/ui/schemas', 'Schemas', 'a'], ['privacy', '/ui/privacy', 'Privacy', 'v'], ['system', '/ui/system/storage', 'System', 'y'],
+];
+/** Pages that the omnibox knows beside those of the rail. */
+const PAGES = [['Compare streams', '/ui/compare'], ['Live tail', '/ui/events?live=1'], ['Receipts of erasure', '/ui/privacy/receipts'], ['Configuration', '/ui/system/config'], ['API reference', '/docs/api']];
+
+// ---- Screens --------------------------------------------------------------------------------------------------------
+
+const loaded = signal(new Map());
+const failed = signal(new Map());
+function load(name) {
+  if (loaded.peek().has(name) || failed.peek().has(name)) return;
+  import(`./screens/${name}.js`).then(
+    module => { loaded.value = new Map(loaded.value).set(name, module.default); },
+    error => { failed.value = new Map(failed.value).set(name, error); },
+  );
+}
+
+// The screen's file is asked for before anything is drawn.
+const begin = routeOf(place.value.pathname, ROUTES)?.route[1];
+if (begin) load(begin);
+
+const helpOpen = signal(false);
+const omniOpen = signal(false);
+
+function Shell() {
+  const found = routeOf(place.value.pathname, ROUTES);
+  const name = found?.route[1];
+  useEffect(() => { if (name) load(name); }, [name]);
+  useShellKeys();
+  const screen = loaded.value.get(name);
+  const key = place.value.pathname;
+  if (signIn.wanted.value) return html`<${SignIn} problem=${signIn.wanted.value} />`;
+  return html`
+    <a class="skip" href="#main" onClick=${event => { event.preventDefault(); document.getElementById('main').focus(); }}>Skip to content</a>
+    ${config.environment && html`<header class=${`environment ${config.production ? 'production' : ''}`}><${Text} value=${config.environment} />${config.readOnly && ' (read only)'}</header>`}
+    <div class=${railOpen.value ? 'shell' : 'shell narrow'}>
+      <${Rail} current=${found?.route[2]} />
+      <div class="content">
+        <${TopBar} />
+        <${Connection} />
+        <main id="main" tabindex="-1">
+          ${!found ? html`<${Nowhere} />`
+    : failed.value.has(name) ? html`<${Outdated} error=${failed.value.get(name)} />`
+      : !screen ? html`<${Loading} on=${false} />`
+        : html`<${Guard} key=${key} screen=${screen} params=${found.params} name=${name} />`}
+        </main>
+      </div>
+    </div>
+    <div class="toasts" aria-live="polite">${toasts.value.map(one => html`<div key=${one.id} class=${`toast ${one.kind}`}>${one.text}</div>`)}</div>
+    <div class="offscreen" aria-live="polite" id="spoken">${spoken.value}</div>
+    ${helpOpen.value && html`<${Help} />`}
+    ${omniOpen.value && html`<${Omnibox} />`}`;
+}
+
+/** A screen that throws leaves the rest of the page alive. */
+function Guard({ screen, params, name }) {
+  const [error, reset] = useErrorBoundary(problem => console.warn(`the screen ${name} failed:`, problem));
+  const known = screen.query ?? NONE;
+  const [query, set, bad] = useQuery(known);
+  const title = typeof screen.title === 'function' ? screen.title({ params, query }) : screen.title;
+  useEffect(() => { document.title = `${visibleText(title)} · Factum`; }, [title]);
+  useEffect(() => { addMark(name); }, []);
+  if (error) return html`<${Page} title="This page failed"><${ProblemNotice} error=${error} retry=${reset} /></${Page}>`;
+  return html`${bad.length > 0 && html`<${Notice} kind="warn" title="Part of the address is not understood">${bad.join(', ')}: the default is used.</${Notice}>`}
+    <${screen.Screen} params=${params} query=${query} set=${set} />`;
+}
+const NONE = {};
+const addMark = name => performance.mark(`screen:${name}`);
+
+/** Asks for a name and a password. They go to this server only, and stay in this tab. */
+function SignIn({ problem }) {
+  const [error, setError] = useState(signIn.header ? problem : null);
+  const [busy, setBusy] = useState(false);
+  const submit = async event => {
+    event.preventDefault();
+    const form = new FormData(event.target);
+    setBusy(true);
+    try { await enter(form.get('login'), form.get('password')); } catch (failure) { setError(failure); }
+    setBusy(false);
+  };
+  return html`<main class="sign-in"><form class="form" onSubmit=${submit}><h1>Sign in to Factum</h1>
+    ${config.environment && html`<p class="quiet"><${Text} value=${config.environment} /></p>`}
+    <label>Name<input type="text" name="login" autocomplete="username" required autofocus /></label>
+    <label>Password<input type="password" name="password" autocomplete="current-password" required /></label>
+    ${error && html`<p class="v-gone" role="alert"><${Text} value=${error.message} /></p>`}
+    <div class="actions end"><button type="submit" class="primary" disabled=${busy}>Sign in</button></div>
+    <p class="quiet">A user of the store. The first start of the server shows the passwords of admin and ops.</p></form></main>`;
+}
+
+function Nowhere() {
+  return html`<${Page} title="No such page" sentence="Nothing of the console is at this address."><p><a class="link" href="/ui/">Overview</a></p></${Page}>`;
+}
+function Outdated({ error }) {
+  return html`<${Page} title="This page could not be loaded" sentence="The server may have been updated since this page was opened, or it may be away.">
+    <p><button type="button" class="primary" onClick=${() => location.reload()}>Load anew</button></p><p class="quiet"><${Text} value=${error.message} /></p></${Page}>`;
+}
+
+// ---- Around the screens ---------------------------------------------------------------------------------------------
+
+function Rail({ current }) {
+  const [open, setOpen] = useState(false);
+  useEffect(() => { setOpen(false); }, [place.value]);
+  const entries = html`<ul>${RAIL.map(([name, url, label, key]) => html`<li><a href=${url} aria-current=${name === current ? 'page' : undefined} title=${`${label} (g ${key})`}><${Icon} name=${name} /><span class="rail-label">${label}</span></a></li>`)}</ul>`;
+  return html`<nav class=${open ? 'rail open' : 'rail'} aria-label="Main">
+    <div class="rail-head"><a class="brand" href="/ui/"><svg class="logo" viewBox="0 0 16 16" aria-hidden="true"><path d="M2 3h12v2H2zm0 4h9v2H2zm0 4h6v2H2z" /></svg><span class="rail-label">Factum</span></a>
+      <button type="button" class="icon-button rail-menu" aria-expanded=${open ? 'true' : 'false'} aria-label="Menu" onClick=${() => setOpen(!open)}><${Icon} name="menu" /></button></div>
+    ${entries}
+    <button type="button" class="icon-button rail-fold" aria-label=${railOpen.value ? 'Collapse the menu' : 'Expand the menu'} title=${railOpen.value ? 'Collapse' : 'Expand'} onClick=${() => { railOpen.value = !railOpen.value; }}><${Icon} name=${railOpen.value ? 'fold' : 'unfold'} /></button>
+  </nav>`;
+}
+
+function TopBar() {
+  return html`<div class="topbar" role="region" aria-label="Search and settings">
+    <button type="button" class="omni-button" onClick=${() => { omniOpen.value = true; }}><${Icon} name="search" /><span>Find a stream, event, id, time…</span><${Kbd}>Ctrl K</${Kbd}></button>
+    <span class="grow" />
+    <${LiveState} />
+    ${signIn.header && html`<button type="button" class="quiet-button" onClick=${leave}>Sign out</button>`}
+    <button type="button" class="quiet-button" title="Time zone (z)" onClick=${nextZone}>${zone.value === 'UTC' ? 'UTC' : zone.value.split('/').pop().replaceAll('_', ' ')}</button>
+    <button type="button" class="icon-button" aria-label=${`Theme: ${theme.value}`} title=${`Theme: ${theme.value} (t)`} onClick=${nextTheme}><${Icon} name="sun" /></button>
+    <button type="button" class="icon-button" aria-label="Keyboard shortcuts" title="Keyboard shortcuts (?)" onClick=${() => { helpOpen.value = true; }}><${Icon} name="help" /></button>
+  </div>`;
+}
+
+/** Says so when the feed is lost for longer than a blink, and what is shown meanwhile. */
+function Connection() {
+  const since = useRef(0);
+  if (live.state.value !== 'lost') { since.current = 0; return null; }
+  since.current ||= Date.now();
+  if (now.value - since.current < 2500) return null;
+  return html`<${Notice} kind="warn" title="Reconnecting">The live feed is away for ${durationText(now.value - since.current)} (attempt ${live.tries.value}). What you see stays, and may be old.</${Notice}>`;
+}
+
+const nextTheme = () => { theme.value = { system: 'light', light: 'dark', dark: 'system' }[theme.value] ?? 'system'; };
+const nextZone = () => { zone.value = zone.value === 'UTC' ? browserZone() : 'UTC'; };
+
+function useShellKeys() {
+  useKeys([
+    { key: 'Ctrl+k', also: ['/'], label: 'find anything', group: 'Everywhere', run: () => { omniOpen.value = true; } },
+    { key: '?', label: 'these shortcuts', group: 'Everywhere', run: () => { helpOpen.value = !helpOpen.value; } },
+    { key: 't', label: 'theme: system, light, dark', group: 'Everywhere', run: nextTheme },
+    { key: 'z', label: 'times in UTC or local', group: 'Everywhere', run: nextZone },
+    ...(signIn.header ? [{ key: 'g q', label: 'sign out', group: 'Everywhere', run: leave }] : []),
+    { key: 'c l', label: 'copy the address of this view', group: 'Everywhere', run: () => { copy(location.href, 'Address copied'); } },
+    { key: 'c c', label: 'copy as curl', group: 'Everywhere', run: () => { copy(`curl '${location.origin}/v1${location.pathname.slice(3).replace(/\/$/, '/overview')}${location.search}'`, 'curl copied'); } },
+    ...RAIL.map(([, url, label, key]) => ({ key: `g ${key}`, label: `go to ${label}`, group: 'Go to', run: () => { go(url); } })),
+  ]);
+}
+
+function Help() {
+  const groups = new Map();
+  for (const one of bindings.value) {
+    if (!one.label) continue;
+    const group = one.group ?? 'This page';
+    if (!groups.has(group)) groups.set(group, new Map());
+    groups.get(group).set(one.key, one);
+  }
+  const order = ['This page', 'Everywhere', 'Go to'];
+  return html`<${Dialog} title="Keyboard shortcuts" className="help" onClose=${() => { helpOpen.value = false; }}>
+    <div class="help-groups">${[...groups].sort((a, b) => order.indexOf(a[0]) - order.indexOf(b[0])).map(([group, list]) => html`<section><h3>${group}</h3><dl class="keys">${[...list.values()].map(one => html`<div><dt>${[one.key, ...one.also ?? []].map((key, i) => html`${i > 0 && ' '}${key.split(' ').map(part => html`<${Kbd}>${KEY_NAMES[part] ?? (/^[A-Z]$/.test(part) ? `Shift ${part}` : part)}</${Kbd}>`)}`)}</dt><dd>${one.label}</dd></div>`)}</dl></section>`)}</div>
+    <div class="help-foot">
+      <label class="check"><input type="checkbox" checked=${letterKeys.value} onChange=${event => { letterKeys.value = event.target.checked; }} /> Single letters are shortcuts</label>
+      <label class="check"><input type="checkbox" checked=${comfortable.value} onChange=${event => { comfortable.value = event.target.checked; }} /> Comfortable spacing</label>
+      <label>Time zone <input type="text" list="zones" value=${zone.value} onChange=${event => { if (isZone(event.target.value)) zone.value = event.target.value; else event.target.value = zone.value; }} /></label>
+      <datalist id="zones">${['UTC', ...new Set([browserZone(), ...Intl.supportedValuesOf?.('timeZone') ?? []])].map(name => html`<option value=${name} />`)}</datalist>
+    </div>
+  </${Dialog}>`;
+}
+const KEY_NAMES = { ArrowDown: '↓', ArrowUp: '↑', ArrowLeft: '←', ArrowRight: '→', 'Shift+ArrowLeft': 'Shift ←', 'Shift+ArrowRight': 'Shift →', 'Ctrl+k': 'Ctrl K' };
+function isZone(name) {
+  try { new Intl.DateTimeFormat('en', { timeZone: name }); return true; } catch { return false; }
+}
+
+// ---- The omnibox ----------------------------------------------------------------------------------------------------
+
+const KIND_NAMES = { stream: 'Streams', event: 'Events', type: 'Types', category: 'Categories', correlation: 'Correlations', position: 'Positions', time: 'Times', subject: 'Data subjects', page: 'Pages', command: 'Commands', recent: 'Recent' };
+const COMMANDS = [['Switch theme', nextTheme], ['Switch time zone', nextZone], ['Copy the address of this view', () => copy(location.href, 'Address copied')], ['Keyboard shortcuts', () => { helpOpen.value = true; }]];
+
+function Omnibox() {
+  const [text, setText] = useState('');
+  const [found, setFound] = useState({ of: '', items: [], error: null });
+  const [chosen, setChosen] = useState(0);
+  const list = useRef();
+  const close = () => { omniOpen.value = false; };
+  useEffect(() => {
+    const q = text.trim();
+    setChosen(0);
+    if (!q) { setFound({ of: '', items: [], error: null }); return undefined; }
+    const stop = new AbortController();
+    const timer = setTimeout(() => {
+      api(`/v1/resolve${queryString({ q })}`, { signal: stop.signal }).then(
+        answer => setFound({ of: q, items: answer.items ?? [], error: null }),
+        error => { if (error.name !== 'AbortError') setFound({ of: q, items: [], error }); },
+      );
+    }, 80);
+    return () => { clearTimeout(timer); stop.abort(); };
+  }, [text]);
+  const options = useMemo(() => {
+    const q = text.trim().toLowerCase();
+    const has = label => !q || label.toLowerCase().includes(q);
+    const pages = [...RAIL.map(([, url, label]) => [label, url]), ...PAGES].filter(([label]) => has(label)).map(([label, url]) => ({ kind: 'page', label, url }));
+    const commands = COMMANDS.filter(([label]) => has(label)).map(([label, run]) => ({ kind: 'command', label, run }));
+    const seen = q ? [] : recent.value.map(one => ({ kind: 'recent', ...one }));
+    return [...found.items, ...seen, ...(q ? [...pages, ...commands] : pages.slice(0, 10))];
+  }, [text, found]);
+  const open = option => { close(); if (option.run) option.run(); else go(option.url); };
+  const onKeyDown = event => {
+    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    if (step && options.length) { event.preventDefault(); setChosen((chosen + step + options.length) % options.length); }
+    else if (event.key === 'Enter') { event.preventDefault(); if (options[chosen]) open(options[chosen]); }
+  };
+  useEffect(() => { list.current?.querySelector('[aria-selected=true]')?.scrollIntoView({ block: 'nearest' }); }, [chosen]);
+  let last = null;
+  return html`<${Dialog} title="Find" className="omni" onClose=${close}>
+    <input type="text" role="combobox" aria-expanded="true" aria-controls="omni-list" aria-activedescendant=${options.length ? `omni-${chosen}` : undefined} aria-label="Find a stream, event id, position, correlation, type, time or page" autocomplete="off" spellcheck="false" autofocus
+      placeholder="Paste or type: a stream, an id, a position, a time, a type…" value=${text} onInput=${event => setText(event.target.value)} onKeyDown=${onKeyDown} />
+    <ul id="omni-list" role="listbox" aria-label="Found" ref=${list}>${options.map((option, i) => {
+    const heads = option.kind !== last;
+    last = option.kind;
+    return html`${heads && html`<li role="presentation" class="omni-group">${KIND_NAMES[option.kind] ?? option.kind}</li>`}<li id=${`omni-${i}`} role="option" aria-selected=${i === chosen ? 'true' : 'false'} onPointerMove=${() => i !== chosen && setChosen(i)} onClick=${() => open(option)}><${Text} value=${option.label} clip=${90} /></li>`;
+  })}</ul>
+    ${options.length === 0 && html`<p class="quiet pad">Nothing is called that.</p>`}
+    ${found.error && html`<p class="quiet pad">The server could not search: <${Text} value=${found.error.message} /></p>`}
+  </${Dialog}>`;
+}
+
+// ---- Begin ----------------------------------------------------------------------------------------------------------
+
+/** Links within the console do not load the page anew. */
+document.addEventListener('click', event => {
+  if (event.defaultPrevented || event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
+  const link = event.target.closest?.('a[href]');
+  if (!link || link.target || link.hasAttribute('download')) return;
+  const url = new URL(link.href, location.href);
+  if (url.origin !== location.origin || !/^\/ui(\/|$)/.test(url.pathname) || (url.hash && url.pathname === location.pathname)) return;
+  event.preventDefault();
+  const before = location.pathname;
+  go(url.href);
+  if (url.pathname !== before) { scrollTo(0, 0); document.getElementById('main')?.focus({ preventScroll: true }); }
+});
+document.addEventListener('keydown', onKey);
+
+// Back comes to where one was, also when the rows come later than the page.
+history.scrollRestoration = 'manual';
+const places = new Map();
+let entry = 0;
+history.replaceState({ entry }, '');
+const push = history.pushState.bind(history);
+const replace = history.replaceState.bind(history);
+history.pushState = (state, title, url) => { places.set(entry, scrollY); entry = Date.now() + Math.random(); push({ entry }, title, url); };
+history.replaceState = (state, title, url) => replace({ entry }, title, url);
+addEventListener('popstate', event => {
+  places.set(entry, scrollY);
+  entry = event.state?.entry ?? 0;
+  const wanted = places.get(entry) ?? 0;
+  const until = performance.now() + 1500;
+  const attempt = () => {
+    scrollTo(0, wanted);
+    if (Math.abs(scrollY - wanted) > 2 && performance.now() < until) requestAnimationFrame(attempt);
+  };
+  requestAnimationFrame(attempt);
+});
+
+effect(() => {
+  const root = document.documentElement;
+  if (theme.value === 'system') delete root.dataset.theme; else root.dataset.theme = theme.value;
+  if (comfortable.value) root.dataset.comfortable = ''; else delete root.dataset.comfortable;
+});
+startLive();
+render(html`<${Shell} />`, document.getElementById('app'));
