@@ -148,7 +148,7 @@ fn parameter(place: &str, param: &Param) -> Value {
         Kind::Text => json!({ "type": "string" }),
         Kind::Texts => json!({ "type": "array", "items": { "type": "string", "minLength": 1 } }),
         Kind::Number => json!({ "type": "integer", "minimum": 0, "maximum": i64::MAX }),
-        Kind::Limit => json!({ "type": "integer", "minimum": 1, "maximum": i64::MAX }),
+        Kind::Limit => json!({ "type": "integer", "minimum": 1 }),
         Kind::Flag => json!({ "type": "boolean" }),
         Kind::OneOf(words) => json!({ "type": "string", "enum": words }),
         Kind::Like(pattern) => json!({ "type": "string", "pattern": pattern }),
