@@ -17,7 +17,7 @@ CHECKS = (
 )
 
 
-def test_no_answer_breaks_the_document():
+def test_no_answer_breaks_the_document(tmp_path):
     server = Server()
     try:
         url = f"http://{server.address}"
@@ -26,13 +26,14 @@ def test_no_answer_breaks_the_document():
                 os.path.join(os.path.dirname(sys.executable), "schemathesis"),
                 "--config-file", os.path.join(os.path.dirname(__file__), "schemathesis.toml"),
                 "run", f"{url}/openapi.json", "--url", url, "--seed", SEED, "--phases", "coverage,fuzzing",
-                "--checks", CHECKS, "--max-examples", "8", "--request-timeout", "10", "--workers", "1",
+                "--checks", CHECKS, "--max-examples", "8", "--request-timeout", "40", "--workers", "1",
                 "--max-time", "120",
                 # What has no end of its own has no answer that could be looked at.
                 "--exclude-path", "/v1/live",
                 "--warnings", "off", "--no-color",
             ],
-            capture_output=True, text=True, timeout=LIMIT, check=False,
+            # What it remembers of its runs goes with them.
+            cwd=tmp_path, capture_output=True, text=True, timeout=LIMIT, check=False,
         )
     finally:
         server.close()

@@ -166,8 +166,10 @@ impl Ask {
     /// # Errors
     /// `bad-parameter`.
     pub(crate) fn limit(&self) -> Result<usize, Problem> {
-        let limit =
-            self.read("limit", "a whole number from 1", |text| digits::<u64>(text).filter(|n| *n > 0))?;
+        // A number that has no place is as large as any.
+        let any = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()).then_some(u64::MAX);
+        let read = |text: &str| digits::<u64>(text).or_else(|| any(text)).filter(|number| *number > 0);
+        let limit = self.read("limit", "a whole number from 1", read)?;
         Ok(limit.map_or(DEFAULT_LIMIT, |limit| usize::try_from(limit).unwrap_or(MAX_LIMIT)).min(MAX_LIMIT))
     }
 

@@ -161,6 +161,8 @@ impl Wanted {
             Direction::Forwards => ReadFrom::Start,
             Direction::Backwards => ReadFrom::End,
         };
+        // Also where the answer is a page: a value that cannot be is told of anyway.
+        ask.flag("follow", true)?;
         let links = Links::of(ask.flag("resolveLinks", true)?);
         let (from, until) = (before.or(from).unwrap_or(otherwise), before.is_some());
         let open = super::privacy::wants_open(ask)?;
