@@ -103,7 +103,7 @@ const PAGE_FORMS: [Form; 4] = [Form::Json, Form::EventStream, Form::Ndjson, Form
 const ONE_FORMS: [Form; 2] = [Form::Json, Form::CloudEvent];
 const FOLLOW: Param = Param::new("follow", Kind::Flag, "As a stream: go on where the log ends [true]");
 const RESUME: Param =
-    Param::new("Last-Event-ID", Kind::Like("^[0-9]{1,19}$"), "As a stream: begin after this position");
+    Param::new("Last-Event-ID", Kind::Like("^[0-9]{0,19}$"), "As a stream: begin after this position");
 const ONE_EVENT: &[(&str, &str)] =
     &[("application/json", "Event"), ("application/cloudevents+json", "CloudEvent")];
 

@@ -61,7 +61,8 @@ pub(super) async fn answer(ask: Ask, wanted: Wanted, form: Form) -> Result<Respo
 
 /// Where it begins: after the last event that the reader has, or where it says.
 async fn begin(ask: &Ask, wanted: &Wanted) -> Result<SubscribeFrom, Problem> {
-    if let Some(value) = ask.headers.get(LAST_EVENT_ID) {
+    // One that says nothing is none.
+    if let Some(value) = ask.headers.get(LAST_EVENT_ID).filter(|value| !value.is_empty()) {
         let position = value.to_str().ok().and_then(digits).map(Position);
         let position = position.ok_or_else(|| {
             Problem::parameter("Last-Event-ID", "Last-Event-ID is a position, as it was given")
