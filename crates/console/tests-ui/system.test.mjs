@@ -2,7 +2,7 @@
 import { test, before, after } from 'node:test';
 import assert from 'node:assert/strict';
 import { startServer, browser, open, done, eventually } from './harness.mjs';
-import { answerWith, problem } from './answers.mjs';
+import { answerWith } from './answers.mjs';
 
 let server;
 before(async () => { server = await startServer({ args: ['--data', '{folder}/store', '--insecure'] }); });
@@ -10,14 +10,11 @@ after(async () => { await (await browser()).close(); await server.stop(); });
 
 const said = page => page.locator('.sentence').innerText();
 
-test('storage: figures of the log, and a check of all of it', async () => {
+test('storage: figures of the log, and what checks it', async () => {
   const page = await open(server, '/ui/system/storage');
   await page.getByRole('heading', { name: 'On disk' }).waitFor();
   assert.match(await said(page), /^The log has /);
-  const given = await answerWith({ 'POST /v1/system/verify': { events: 5321, segments: 4, bytes: 214_748_364, root: 'ab'.repeat(32), damage: [] } });
-  await page.getByRole('button', { name: 'Verify now' }).click();
-  await page.getByText(/^The log is whole: /).waitFor();
-  await given.stop();
+  await page.getByText('factum storage verify --data DIR').waitFor();
   await done(page, 'storage');
 });
 
@@ -50,24 +47,13 @@ test('a scavenge is estimated first, and started with a reason and a word', asyn
   await done(page, 'storage-scavenge');
 });
 
-test('damage is named, place by place', async () => {
-  const given = await answerWith({ 'POST /v1/system/verify': { events: 10, segments: 1, bytes: 4096, root: 'ab', damage: [{ place: '000001.log at 512', what: 'the checksum does not fit', rebuiltOnOpen: false }] } });
-  const page = await open(server, '/ui/system/storage');
-  await page.getByRole('button', { name: 'Verify now' }).click();
-  await page.getByText('1 place is damaged.').waitFor();
-  await page.getByText('the checksum does not fit').waitFor();
-  await given.stop();
-  await done(page, 'storage-damaged', { pictures: false });
-});
-
 test('configuration: what was changed comes first, with where it comes from', async () => {
   const page = await open(server, '/ui/system/config');
   const { config } = await server.get('/v1/system');
   await page.locator('tbody tr[data-row]').first().waitFor();
   assert.equal(await page.locator('tbody tr[data-row]').count(), config.length);
   const changed = config.filter(one => one.source !== 'default').length;
-  assert.ok(changed > 0, 'the tests themselves give flags');
-  assert.match(await said(page), new RegExp(`${config.length} settings, ${changed} changed`));
+  assert.match(await said(page), new RegExp(`${config.length} settings, ${changed === 0 ? 'all as they come' : `${changed} changed`}`));
   await page.getByLabel('Filter settings').fill('nothing like this');
   await page.getByText('No setting fits.').waitFor();
   await page.getByLabel('Filter settings').fill('');
@@ -81,16 +67,13 @@ test('metrics: figures now, and what Prometheus needs', async () => {
   await done(page, 'metrics');
 });
 
-test('users, about, and parts that this server has not', async () => {
+test('users, about, backups', async () => {
   await done(await open(server, '/ui/system/users', { allow: [/501/] }), 'users');
   const about = await open(server, '/ui/system/about');
   await about.getByText(/has been serving/).waitFor();
   await done(about, 'about');
-  const given = await answerWith({ 'GET /v1/system/backups': problem(501, 'unsupported', 'This server was not told where backups go') });
-  const backups = await open(server, '/ui/system/backups', { allow: [/501/] });
-  await backups.getByText('This server was not told where backups go').first().waitFor();
+  const backups = await open(server, '/ui/system/backups');
   await backups.getByText('factum backup restore BACKUP --data OTHER').waitFor();
-  await given.stop();
   await done(backups, 'backups');
 });
 
@@ -99,6 +82,7 @@ test('read-only: nothing that writes is offered', async () => {
   try {
     const page = await open(quiet, '/ui/system/storage', { allow: [/501/] });
     await page.getByText('Read only: nothing can be changed from here.').first().waitFor();
+    await page.getByRole('button', { name: 'Estimate' }).waitFor();
     assert.equal(await page.getByRole('button', { name: 'Start…' }).count(), 0);
     await done(page, 'storage-read-only', { pictures: false });
   } finally { await quiet.stop(); }

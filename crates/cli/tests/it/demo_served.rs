@@ -292,8 +292,9 @@ fn what_fails_is_told_to_whoever_looks() {
     let mine = overview["problems"].as_array().unwrap().iter();
     let mine: Vec<_> = mine.filter(|problem| problem["url"] == "/ui/projections/lost_cards").collect();
     assert!(mine.len() == 1 && mine[0]["since"].is_string(), "{overview}");
-    let heard = web.follow("/v1/live", |heard| heard.contains("event: projections"));
-    assert!(heard.contains("\"lost_cards\"") && heard.contains("event: stats"), "{heard}");
+    let heard = web
+        .follow("/v1/live", |heard| heard.contains("event: projections") && heard.contains("event: stats"));
+    assert!(heard.contains("\"lost_cards\""), "{heard}");
     // Whoever follows gets names sealed, unless an administrator wants them.
     let sealed = web.follow("/v1/streams/customer-c-1/events", |heard| heard.contains("caughtUp"));
     assert!(sealed.contains("$pii") && !sealed.contains("Lindqvist"), "{sealed}");

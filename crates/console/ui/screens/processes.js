@@ -1,5 +1,5 @@
 // Which processes are under way, what does each wait for, and what happened to it?
-import { html, useState, useEffect, useApi, api, go, path, mayWrite, now, plural, numberText, durationText, queryString, readTime, isObject, capital, listed, isAre, span, agoOf, visited } from '../core.js';
+import { html, useState, useEffect, useApi, api, go, path, mayWrite, now, plural, numberText, queryString, readTime, isObject, capital, listed, isAre, span, agoOf, visited } from '../core.js';
 import { Page, Section, Remote, Table, Notice, Confirm, Facts, Empty, Status, Text, Time, Ago, Num, Type, Tree, EventLink, StreamLink, urls } from '../widgets.js';
 
 // ---- What is said. Pure. ----------------------------------------------------------------------------------------------
@@ -140,7 +140,7 @@ function Due({ timer, over = false }) {
   if (!timer) return html`<span class="quiet">none</span>`;
   const due = millisOf(timer.due);
   const late = !over && due !== null && due < now.value;
-  return html`<span class=${late ? 'said bad' : ''} title=${timer.due}><${Text} value=${timer.name} clip=${24} /> ${due === null ? 'at an unknown time' : late ? `overdue by ${durationText(now.value - due)}` : `in ${durationText(due - now.value)}`}</span>`;
+  return html`<span class=${late ? 'said bad' : ''} title=${timer.due}><${Text} value=${timer.name} clip=${24} /> ${due === null ? 'at an unknown time' : late ? `overdue by ${span(now.value - due)}` : `in ${span(due - now.value)}`}</span>`;
 }
 
 // ---- The list ---------------------------------------------------------------------------------------------------------
@@ -150,11 +150,11 @@ function List({ query, set }) {
   const items = answer.data?.items;
   const columns = [
     { key: 'instance', label: 'Instance', cell: one => html`<a class="link" href=${urlOf(one)}><${Text} value=${one.id} clip=${36} /></a> <span class="quiet wide-only">of <${Text} value=${one.process} clip=${28} /></span>` },
-    { key: 'stage', label: 'Stage', width: 134, cell: one => html`<${StageOf} stage=${one.stage} />` },
+    { key: 'stage', label: 'Stage', width: 150, cell: one => html`<${StageOf} stage=${one.stage} />` },
     { key: 'step', label: 'Last step', width: 130, wide: true, cell: one => html`<${Text} value=${one.step ?? ''} clip=${24} />` },
     { key: 'timer', label: 'Next timer', width: 240, wide: true, cell: one => html`<${Due} timer=${nextTimer(one)} over=${OVER.includes(one.stage)} />` },
     ...(items?.some(one => one.lastError) ? [{ key: 'error', label: 'Last error', width: '30%', wide: true, cell: one => html`<${Text} value=${one.lastError ?? ''} clip=${60} />` }] : []),
-    { key: 'updated', label: 'Moved', width: 118, align: 'end', cell: one => html`<${Ago} at=${one.updatedTime} />` },
+    { key: 'updated', label: 'Moved', width: 106, align: 'end', cell: one => html`<span title=${one.updatedTime}>${agoOf(one.updatedTime, now.value)}</span>` },
   ];
   const filtered = query.process || query.stage;
   return html`<${Page} title="Processes" sentence=${items && html`<${Said} of=${listSentence(items, now.value)} />`}>

@@ -1,6 +1,6 @@
 // Which event types are there, what shape has their data, and what do upcasters make of the old ones?
 import { html, useMemo, useApi, go, path, queryString, diffValues, personalOf, isObject, isNumber, plural, numberText, printJson } from '../core.js';
-import { Page, Section, Remote, Table, Tabs, Choice, Empty, Status, Text, Time, Num, Type, Value, Payload, Diff, EventLink, CopyButton, Code, urls } from '../widgets.js';
+import { Page, Section, Remote, Table, Tabs, Choice, Notice, Empty, Status, Text, Time, Num, Type, Value, Payload, Diff, EventLink, CopyButton, Code, urls } from '../widgets.js';
 
 // ---- What is said. Pure. ----------------------------------------------------------------------------------------------
 
@@ -108,8 +108,11 @@ export function typeSentence(type, versions) {
 
 const Said = ({ of: { tone, text } }) => html`<span class=${`said ${tone}`}><${Text} value=${text} /></span>`;
 
+/** Types that are shown in one list. */
+const TYPES = 1000;
+
 function List({ query, set }) {
-  const types = useApi('/v1/types');
+  const types = useApi('/v1/types' + queryString({ system: query.system ? 'true' : null, limit: TYPES }));
   const schemas = useApi('/v1/schemas');
   // Without registered schemas there are types all the same.
   const all = useMemo(() => (types.data ? joined(types.data.items, schemas.data?.items ?? []) : null), [types.data, schemas.data]);
@@ -119,14 +122,14 @@ function List({ query, set }) {
   return html`<${Page} title="Schemas" sentence=${all && html`<${Said} of=${listSentence(all)} />`}>
     <div class="filters"><input type="search" aria-label="Filter event types" placeholder="Filter event types" value=${query.q} onInput=${event => set({ q: event.target.value })} />
       <label class="check"><input type="checkbox" checked=${query.system} onChange=${event => set({ system: event.target.checked }, { push: true })} /> System types</label></div>
-    <${Remote} of=${types} what="event types">${() => html`<${Table} caption="Event types" rows=${rows} keyOf=${one => one.type} onOpen=${one => go(urls.schema(one.type))}
+    <${Remote} of=${types} what="event types">${data => html`${data.indexing && html`<${Notice} title="Types are still being gathered">The log was read up to position ${numberText(data.indexing.position)} of ${numberText(data.indexing.of)}: there may be more types, and higher counts. <button type="button" class="more" onClick=${types.reload}>Look again</button></${Notice}>`}<${Table} caption="Event types" rows=${rows} keyOf=${one => one.type} onOpen=${one => go(urls.schema(one.type))}
       empty=${html`<p class="quiet pad">${text ? html`No type has <strong>${query.q}</strong> in its name. <button type="button" class="more" onClick=${() => set({ q: '' })}>Clear the filter</button>` : 'No event type yet.'}</p>`} columns=${[
     { key: 'type', label: 'Event type', cell: one => html`<a class="link" href=${urls.schema(one.type)}><${Type} type=${one.type} clip=${48} /></a>` },
     ...(counted ? [{ key: 'count', label: 'Events', width: '20%', align: 'end', cell: one => html`<${Num} value=${one.count} />` }] : []),
     { key: 'versions', label: 'Registered', width: '22%', cell: one => (one.versions.length > 0 ? one.versions.map(version => `v${version}`).join(', ') : html`<span class="quiet">none</span>`) },
     { key: 'newest', label: 'Newest event', width: 120, wide: true, cell: one => (one.schemaVersion === null ? html`<span class="quiet">unknown</span>` : `v${one.schemaVersion}`) },
     { key: 'events', label: html`<span class="offscreen">Its events</span>`, width: 90, align: 'end', wide: true, cell: one => html`<a class="link" href=${urls.type(one.type)}>events</a>` },
-  ]} />`}</${Remote}>
+  ]} />${data.page?.next && html`<p class="quiet under">The first ${numberText(data.items.length)} types. Others are found by their address: <code>/ui/schemas/TYPE</code></p>`}`}</${Remote}>
   </${Page}>`;
 }
 
@@ -148,7 +151,7 @@ function One({ type, query, set }) {
     <${Remote} of=${data ? { ...answer, data, error: null } : answer} what="the schema">${() => html`
       <${Tabs} label="About this type" tabs=${tabs} current=${tab} onChange=${id => set({ tab: id, v: null }, { push: true })} />
       ${tab === 'schema' && html`<${Registered} versions=${versions} query=${query} set=${set} />`}
-      ${tab === 'fields' && html`<${Inferred} answer=${sample} events=${events} type=${type} />`}
+      ${tab === 'fields' && html`<${Inferred} answer=${sample} events=${events} type=${type} whole=${events.length < SAMPLE && !sample.data?.page?.next} />`}
       ${tab === 'examples' && html`<${Examples} examples=${data.examples ?? []} events=${events} sample=${sample} />`}`}</${Remote}>
   </${Page}>`;
 }
@@ -168,11 +171,11 @@ function Registered({ versions, query, set }) {
     <${Section} title="JSON Schema" actions=${html`<${CopyButton} text=${() => printJson(chosen.schema)} label="Copy the schema" />`}><${Code} text=${printJson(chosen.schema)} label=${`Schema of v${chosen.version}`} /></${Section}>`;
 }
 
-function Inferred({ answer, events, type }) {
+function Inferred({ answer, events, type, whole }) {
   const { fields, sampled, cut } = useMemo(() => inferFields(events), [events]);
   return html`<${Remote} of=${answer} what="a sample of events">${() => (sampled === 0
     ? html`<${Empty} title="Nothing to infer from">${events.length === 0 ? html`No event of type <strong><${Text} value=${type} /></strong> was found.` : `The newest ${plural(events.length, 'event')} have no JSON data.`}</${Empty}>`
-    : html`<p class="under">Inferred from a sample: the newest <strong>${plural(sampled, 'event')}</strong>${events.length < SAMPLE ? ', which are all that there are' : ', not from all of them'}${sampled < events.length ? `; ${numberText(events.length - sampled)} more have no JSON data` : ''}.${cut ? ` Only the first ${numberText(MOST_PATHS)} fields, ${DEEPEST} levels deep, are told apart.` : ''}</p>
+    : html`<p class="under">Inferred from a sample: the newest <strong>${plural(sampled, 'event')}</strong>${whole ? ', which are all that there are' : ', not from all of them'}${sampled < events.length ? `; ${numberText(events.length - sampled)} more have no JSON data` : ''}.${cut ? ` Only the first ${numberText(MOST_PATHS)} fields, ${DEEPEST} levels deep, are told apart.` : ''}</p>
       <${Table} caption="Fields in the sample" rows=${fields} keyOf=${one => one.path} columns=${[
       { key: 'path', label: 'Field', cell: one => html`<span class="mono"><${Text} value=${one.path} clip=${60} /></span>` },
       { key: 'types', label: 'Types', width: '22%', cell: one => (one.types.length > 1 ? html`<${Status} kind="warn"><span class="mono">${one.types.join(', ')}</span></${Status}>` : html`<span class="mono">${one.types[0]}</span>`) },

@@ -1,6 +1,6 @@
 // How is the machine: what is on disk, is it whole, is it backed up, how is it set up, and who may enter?
 import { html, useState, useApi, api, go, path, live, mayWrite, plural, numberText, bytesText, durationText, capital, isObject, printJson, originOf, span, listed } from '../core.js';
-import { Page, Section, Remote, Table, Tabs, Notice, Confirm, Facts, Empty, Status, Text, Time, Ago, Num, Bytes, Sparkline, Command, CopyButton, Code, ProblemNotice, LiveState } from '../widgets.js';
+import { Page, Section, Remote, Table, Tabs, Notice, Confirm, Facts, Empty, Status, Text, Time, Num, Bytes, Sparkline, Command, CopyButton, Code, ProblemNotice, LiveState } from '../widgets.js';
 
 // ---- What is said. Pure. ----------------------------------------------------------------------------------------------
 
@@ -19,14 +19,6 @@ export function systemSentence(system) {
 export function scavengeEffect(estimate) {
   if (Number(estimate.events ?? 0) === 0) return 'There is nothing to give back: no hidden event takes up space in a sealed segment.';
   return `Removes ${plural(estimate.events, 'hidden event')} and gives back ${bytesText(estimate.bytes)}, in ${numberText(estimate.rewritten)} of ${plural(estimate.segments, 'sealed segment')}. What was given back cannot be brought back.`;
-}
-
-/** What a check of the whole log says. */
-export function verifiedSentence(found) {
-  const damage = found.damage ?? [];
-  if (damage.length === 0) return { tone: 'good', text: `The log is whole: ${plural(found.events, 'event')} in ${plural(found.segments, 'segment')}, ${bytesText(found.bytes)} read.` };
-  const lost = damage.filter(one => !one.rebuiltOnOpen).length;
-  return { tone: lost > 0 ? 'bad' : 'warn', text: `${plural(damage.length, 'place')} ${damage.length === 1 ? 'is' : 'are'} damaged${lost === 0 ? '; all of them are rebuilt when the store is opened' : ''}.` };
 }
 
 export function storageSentence(figures) {
@@ -77,20 +69,10 @@ function Storage() {
   </${Frame}>`;
 }
 
+/** The engine's files are verified while nobody has them open, so the server cannot: say what does. */
 function Verify() {
-  const [state, setState] = useState({ busy: false, found: null, error: null, at: 0 });
-  const run = async () => {
-    setState({ busy: true, found: null, error: null, at: 0 });
-    try { setState({ busy: false, found: await api('/v1/system/verify', { method: 'POST', body: {} }), error: null, at: Date.now() }); } catch (error) { setState({ busy: false, found: null, error, at: 0 }); }
-  };
-  const { busy, found, error, at } = state;
-  const said = found && verifiedSentence(found);
-  return html`<p class="under">Reads everything that the store holds, and names each damaged place. Nothing is changed.</p>
-    <button type="button" disabled=${busy} onClick=${run}>${busy ? 'Reading the whole log…' : 'Verify now'}</button>
-    ${error && html`<div class="after"><${ProblemNotice} error=${error} /></div>`}
-    ${found && html`<div class="after"><${Notice} kind=${said.tone} title=${said.text}><p class="quiet">Read <${Ago} at=${at} />.</p>
-      ${found.root && html`<p class="quiet">Root <code class="long"><${Text} value=${found.root} /></code>: equal roots, equal histories.</p>`}
-      ${(found.damage ?? []).length > 0 && html`<ul class="plain">${found.damage.slice(0, 50).map(one => html`<li><code><${Text} value=${one.place} /></code> <${Text} value=${one.what} />${one.rebuiltOnOpen && ' (rebuilt on open)'}</li>`)}</ul>`}</${Notice}></div>`}`;
+  return html`<p class="under">A check reads everything that the store holds, and names each damaged place. It needs the directory for itself: stop the server first, or check a backup at any time. Its root stands for the whole history: equal roots, equal histories.</p>
+    <div class="stack"><${Command} text="factum storage verify --data DIR" /><${Command} text="factum backup verify BACKUP" /></div>`;
 }
 
 const SCAVENGE_KINDS = { running: 'busy', started: 'busy', success: 'good', completed: 'good', stopped: 'idle', failed: 'bad', errored: 'bad' };
@@ -136,25 +118,12 @@ function Scavenges() {
 // ---- Backups ----------------------------------------------------------------------------------------------------------
 
 function Backups() {
-  const answer = useApi('/v1/system/backups');
-  const [asked, ask] = useState(false);
-  const [made, setMade] = useState(null);
-  const items = answer.data?.items;
-  const sentence = items && (items.length === 0 ? { tone: 'warn', text: 'No backup is known to this server.' } : { tone: 'good', text: `The last backup was made ${span(Date.now() - Date.parse(items[0].time))} ago.` });
-  const start = async reason => { setMade(await api('/v1/system/backups', { method: 'POST', body: { reason } })); ask(false); answer.reload(); };
-  const drill = html`<${Section} title="From the command line"><p class="under">A backup that was never restored is a hope. Try it in another directory:</p>
-    <div class="stack"><${Command} text="factum backup create BACKUP --data DIR" /><${Command} text="factum backup verify BACKUP" /><${Command} text="factum backup restore BACKUP --data OTHER" /></div>
-    <p class="quiet under">The keys of personal data are backed up apart from the log: <code>factum privacy backup FILE</code>.</p></${Section}>`;
-  return html`<${Frame} part="backups" title="Backups" sentence=${sentence} actions=${items && (mayWrite ? html`<button type="button" onClick=${() => ask(true)}>Back up now…</button>` : html`<${ReadOnly} />`)}>
-    ${made && html`<${Notice} kind="good" title="The backup is made.">${Object.entries(made).map(([name, value]) => html`<div><span class="quiet">${labelOf(name)}</span> <${Figure} name=${name} value=${value} /></div>`)}</${Notice}>`}
-    <${Remote} of=${answer} what="backups">${() => (items.length === 0 ? null : html`<${Table} caption="Backups" rows=${items} keyOf=${one => one.place ?? one.time} columns=${[
-    { key: 'time', label: 'Made', width: 176, cell: one => html`<${Time} at=${one.time} show="short" />` },
-    { key: 'place', label: 'Where', cell: one => html`<${Text} value=${one.place ?? one.path ?? ''} clip=${80} />` },
-    { key: 'bytes', label: 'Size', width: 90, align: 'end', cell: one => html`<${Bytes} value=${one.bytes} />` },
-    { key: 'end', label: 'Up to position', width: 130, align: 'end', wide: true, cell: one => html`<${Num} value=${one.end} />` },
-  ]} />`)}</${Remote}>
-    ${drill}
-    ${asked && html`<${Confirm} title="Back up the log" verb="Back up" effect="Everything that is committed now is copied. Appends go on meanwhile." onConfirm=${start} onClose=${() => ask(false)} />`}
+  return html`<${Frame} part="backups" title="Backups" sentence=${{ tone: 'idle', text: 'This server makes no backups and keeps no list of them: they are made on its machine.' }}>
+    <${Section} title="Make one, and try it"><p class="under">A backup is a copy of everything that is committed. The command needs the directory for itself: stop the server first. A program that embeds the engine makes one while the store is in use.</p>
+      <div class="stack"><${Command} text="factum backup create BACKUP --data DIR" /><${Command} text="factum backup verify BACKUP" /><${Command} text="factum backup restore BACKUP --data OTHER" /></div>
+      <p class="under">A backup that was never restored is a hope: try it in another directory.</p></${Section}>
+    <${Section} title="The keys of personal data"><p class="under">They are kept apart from the log, and so are their backups: who has all of them reads everything.</p>
+      <div class="stack"><${Command} text="factum privacy backup FILE --data DIR" /></div></${Section}>
   </${Frame}>`;
 }
 

@@ -33,17 +33,20 @@ pub(super) fn routes(api: Api) -> Api {
     api.get(
         "/v1/privacy/receipts",
         receipts,
-        Operation::new("listErasures", PART, "Every erasure, in the order in which they were asked for"),
+        Operation::new("listErasures", PART, "Every erasure, in the order in which they were asked for")
+            .answer(&[("application/json", "ErasureList")]),
     )
     .get(
         "/v1/privacy/receipts/{erasure}",
         receipt,
-        Operation::new("showReceipt", PART, "The signed receipt of an erasure"),
+        Operation::new("showReceipt", PART, "The signed receipt of an erasure")
+            .answer(&[("application/json", "Receipt")]),
     )
     .get(
         "/v1/privacy/receipts/{erasure}/verify",
         verify,
-        Operation::new("verifyReceipt", PART, "Whether a receipt is genuine, and what it says still true"),
+        Operation::new("verifyReceipt", PART, "Whether a receipt is genuine, and what it says still true")
+            .answer(&[("application/json", "Verified")]),
     )
     .get(
         "/v1/privacy/{subject}",
@@ -52,7 +55,8 @@ pub(super) fn routes(api: Api) -> Api {
             "showSubject",
             PART,
             "What is kept of a subject: keys, streams, read models, sinks; no values",
-        ),
+        )
+        .answer(&[("application/json", "Subject")]),
     )
     .post(
         "/v1/privacy/{subject}/erase",
@@ -62,7 +66,9 @@ pub(super) fn routes(api: Api) -> Api {
             PART,
             "Forget a subject: destroy its keys, let every read model forget",
         )
-        .body(&[("application/json", "Erase")]),
+        .body(&[("application/json", "Erase")])
+        .answer(&[("application/json", "Receipt")])
+        .status(202),
     )
 }
 

@@ -40,18 +40,24 @@ pub(super) fn routes(api: Api) -> Api {
         AFTER,
         WAIT,
     ];
-    let act = |id, summary| Operation::new(id, PART, summary).body(&[("application/json", "Reason")]);
+    let act = |id, summary| {
+        Operation::new(id, PART, summary)
+            .body(&[("application/json", "Reason")])
+            .answer(&[("application/json", "ProcessAsked")])
+    };
     api.get(
         "/v1/processes",
         list,
         Operation::new("listProcesses", PART, "Instances that are not over, in the order of their beginning")
-            .query(LIST),
+            .query(LIST)
+            .answer(&[("application/json", "ProcessList")]),
     )
     .get(
         "/v1/processes/{process}/{id}",
         show,
         Operation::new("showProcess", PART, "Where an instance stands, and everything that happened to it")
-            .query(&[AFTER, WAIT]),
+            .query(&[AFTER, WAIT])
+            .answer(&[("application/json", "Process")]),
     )
     .post(
         "/v1/processes/{process}/{id}/retry",

@@ -34,16 +34,19 @@ const ROWS: &[Param] = &[
 const COMPARE: &[Param] =
     &[Param::new("examples", Kind::Number, "Rows of each kind that are shown for each table")];
 
+const DONE: &[(&str, &str)] = &[("application/json", "ProjectionDone")];
+
 const REASON: &[(&str, &str)] = &[("application/json", "Reason")];
 
 /// The routes.
 pub(super) fn routes(api: Api) -> Api {
-    let act = |id, summary| Operation::new(id, PART, summary).body(REASON);
+    let act = |id, summary| Operation::new(id, PART, summary).body(REASON).answer(DONE);
     api.get(
         "/v1/projections",
         list,
         Operation::new("listProjections", PART, "Every version of every projection, and how it is")
-            .query(&[AFTER, WAIT]),
+            .query(&[AFTER, WAIT])
+            .answer(&[("application/json", "ProjectionList")]),
     )
     .get(
         "/v1/projections/{projection}",
@@ -52,18 +55,22 @@ pub(super) fn routes(api: Api) -> Api {
             "showProjection",
             PART,
             "A projection: versions, tables, faults, what was done with it",
-        ),
+        )
+        .answer(&[("application/json", "Projection")]),
     )
     .get(
         "/v1/projections/{projection}/tables/{table}",
         rows,
-        Operation::new("readRows", PART, "The first rows of a table, in the order of its key").query(ROWS),
+        Operation::new("readRows", PART, "The first rows of a table, in the order of its key")
+            .query(ROWS)
+            .answer(&[("application/json", "Rows")]),
     )
     .get(
         "/v1/projections/{projection}/compare",
         compare,
         Operation::new("compareVersions", PART, "How the rows in the making differ from those that serve")
-            .query(COMPARE),
+            .query(COMPARE)
+            .answer(&[("application/json", "Comparison")]),
     )
     .post(
         "/v1/projections/{projection}/stop",
@@ -80,13 +87,15 @@ pub(super) fn routes(api: Api) -> Api {
         "/v1/projections/{projection}/skip",
         skip,
         Operation::new("skipEvent", PART, "Pass the event over that it stands still at, and go on after it")
-            .body(&[("application/json", "Skip")]),
+            .body(&[("application/json", "Skip")])
+            .answer(DONE),
     )
     .post(
         "/v1/projections/{projection}/rebuild",
         rebuild,
         Operation::new("rebuildProjection", PART, "Build new rows beside those that serve")
             .body(&[("application/json", "Rebuild")])
+            .answer(DONE)
             .status(202),
     )
     .post(

@@ -14,7 +14,7 @@ use super::route::{Api, Operation};
 use crate::access::Action;
 use crate::grpc::PROTOCOL_VERSION;
 use crate::maintenance::Maintenance;
-use crate::options::Setting;
+use crate::options::{Console, Setting};
 use crate::scavenges::{self, Begun, Scavenge};
 use crate::users::Standing;
 
