@@ -7,7 +7,7 @@ use http::header::{CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use serde_json::{Map, Value, json};
 
 use super::answer::tagged;
-use super::ask::{Ask, MAX_LIMIT};
+use super::ask::Ask;
 use super::problem::{Problem, Slug};
 use super::route::{Described, Kind, Operation, Param};
 
@@ -143,7 +143,7 @@ fn parameter(place: &str, param: &Param) -> Value {
         Kind::Text => json!({ "type": "string" }),
         Kind::Texts => json!({ "type": "array", "items": { "type": "string", "minLength": 1 } }),
         Kind::Number => json!({ "type": "integer", "minimum": 0, "maximum": i64::MAX }),
-        Kind::Limit => json!({ "type": "integer", "minimum": 1, "maximum": MAX_LIMIT }),
+        Kind::Limit => json!({ "type": "integer", "minimum": 1, "maximum": i64::MAX }),
         Kind::Flag => json!({ "type": "boolean" }),
         Kind::OneOf(words) => json!({ "type": "string", "enum": words }),
         Kind::Like(pattern) => json!({ "type": "string", "pattern": pattern }),

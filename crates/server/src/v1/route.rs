@@ -49,7 +49,7 @@ pub(crate) enum Kind {
     Texts,
     /// A whole number from 0.
     Number,
-    /// How many entries: 1 to 1,000.
+    /// How many entries, from 1; more than 1,000 are 1,000.
     Limit,
     /// True or false.
     Flag,
@@ -72,11 +72,11 @@ pub(crate) const LIMIT: Param = Param::new("limit", Kind::Limit, "Most entries o
 pub(crate) const CURSOR: Param = Param::new("cursor", Kind::Text, "Where the list goes on: from `page.next`");
 /// The position that the answer is to have seen.
 pub(crate) const AFTER: Param =
-    Param::new("after", Kind::Like("^[0-9]{1,19}$"), "Answer once the log has come to this position");
+    Param::new("after", Kind::Like("^[0-9]{0,19}$"), "Answer once the log has come to this position");
 /// How long to wait for that.
 pub(crate) const WAIT: Param = Param::new(
     "wait",
-    Kind::Like("^[0-9]{1,5}(ms|s)?$"),
+    Kind::Like("^([0-9]{1,5}(ms|s)?)?$"),
     "How long to wait for `after`: 2s, 500ms, at most 30s",
 );
 
