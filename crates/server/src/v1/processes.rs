@@ -8,7 +8,6 @@ use factum::{
 use factum_core::EventStore;
 use serde_json::{Value, json};
 
-use super::answer::url;
 use super::ask::{Ask, Document, digits};
 use super::problem::{Problem, Slug};
 use super::projections::{Reasoned, of_part, reasoned};
@@ -118,14 +117,13 @@ async fn visible(ask: &Ask, instances: Vec<ProcessInstance>) -> Result<Vec<Proce
     Ok(visible)
 }
 
-/// The same list, from another entry on.
+/// The same address, from another entry on.
 fn page(ask: &Ask, from: usize) -> String {
-    let given = |name| ask.text(name).map(str::to_owned);
-    let mut parameters = vec![("process", given("process")), ("all", given("all"))];
-    parameters.extend(ask.all("stage").map(|stage| ("stage", Some(stage.to_owned()))));
-    parameters.push(("limit", given("limit")));
-    parameters.push(("cursor", Some(from.to_string())));
-    url("/v1/processes", &parameters)
+    let query = ask.uri.query().unwrap_or_default();
+    let others = query.split('&').filter(|pair| !pair.is_empty() && !pair.starts_with("cursor="));
+    let mut pairs: Vec<String> = others.map(str::to_owned).collect();
+    pairs.push(format!("cursor={from}"));
+    format!("{}?{}", ask.uri.path(), pairs.join("&"))
 }
 
 /// The instance that the path names, as its stream.
