@@ -7,9 +7,9 @@ use std::time::Duration;
 use axum::extract::{FromRequest, FromRequestParts, Query, RawPathParams, Request};
 use factum_core::{StreamName, Timestamp};
 use futures_util::StreamExt;
-use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use http::request::Parts;
+use http::{HeaderMap, Uri};
 use hyper::body::Bytes;
 use serde::de::DeserializeOwned;
 
@@ -38,6 +38,8 @@ pub(crate) struct Ask {
     pub(crate) shared: Arc<Shared>,
     /// Who asks.
     pub(crate) call: Call,
+    /// The address.
+    pub(crate) uri: Uri,
     /// The headers.
     pub(crate) headers: HeaderMap,
     path: Vec<(String, String)>,
@@ -63,6 +65,7 @@ impl FromRequestParts<Arc<Shared>> for Ask {
         let ask = Self {
             shared: shared.clone(),
             call: parts.extensions.get::<Call>().cloned().unwrap_or_default(),
+            uri: parts.uri.clone(),
             headers: parts.headers.clone(),
             path,
             parameters,
