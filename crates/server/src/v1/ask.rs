@@ -7,9 +7,9 @@ use std::time::Duration;
 use axum::extract::{FromRequest, FromRequestParts, Query, RawPathParams, Request};
 use factum_core::{StreamName, Timestamp};
 use futures_util::StreamExt;
-use http::{HeaderMap, Uri};
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use http::request::Parts;
+use http::{HeaderMap, Uri};
 use hyper::body::Bytes;
 use serde::de::DeserializeOwned;
 
