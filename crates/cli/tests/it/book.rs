@@ -121,7 +121,7 @@ fn run(page: &str, steps: &[Step]) {
                 server = Some(Served::serve(serve));
             }
             ["factum", "demo", rest @ ..] if !rest.contains(&"--once") => {
-                let mut demo = bare(&["demo", "--listen", "127.0.0.1:0", "--still"]);
+                let mut demo = bare(&["demo", "--listen", "127.0.0.1:0", "--still", "-o", "ndjson"]);
                 demo.args(rest).current_dir(factum.path(""));
                 server = Some(Served::demo(demo));
             }
