@@ -3,7 +3,7 @@
 //! Every thousand events the state is remembered, within a limit of bytes. What can change the past makes it be forgotten: a
 //! redaction, an erasure, a truncation. States with personal data are never remembered.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use factum::{JsonState, Skipped};
@@ -56,7 +56,8 @@ pub(crate) struct Folds {
 struct Known {
     /// What the past rests on; with another one, everything is forgotten.
     past: Past,
-    states: HashMap<(StreamName, u64), Remembered>,
+    /// By stream and by the number of events before.
+    states: BTreeMap<(StreamName, u64), Remembered>,
     bytes: usize,
     uses: u64,
 }
@@ -96,18 +97,12 @@ impl Folds {
         }
         known.uses += 1;
         let uses = known.uses;
-        let mut place = before / EVERY * EVERY;
-        // Few steps as a rule: states are remembered in a row.
-        while place > 0 {
-            if let Some(found) = known.states.get_mut(&(stream.clone(), place))
-                && found.first_visible == first
-            {
-                found.used = uses;
-                return Some((place, found.fold.clone()));
-            }
-            place -= EVERY;
-        }
-        None
+        let (from, to) = ((stream.clone(), 0), (stream.clone(), before));
+        // Only what is remembered is looked at, however far a reader asks.
+        let mut nearest = known.states.range_mut(from..=to).rev();
+        let ((_, place), found) = nearest.find(|(_, found)| found.first_visible == first)?;
+        found.used = uses;
+        Some((*place, found.fold.clone()))
     }
 
     fn remember(&self, stream: &StreamName, past: Past, first: Option<Revision>, place: u64, fold: &Fold) {

@@ -54,7 +54,8 @@ pub(crate) async fn front(State(shared): State<Arc<Shared>>, request: Request, n
     if status.is_client_error() || status.is_server_error() {
         response = explain(response, &path, &id, from_browser);
     }
-    if status.is_server_error() && status != StatusCode::SERVICE_UNAVAILABLE {
+    // What is not there, not ready or not there yet is an answer, and no failure of the server's.
+    if status == StatusCode::INTERNAL_SERVER_ERROR {
         let detail = response.extensions().get::<Problem>().map(|problem| problem.detail().to_owned());
         tracing::error!(request = %id, %method, status = status.as_u16(), detail, "a request failed");
     } else {

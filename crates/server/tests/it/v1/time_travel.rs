@@ -134,6 +134,12 @@ async fn what_is_remembered_of_a_long_stream_changes_nothing() {
     folds_agree(&web, &[3_499, 3_000, 2_999, 2_001, 1_000, 999, 0, 3_499]).await;
     let whole = web.get("/v1/streams/long/state").await.json();
     assert_eq!(whole["merged"], 3_500);
+    // A place far beyond the end is no work.
+    let beyond = u64::try_from(i64::MAX).unwrap();
+    let far = web.get(&format!("/v1/streams/long/state?at={beyond}")).await.json();
+    assert_eq!(far["merged"], 3_500);
+    let far = web.get(&format!("/v1/streams/long/history?from={beyond}")).await.json();
+    assert_eq!((&far["steps"], &far["base"]["revision"]), (&json!([]), &json!(3_499)));
     // A truncation changes the past, and what was remembered of it.
     web.put_json(Method::PUT, "/v1/streams/long/metadata", r#"{"$tb":3490}"#).await;
     let cut = web.get("/v1/streams/long/state").await.json();
