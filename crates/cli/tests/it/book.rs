@@ -126,7 +126,13 @@ fn run(page: &str, steps: &[Step]) {
                 server = Some(Served::demo(demo));
             }
             _ => {
-                shell(page, &factum, server.as_ref().map(|(_, web)| web.address.as_str()), &command, expected);
+                shell(
+                    page,
+                    &factum,
+                    server.as_ref().map(|(_, web)| web.address.as_str()),
+                    &command,
+                    expected,
+                );
             }
         }
     }
