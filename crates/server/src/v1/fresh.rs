@@ -12,8 +12,9 @@ const DEFAULT_WAIT: Duration = Duration::from_secs(2);
 
 /// Where the request is to be at least, and how long it may wait for that.
 pub(crate) fn wanted(ask: &Ask) -> Result<Option<(Position, Duration)>, Problem> {
-    let Some(after) = ask.read("after", "a position", digits)? else { return Ok(None) };
-    Ok(Some((Position(after), ask.wait()?.unwrap_or(DEFAULT_WAIT))))
+    let wait = ask.wait()?.unwrap_or(DEFAULT_WAIT);
+    let after = ask.read("after", "a position", digits)?;
+    Ok(after.map(|after| (Position(after), wait)))
 }
 
 /// Waits until the log has the position that the request names; one that names none does not wait.

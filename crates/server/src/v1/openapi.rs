@@ -26,6 +26,9 @@ const PAGE: &str = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><ti
 const START: &str =
     "SwaggerUIBundle({ url: '/openapi.json', dom_id: '#api', deepLinking: true, validatorUrl: null });\n";
 
+/// Bodies that must be there.
+const NEEDED: [&str; 3] = ["NewEvents", "Append", "StreamMetadata"];
+
 /// The document, as it is served and as `docs/openapi.json` has it.
 pub(super) static TEXT: LazyLock<String> = LazyLock::new(|| {
     let document = document(&super::api().into_parts().1);
@@ -124,7 +127,9 @@ fn described(path: &str, operation: &Operation) -> Value {
         "responses": responses,
     });
     if !operation.body.is_empty() {
-        described["requestBody"] = json!({ "required": true, "content": content(operation.body) });
+        // Where every field has its default, no body at all is one.
+        let required = operation.body.iter().any(|(_, schema)| NEEDED.contains(schema));
+        described["requestBody"] = json!({ "required": required, "content": content(operation.body) });
     }
     described
 }
@@ -143,7 +148,7 @@ fn parameter(place: &str, param: &Param) -> Value {
         Kind::Text => json!({ "type": "string" }),
         Kind::Texts => json!({ "type": "array", "items": { "type": "string", "minLength": 1 } }),
         Kind::Number => json!({ "type": "integer", "minimum": 0, "maximum": i64::MAX }),
-        Kind::Limit => json!({ "type": "integer", "minimum": 1, "maximum": i64::MAX }),
+        Kind::Limit => json!({ "type": "integer", "minimum": 1 }),
         Kind::Flag => json!({ "type": "boolean" }),
         Kind::OneOf(words) => json!({ "type": "string", "enum": words }),
         Kind::Like(pattern) => json!({ "type": "string", "pattern": pattern }),
