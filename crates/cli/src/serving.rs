@@ -59,7 +59,7 @@ impl Parts {
             }
             None => None,
         };
-        let desk = sealing.clone().map(|sealing| Arc::new(Desk::new(sealing, read_models)));
+        let desk = sealing.as_ref().map(|sealing| Arc::new(Desk::new(sealing, read_models)));
         let store = match sealing {
             Some(sealing) => Arc::new(SealedStore(sealing)) as Arc<dyn EventStore>,
             None => log,

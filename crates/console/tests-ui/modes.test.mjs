@@ -44,10 +44,10 @@ test('where users are asked for, the console asks, and keeps it for the tab', as
   await page.waitForSelector('.sign-in [role=alert]');
   await page.fill('input[name=password]', 'correct horse 1');
   await page.click('button.primary');
-  await page.waitForSelector('h1:text-is("Streams")');
+  await page.waitForSelector('h1:has-text("Streams")');
   await page.waitForSelector('.status.good:has-text("live")');
   await page.reload();
-  await page.waitForSelector('h1:text-is("Streams")');
+  await page.waitForSelector('h1:has-text("Streams")');
   await page.click('button:has-text("Sign out")');
   await page.waitForSelector('.sign-in');
   await done(page, 'sign-in');

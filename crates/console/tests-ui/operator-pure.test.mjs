@@ -206,6 +206,11 @@ test('a schema that points to itself ends too', () => {
   assert.ok(fields.length <= schemas.MOST_PATHS && fields.some((field) => field.path === 'kind' && field.type === '"a" or "b"'));
 });
 
+test('of each version the newest event is the example', () => {
+  const events = [{ id: 1, schemaVersion: 2 }, { id: 2, schemaVersion: 1 }, { id: 3, schemaVersion: 2 }, { id: 4 }];
+  assert.deepEqual(schemas.newestOfEach(events).map(event => event.id), [1, 2]);
+});
+
 test('what a caller may do', () => {
   assert.equal(system.rightsOf({ mayReadAll: true, mayWrite: true, mayOperate: true, mayManageGroups: true, mayManageUsers: true }), 'do everything');
   assert.equal(system.rightsOf({ mayReadAll: true, mayWrite: true }), 'read the log and append');

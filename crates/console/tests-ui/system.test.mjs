@@ -15,6 +15,9 @@ test('storage: figures of the log, and what checks it', async () => {
   await page.getByRole('heading', { name: 'On disk' }).waitFor();
   assert.match(await said(page), /^The log has /);
   await page.getByText('factum storage verify --data DIR').waitFor();
+  await page.getByRole('button', { name: 'Estimate' }).click();
+  await page.getByText(/^There is nothing to give back/).waitFor();
+  assert.ok(await page.getByRole('button', { name: 'Start…' }).isDisabled());
   await done(page, 'storage');
 });
 

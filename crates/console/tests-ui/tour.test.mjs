@@ -59,5 +59,5 @@ test('parked messages', async () => {
 });
 
 test('the overview', async () => {
-  await show('overview', '/ui/', 'h1', { act: page => page.waitForFunction(() => document.querySelectorAll('main svg, main canvas').length > 0) });
+  await show('overview', '/ui/', 'h1', { act: page => page.getByText(/ in ([89]|\d\d+) s$/).first().waitFor() });
 });

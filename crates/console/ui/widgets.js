@@ -402,7 +402,10 @@ const OVERSCAN = 12;
 export function Table({ columns: every, rows, keyOf, caption, onOpen, detail, rowClass, allOpen = false, keys = true, current: wanted, empty, onNearEnd, height }) {
   const columns = isNarrow.value ? every.filter(column => !column.wide) : every;
   const [opened, setOpened] = useState(() => new Set());
-  const [current, setCurrent] = useState(0);
+  const [current, markCurrent] = useState(0);
+  // Keys come faster than frames: where they are is known at once.
+  const spot = useRef(0);
+  const setCurrent = i => { spot.current = i; markCurrent(i); };
   const body = useRef();
   const [range, setRange] = useState([0, ALL_ROWS]);
   const heights = useRef(new Map());
@@ -459,7 +462,10 @@ export function Table({ columns: every, rows, keyOf, caption, onOpen, detail, ro
     const y = box.top + top(to);
     const by = y < edge.top + 40 ? y - edge.top - 40 : y + rowHeight > edge.bottom - 8 ? y + rowHeight - edge.bottom + 8 : 0;
     if (by) (scroller ?? globalThis).scrollBy(0, by);
-    requestAnimationFrame(() => body.current?.querySelector(`tr[data-row="${to}"]`)?.focus({ preventScroll: true }));
+    const find = () => body.current?.querySelector(`tr[data-row="${to}"]`);
+    const there = find();
+    if (there) there.focus({ preventScroll: true });
+    else requestAnimationFrame(() => find()?.focus({ preventScroll: true }));
   };
   const flip = row => setOpened(before => { const next = new Set(before); const key = keyOf(row); next.has(key) ? next.delete(key) : next.add(key); return next; });
   const has = rows.length > 0;
@@ -467,10 +473,10 @@ export function Table({ columns: every, rows, keyOf, caption, onOpen, detail, ro
   // Arrows scroll the page unless a row has the focus.
   const mayMove = event => has && (event.key.length === 1 || onRow());
   useKeys(keys ? [
-    { key: 'j', also: ['ArrowDown'], label: 'next row', run: event => (mayMove(event) ? focusRow(onRow() ? current + 1 : current) : false) },
-    { key: 'k', also: ['ArrowUp'], label: 'previous row', run: event => (mayMove(event) ? focusRow(current - 1) : false) },
-    ...(onOpen ? [{ key: 'o', also: ['Enter'], label: 'open row', run: () => (has && onRow() ? onOpen(rows[current]) : false) }] : []),
-    ...(detail ? [{ key: 'Space', label: 'expand row', run: () => (has && onRow() ? flip(rows[current]) : false) }] : []),
+    { key: 'j', also: ['ArrowDown'], label: 'next row', run: event => (mayMove(event) ? focusRow(onRow() ? spot.current + 1 : spot.current) : false) },
+    { key: 'k', also: ['ArrowUp'], label: 'previous row', run: event => (mayMove(event) ? focusRow(spot.current - 1) : false) },
+    ...(onOpen ? [{ key: 'o', also: ['Enter'], label: 'open row', run: () => (has && onRow() ? onOpen(rows[spot.current]) : false) }] : []),
+    ...(detail ? [{ key: 'Space', label: 'expand row', run: () => (has && onRow() ? flip(rows[spot.current]) : false) }] : []),
   ] : [], [keys, Boolean(onOpen), Boolean(detail)]);
   const [from, to] = rows.length > ALL_ROWS ? [Math.min(range[0], rows.length), Math.min(range[1], rows.length)] : [0, rows.length];
   const span = columns.filter(column => !(column.wide && narrow.value)).length + (detail ? 1 : 0);

@@ -198,7 +198,7 @@ impl ReadSide {
     }
 
     async fn versions(&self) -> Result<Vec<Version>, ReadSideError> {
-        Ok(self.blocking(|read_models| read_models.versions()).await?)
+        Ok(self.blocking(factum_core::read_model::ReadModels::versions).await?)
     }
 
     /// The versions of one projection, by number.

@@ -32,7 +32,7 @@ pub(crate) struct Desk {
 
 impl Desk {
     /// Of this store.
-    pub(crate) fn new(store: SealingStore, read_models: Option<Arc<dyn ReadModels>>) -> Self {
+    pub(crate) fn new(store: &SealingStore, read_models: Option<Arc<dyn ReadModels>>) -> Self {
         let opened = Opened { log: Arc::clone(store.sealed()), vault: store.vault().clone() };
         Self { opened, read_models }
     }

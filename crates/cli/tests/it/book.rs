@@ -121,12 +121,18 @@ fn run(page: &str, steps: &[Step]) {
                 server = Some(Served::serve(serve));
             }
             ["factum", "demo", rest @ ..] if !rest.contains(&"--once") => {
-                let mut demo = bare(&["demo", "--listen", "127.0.0.1:0", "--still"]);
+                let mut demo = bare(&["demo", "--listen", "127.0.0.1:0", "--still", "-o", "ndjson"]);
                 demo.args(rest).current_dir(factum.path(""));
                 server = Some(Served::demo(demo));
             }
             _ => {
-                shell(page, &factum, server.as_ref().map(|(_, web)| web.address.as_str()), &command, expected)
+                shell(
+                    page,
+                    &factum,
+                    server.as_ref().map(|(_, web)| web.address.as_str()),
+                    &command,
+                    expected,
+                );
             }
         }
     }

@@ -76,6 +76,7 @@ fn a_quiet_log_is_silent_and_a_collector_must_have_an_address() {
     let factum = Factum::new();
     let mut serving = Serving::new(&factum, &["--memory", "--log-level", "off"]);
     assert!(serving.line().starts_with("listening on 127.0.0.1:"));
+    assert!(serving.line().starts_with("console: http://127.0.0.1:"));
     assert_eq!(serving.terminate(), (0, Vec::new()));
     let refused = factum.run(&["serve", "--memory", "--otlp-endpoint", "https://collector"]);
     assert_eq!(refused.code, 2);

@@ -190,7 +190,7 @@ function Share({ of, sampled }) {
 
 /** The newest event of each version, and what upcasters make of it where the server knows them. */
 function Examples({ examples, events, sample }) {
-  const list = examples.length > 0 ? examples : newestOfEach(events);
+  const list = newestOfEach([...examples, ...events]);
   if (list.length === 0) return html`<${Remote} of=${sample} what="examples">${() => html`<${Empty} title="No example">No event of this type is stored.</${Empty}>`}</${Remote}>`;
   return html`${list.map(event => html`<${Section} key=${event.id} title=${`v${event.schemaVersion ?? 1}`} actions=${html`<${EventLink} stream=${event.stream} revision=${event.revision} /><span class="quiet"><${Time} at=${event.time} show="short" /></span>`}>
     <div class="columns even"><div><h3>As stored</h3><${Payload} event=${event} /></div>

@@ -123,7 +123,7 @@ impl ReadSide {
         let report = reports.get(&(version.name.clone(), version.number));
         let (status, why) = match report {
             Some(report) => (of_report(report, lag), report.why.clone()),
-            None => self.from_afar(version, applied, lag),
+            None => self.of_other_process(version, applied, lag),
         };
         let why = fault(progress).or(why);
         let standing = StandingFields {
@@ -142,7 +142,12 @@ impl ReadSide {
     }
 
     /// How a version is that this process does not apply.
-    fn from_afar(&self, version: &Version, applied: Position, lag: u64) -> (&'static str, Option<String>) {
+    fn of_other_process(
+        &self,
+        version: &Version,
+        applied: Position,
+        lag: u64,
+    ) -> (&'static str, Option<String>) {
         let now = self.clock.now();
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (version.name.as_str().to_owned(), version.number.0);

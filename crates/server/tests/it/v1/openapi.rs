@@ -25,7 +25,7 @@ async fn every_route_that_is_described_is_answered() {
     let (_house, web) = house().await;
     let document = web.get("/openapi.json").await.json();
     for (path, methods) in document["paths"].as_object().unwrap() {
-        let path = path.replace("{stream}", "s").replace('{', "").replace('}', "");
+        let path = path.replace("{stream}", "s").replace(['{', '}'], "");
         for method in methods.as_object().unwrap().keys() {
             let method = method.to_uppercase().parse().unwrap();
             if path == "/v1/live" {
