@@ -59,14 +59,23 @@ pub(super) async fn answer(ask: Ask, wanted: Wanted, form: Form) -> Result<Respo
     Ok((headers, [("x-accel-buffering", "no")], body).into_response())
 }
 
+/// The last event that a reader has, if it says so. One that says nothing is none.
+///
+/// # Errors
+/// `bad-parameter`.
+pub(super) fn last_event_id(ask: &Ask) -> Result<Option<Position>, Problem> {
+    let Some(value) = ask.headers.get(LAST_EVENT_ID).filter(|value| !value.is_empty()) else {
+        return Ok(None);
+    };
+    let position = value.to_str().ok().and_then(digits).map(Position);
+    position
+        .map(Some)
+        .ok_or_else(|| Problem::parameter("Last-Event-ID", "Last-Event-ID is a position, as it was given"))
+}
+
 /// Where it begins: after the last event that the reader has, or where it says.
 async fn begin(ask: &Ask, wanted: &Wanted) -> Result<SubscribeFrom, Problem> {
-    // One that says nothing is none.
-    if let Some(value) = ask.headers.get(LAST_EVENT_ID).filter(|value| !value.is_empty()) {
-        let position = value.to_str().ok().and_then(digits).map(Position);
-        let position = position.ok_or_else(|| {
-            Problem::parameter("Last-Event-ID", "Last-Event-ID is a position, as it was given")
-        })?;
+    if let Some(position) = last_event_id(ask)? {
         return Ok(SubscribeFrom::AfterPosition(position));
     }
     let at = |position: Position| match position.0.checked_sub(1) {

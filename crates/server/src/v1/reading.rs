@@ -7,6 +7,7 @@ use factum_core::{
 
 use super::answer::url;
 use super::ask::Ask;
+use super::follow;
 use super::place;
 use super::problem::Problem;
 use crate::links::Links;
@@ -163,6 +164,7 @@ impl Wanted {
         };
         // Also where the answer is a page: a value that cannot be is told of anyway.
         ask.flag("follow", true)?;
+        follow::last_event_id(ask)?;
         let links = Links::of(ask.flag("resolveLinks", true)?);
         let (from, until) = (before.or(from).unwrap_or(otherwise), before.is_some());
         let open = super::privacy::wants_open(ask)?;
