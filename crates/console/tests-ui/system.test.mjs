@@ -21,6 +21,17 @@ test('storage: figures of the log, and what checks it', async () => {
   await done(page, 'storage');
 });
 
+test('storage: a store in memory has none, and nothing is asked in vain', async () => {
+  const memory = await startServer({ args: ['--memory', '--insecure'] });
+  try {
+    const page = await open(memory, '/ui/system/storage');
+    await page.getByText(/^This store is in memory/).waitFor();
+    await done(page, 'storage-in-memory');
+  } finally {
+    await memory.stop();
+  }
+});
+
 test('a scavenge is estimated first, and started with a reason and a word', async () => {
   let runs = [];
   const given = await answerWith({

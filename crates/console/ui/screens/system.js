@@ -60,9 +60,16 @@ const Figures = ({ of }) => html`<${Facts} facts=${Object.entries(of).filter(([n
 // ---- Storage ----------------------------------------------------------------------------------------------------------
 
 function Storage() {
-  const figures = useApi('/v1/system/storage', { every: 5000 });
+  const system = useApi('/v1/system');
+  // A store in memory has no files that could be asked about.
+  const inMemory = system.data?.durability === 'process';
+  const figures = useApi(system.data && !inMemory ? '/v1/system/storage' : null, { every: 5000 });
+  if (inMemory) {
+    return html`<${Frame} part="storage" title="Storage" sentence=${{ tone: 'idle', text: 'This store is in memory: nothing of it is on a disk, and it is gone when the server ends.' }}>
+      <div class="stack"><${Command} text="factum serve --data DIR" /></div></${Frame}>`;
+  }
   return html`<${Frame} part="storage" title="Storage" sentence=${figures.data && storageSentence(figures.data)}>
-    <${Remote} of=${figures} what="the figures of the log">${data => html`<div class="columns even">
+    <${Remote} of=${system.error ? system : figures} what="the figures of the log">${data => html`<div class="columns even">
       <${Section} title="On disk"><${Figures} of=${data} />${(data.upkeepFailure || data.redactionFailure) && html`<${Notice} kind="bad" title="Upkeep failed"><${Text} value=${data.upkeepFailure ?? data.redactionFailure} /></${Notice}>`}</${Section}>
       <${Section} title="Is it whole?"><${Verify} /></${Section}></div>
       <${Scavenges} />`}</${Remote}>

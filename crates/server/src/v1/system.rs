@@ -169,7 +169,7 @@ async fn system(ask: Ask) -> Result<Response, Problem> {
         },
         capabilities: capabilities.supported.iter().map(|of| format!("{of:?}")).collect(),
         console: shared.options.console != Console::Off,
-        read_only: false,
+        read_only: shared.options.console == Console::ReadOnly,
         security: if shared.access.guard().is_some() { "signIn" } else { "insecure" },
         caller: CallerItem {
             name: ask.call.caller.name().to_owned(),
