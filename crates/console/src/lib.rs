@@ -1,7 +1,7 @@
 //! What does a browser get under `/ui`?
 //!
 //! The console is plain JavaScript, CSS and one page, embedded in the binary. It talks to the public HTTP API and to
-//! nothing else, and asks nobody outside. [`routes`] serves it.
+//! nothing else, and asks nobody outside. [`routes()`] serves it.
 
 mod assets;
 mod page;
