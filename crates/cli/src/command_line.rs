@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::error::ErrorKind as ClapErrorKind;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use tokio::sync::Notify;
 
 use crate::context::{Context, Global};
@@ -70,7 +70,7 @@ enum Verb {
 pub fn run(args: impl IntoIterator<Item = impl Into<OsString>>) -> ExitCode {
     let args: Vec<OsString> = args.into_iter().map(Into::into).collect();
     let as_json = wants_json(&args);
-    let exit = match CommandLine::try_parse_from(&args) {
+    let exit = match parse(&args) {
         Ok(line) => match run_line(line) {
             Ok(()) => Exit::Ok,
             Err(failure) => {
@@ -81,6 +81,19 @@ pub fn run(args: impl IntoIterator<Item = impl Into<OsString>>) -> ExitCode {
         Err(error) => report_usage(&error, as_json),
     };
     ExitCode::from(exit as u8)
+}
+
+fn parse(args: &[OsString]) -> Result<CommandLine, clap::Error> {
+    let mut command = CommandLine::command();
+    let matches = command.try_get_matches_from_mut(args)?;
+    let mut line = CommandLine::from_arg_matches(&matches).map_err(|error| error.format(&mut command))?;
+    if let Verb::Serve(serve) = line.verb {
+        line.verb = Verb::Serve(match (command.find_subcommand("serve"), matches.subcommand()) {
+            (Some(command), Some((_, matches))) => serve.told_of(command, matches),
+            _ => serve,
+        });
+    }
+    Ok(line)
 }
 
 fn run_line(line: CommandLine) -> Result<(), Failure> {
@@ -182,8 +195,6 @@ fn report_usage(error: &clap::Error, as_json: bool) -> Exit {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]

@@ -3,6 +3,7 @@
 mod console;
 mod logs;
 mod protection;
+mod settings;
 mod upkeep;
 
 use std::sync::Arc;
@@ -13,7 +14,8 @@ use factum_core::read_model::ReadModels;
 use factum_core::{EventStore, MemoryStore};
 use factum_engine::Engine;
 use factum_server::{
-    Collector, Console, Endpoint, RunningServer, Security, ServeError, Server, ServerOptions, Telemetry,
+    Collector, Console, Endpoint, RunningServer, Security, ServeError, Server, ServerOptions, Setting,
+    Telemetry,
 };
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -75,6 +77,17 @@ pub(crate) struct ServeArgs {
     logs: logs::LogArgs,
     #[command(flatten)]
     protection: ProtectionArgs,
+    /// Every option, with where it comes from.
+    #[arg(skip)]
+    chosen: Vec<Setting>,
+}
+
+impl ServeArgs {
+    /// With what is to be told of the options: where they come from is known to the parser only.
+    pub(crate) fn told_of(mut self, command: &clap::Command, matches: &clap::ArgMatches) -> Self {
+        self.chosen = settings::settings(command, matches);
+        self
+    }
 }
 
 fn endpoint(text: &str) -> Result<Endpoint, String> {
@@ -96,6 +109,7 @@ pub(crate) async fn run(args: ServeArgs, context: &Context) -> Result<(), Failur
         stats_every: args.stats_every.map(Duration::from_secs),
         telemetry: args.otlp_endpoint.map(Telemetry::to),
         console: args.console.mode(),
+        config: args.chosen,
         ..ServerOptions::default()
     };
     let generated = args.protection.apply(&mut options)?;

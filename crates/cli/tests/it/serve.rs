@@ -39,7 +39,7 @@ impl Serving {
 
     fn get(address: &str, path: &str) -> String {
         let mut socket = TcpStream::connect(address).unwrap();
-        write!(socket, "GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
+        write!(socket, "GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n").unwrap();
         let mut answer = String::new();
         socket.read_to_string(&mut answer).unwrap();
         answer
@@ -81,4 +81,22 @@ fn a_quiet_log_is_silent_and_a_collector_must_have_an_address() {
     let refused = factum.run(&["serve", "--memory", "--otlp-endpoint", "https://collector"]);
     assert_eq!(refused.code, 2);
     assert!(refused.stderr.contains("only http is spoken"), "{}", refused.stderr);
+}
+
+#[test]
+fn the_system_tells_what_was_chosen_and_where() {
+    let factum = Factum::new();
+    let mut serving = Serving::new(&factum, &["--memory", "--console", "read-only", "--log-format", "json"]);
+    let ready: Value = serde_json::from_str(&serving.line()).unwrap();
+    let answer = Serving::get(ready["address"].as_str().unwrap(), "/v1/system");
+    let system: Value = serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap();
+    assert_eq!(system["readOnly"], true);
+    let of = |name: &str| {
+        let found = system["config"].as_array().unwrap().iter().find(|setting| setting["name"] == name);
+        let setting = found.unwrap_or_else(|| panic!("{name}: {system}"));
+        (setting["value"].clone(), setting["source"].clone())
+    };
+    assert_eq!(of("--console"), ("read-only".into(), "flag".into()));
+    assert_eq!(of("--memory"), (true.into(), "flag".into()));
+    assert_eq!(of("--log-level"), ("info".into(), "default".into()));
 }
