@@ -31,9 +31,23 @@ const MAX_ATTRIBUTE_BYTES: usize = 64 * 1024;
 const HEADER_PREFIX: &str = "ce-";
 /// Names the ids of events whose own id is no UUID: the same source and id is the same event.
 const IDS: Uuid = Uuid::from_u128(0x1f0a_7c52_4d4e_4f2b_8a37_0c8e_6f0d_9b11);
-/// Attributes that are parts of an event, and stand nowhere else.
-const PARTS: [&str; 8] =
-    ["specversion", "type", "time", "datacontenttype", "data", "data_base64", "correlationid", "causationid"];
+/// Attributes that are parts of an event, and stand nowhere else; and those that say where it is in a log: another log's
+/// say nothing of this one.
+const PARTS: [&str; 13] = [
+    "specversion",
+    "type",
+    "time",
+    "datacontenttype",
+    "data",
+    "data_base64",
+    "correlationid",
+    "causationid",
+    "stream",
+    "revision",
+    "position",
+    "sequence",
+    "recordedtime",
+];
 
 /// Whether a request's headers are those of a CloudEvent in binary mode.
 pub(super) fn is_binary(headers: &HeaderMap) -> bool {
@@ -198,6 +212,9 @@ pub(super) fn write(event: &RecordedEvent) -> String {
     put("stream", event.stream().into());
     put("revision", event.revision().to_string().into());
     put("position", event.position().to_string().into());
+    // As the extension of this name wants it: texts that are in order as the events are.
+    put("sequence", format!("{:020}", event.position().0).into());
+    put("recordedtime", event.recorded_at().to_string().into());
     if let Some(id) = event.correlation() {
         put("correlationid", id.into());
     }
@@ -244,6 +261,25 @@ mod tests {
             content_type: new.content_type,
         };
         RecordedEvent::record(header, &StreamName::new("o-1").expect("a name"), new)
+    }
+
+    #[test]
+    fn another_logs_place_is_not_kept() {
+        let text = r#"{"specversion":"1.0","id":"1","source":"s","type":"T","position":"99","sequence":"99","revision":"99",
+            "stream":"other","recordedtime":"2020-01-01T00:00:00Z"}"#;
+        let value: Value =
+            serde_json::from_str(&write(&recorded(&structured(text.as_bytes(), 0).expect("an event"))))
+                .expect("JSON");
+        let expected = [
+            ("position", "7"),
+            ("sequence", "00000000000000000007"),
+            ("revision", "2"),
+            ("stream", "o-1"),
+            ("recordedtime", "1970-01-01T00:00:00.0000001Z"),
+        ];
+        for (name, expected) in expected {
+            assert_eq!(value[name], expected, "{name}");
+        }
     }
 
     #[test]
