@@ -123,7 +123,7 @@ impl EventStore for RemoteStore {
             };
             let work = |cluster: Arc<Cluster>| async move {
                 match way(&cluster).await? {
-                    Way::Own => own::append(&cluster, &unshared).await,
+                    Way::Own => own::append(&cluster, unshared).await,
                     Way::Kurrent => kurrent::append(&cluster, unshared.append).await,
                 }
             };

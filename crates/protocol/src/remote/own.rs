@@ -44,14 +44,16 @@ pub(super) async fn append_shared(
     cluster: &Cluster,
     append: Append,
 ) -> Result<Result<Appended, AppendError>, Unshared> {
-    let Some(pipeline) = cluster.pipeline() else { return Err(Unshared { append, tried: None }) };
+    let Some(pipeline) = cluster.pipeline() else {
+        return Err(Unshared { append, request: None, tried: None });
+    };
     let request = convert::append_to_wire(&append);
     if !pipeline::takes(&request) {
-        return Err(Unshared { append, tried: None });
+        return Err(Unshared { append, request: Some(request), tried: None });
     }
     match pipeline.append(request).await {
         Ok(response) => Ok(outcome(response)),
-        Err(fault) if fault.is_passing() => Err(Unshared { append, tried: Some(fault) }),
+        Err(fault) if fault.is_passing() => Err(Unshared { append, request: None, tried: Some(fault) }),
         Err(fault) => Ok(Err(fault.into_append(None))),
     }
 }
@@ -59,13 +61,16 @@ pub(super) async fn append_shared(
 /// An append that did not go by the shared call.
 pub(super) struct Unshared {
     pub(super) append: Append,
+    /// The same for the wire, where it was made already: large appends are not written twice.
+    request: Option<wire::AppendRequest>,
     /// What became of it, where it was tried.
     tried: Option<Fault>,
 }
 
 /// Appends by a call of its own; after a broken connection the same append again, which has no second effect.
-pub(super) async fn append(cluster: &Cluster, unshared: &Unshared) -> Result<Appended, AppendError> {
-    let request = &convert::append_to_wire(&unshared.append);
+pub(super) async fn append(cluster: &Cluster, unshared: Unshared) -> Result<Appended, AppendError> {
+    let Unshared { append, request, tried } = unshared;
+    let request = &request.unwrap_or_else(|| convert::append_to_wire(&append));
     let call = |link: Arc<Link>| -> Calling<'_, _> {
         Box::pin(async move {
             cluster.share(&link);
@@ -73,7 +78,7 @@ pub(super) async fn append(cluster: &Cluster, unshared: &Unshared) -> Result<App
             client(link.channel.clone()).append(request).await.map_err(|status| fault_of(&status))
         })
     };
-    let sent = unshared.tried.as_ref().is_some_and(Fault::may_have_been_done);
+    let sent = tried.as_ref().is_some_and(Fault::may_have_been_done);
     let told = |fault: Fault| if sent { fault.perhaps_done() } else { fault };
     let answer = cluster.call(call).await.map_err(|fault| told(fault).into_append(None))?;
     outcome(answer.into_inner())

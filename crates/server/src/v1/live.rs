@@ -189,6 +189,10 @@ async fn sample(shared: Arc<Shared>) {
 /// Tells how the projections are, where that has changed. A database that cannot be asked now has no news.
 async fn tell_projections(shared: &Shared) {
     let Some(side) = &shared.ops.read_side else { return };
+    // Nobody watches: the databases of read models are not asked for nothing.
+    if shared.v1.sampler.projections.receiver_count() == 0 {
+        return;
+    }
     let Ok(lines) = side.lines().await else { return };
     let text: Option<Arc<str>> = serde_json::to_string(&lines).ok().map(Into::into);
     shared.v1.sampler.projections.send_if_modified(|known| {
