@@ -128,7 +128,7 @@ function SignIn({ login = '' }) {
   return html`<form class="form" onSubmit=${submit}>${login ? html`<h2 id="sign-in">Sign in again</h2>` : html`<h1>Sign in to Factum</h1>`}
     ${config.environment && html`<p class="quiet"><${Text} value=${config.environment} /></p>`}
     ${login && html`<p>The session has ended. The page stays as it is.</p>`}
-    <label>Name<input type="text" name="login" autocomplete="username" required autofocus=${!login} value=${login} /></label>
+    <label>Name<input type="text" name="login" autocomplete="username" required autofocus=${!login} defaultValue=${login} /></label>
     <label>Password<input type="password" name="password" autocomplete="current-password" required autofocus=${Boolean(login)} /></label>
     ${error && html`<p class="v-gone" role="alert"><${Text} value=${error.message} /></p>`}
     <div class="actions end">${login && html`<button type="button" onClick=${() => location.reload()}>As somebody else</button>`}<button type="submit" class="primary" disabled=${busy}>Sign in</button></div>
