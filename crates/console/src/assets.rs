@@ -31,6 +31,7 @@ embedded![
     "index.html",
     "app.js",
     "core.js",
+    "live-worker.js",
     "pure.js",
     "widgets.js",
     "style.css",

@@ -116,7 +116,8 @@ export async function open(server, path, { allow = [], scheme = 'light', width =
   page.on('request', request => {
     const url = request.url();
     if (!url.startsWith(server.url) && !url.startsWith('data:') && !url.startsWith('blob:')) fault(`a request to elsewhere: ${url}`);
-    if (request.resourceType() === 'script') page.modules.add(url);
+    // The worker of the feed is no module of the page: nothing waits for it.
+    if (request.resourceType() === 'script' && !url.endsWith('/live-worker.js')) page.modules.add(url);
     page.requests.push(url.slice(server.url.length));
   });
   await page.addInitScript(() => { addEventListener('securitypolicyviolation', event => console.error(`policy: ${event.violatedDirective} ${event.blockedURI}`)); });
