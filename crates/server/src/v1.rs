@@ -21,6 +21,7 @@ mod live;
 mod lookup;
 mod names;
 mod openapi;
+mod parked;
 mod patch;
 mod place;
 mod privacy;
@@ -54,11 +55,13 @@ pub(crate) struct Own {
     folds: fold::Folds,
     names: names::Names,
     sampler: live::Sampler,
+    /// Where processes stand. A lock across reads: who asks meanwhile waits for the same answer.
+    processes: tokio::sync::Mutex<factum::KnownProcesses>,
 }
 
 /// Every route of the API.
 fn api() -> Api {
-    let parts: [fn(Api) -> Api; 14] = [
+    let parts: [fn(Api) -> Api; 15] = [
         catalog::routes,
         streams::routes,
         events::routes,
@@ -67,6 +70,7 @@ fn api() -> Api {
         lookup::routes,
         live::routes,
         subscriptions::routes,
+        parked::routes,
         projections::routes,
         processes::routes,
         schemas::routes,

@@ -6,6 +6,8 @@ mod front;
 mod lists;
 mod machine;
 mod openapi;
+mod parked;
+mod problems;
 mod rights;
 mod session;
 mod time_travel;

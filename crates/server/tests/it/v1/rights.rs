@@ -13,6 +13,8 @@ use super::Web;
 use crate::house::{House, event, name};
 
 const ADMIN: &str = "the admin's";
+/// How long an answer may take that needs nothing.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(20);
 
 fn basic(login: &str, password: &str) -> String {
     format!("Basic {}", STANDARD.encode(format!("{login}:{password}")))
@@ -129,6 +131,29 @@ async fn each_may_do_what_access_lists_give() {
     let users = guarded.admin.get("/v1/system/users").await.json();
     assert!(users["items"].as_array().unwrap().iter().any(|user| user["login"] == "ada"));
     assert!(!users.to_string().contains("argon2"), "{users}");
+}
+
+#[tokio::test]
+async fn a_stranger_is_not_listened_to() {
+    let guarded = guarded().await;
+    for (method, path) in [
+        (Method::POST, "/v1/append"),
+        (Method::POST, "/v1/streams/shared/events"),
+        (Method::PUT, "/v1/subscriptions/s/g"),
+        (Method::POST, "/v1/system/scavenges"),
+    ] {
+        // The body never comes: whoever waited for it would not answer.
+        let body =
+            axum::body::Body::from_stream(futures_util::stream::pending::<Result<Vec<u8>, std::io::Error>>());
+        let web = guarded.nobody.with("content-type", "application/json");
+        let answer = tokio::time::timeout(PATIENCE, web.send(method, path, body)).await;
+        assert_eq!(answer.expect("it waits for the body").problem(), "not-signed-in", "{path}");
+    }
+    let admitted = SignIn { anonymous: factum_server::Anonymous::Admitted, ..SignIn::default() };
+    let options = ServerOptions { security: Security::SignIn(admitted), ..ServerOptions::default() };
+    let house = House::of(options).await;
+    let body = r#"{"writes":[{"stream":"s","events":[{"type":"T"}]}]}"#;
+    assert_eq!(Web::of(&house.server).post("/v1/append", body).await.status.as_u16(), 201);
 }
 
 #[tokio::test]
