@@ -21,6 +21,7 @@ mod live;
 mod lookup;
 mod names;
 mod openapi;
+mod operations;
 mod patch;
 mod place;
 mod privacy;
@@ -57,7 +58,7 @@ pub(crate) struct Own {
 
 /// Every route of the API.
 fn api() -> Api {
-    let parts: [fn(Api) -> Api; 13] = [
+    let parts: [fn(Api) -> Api; 14] = [
         catalog::routes,
         streams::routes,
         events::routes,
@@ -71,6 +72,7 @@ fn api() -> Api {
         schemas::routes,
         privacy::routes,
         system::routes,
+        operations::routes,
     ];
     parts.into_iter().fold(Api::new(), |api, part| part(api))
 }
