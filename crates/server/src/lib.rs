@@ -24,6 +24,7 @@ mod metrics;
 mod moment;
 mod notice;
 mod observe;
+mod operations;
 mod ops;
 mod options;
 mod otlp;

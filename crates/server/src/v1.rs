@@ -21,6 +21,7 @@ mod live;
 mod lookup;
 mod names;
 mod openapi;
+mod operations;
 mod parked;
 mod patch;
 mod place;
@@ -61,7 +62,7 @@ pub(crate) struct Own {
 
 /// Every route of the API.
 fn api() -> Api {
-    let parts: [fn(Api) -> Api; 15] = [
+    let parts: [fn(Api) -> Api; 16] = [
         catalog::routes,
         streams::routes,
         events::routes,
@@ -77,6 +78,7 @@ fn api() -> Api {
         privacy::routes,
         system::routes,
         session::routes,
+        operations::routes,
     ];
     parts.into_iter().fold(Api::new(), |api, part| part(api))
 }
