@@ -26,8 +26,10 @@ pub(super) fn page(address_of_it: &str) -> Option<String> {
     let mut out = format!(
         "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width\">\n<title>{}</title>\n\
+         <link rel=\"icon\" href=\"data:,\">\n\
          <link rel=\"stylesheet\" href=\"{up}manual.css\">\n\
          <a class=\"skip\" href=\"#page\">To the text</a>\n<header><a href=\"{up}\">Factum {}</a> \
+         <a class=\"narrow\" href=\"#contents\">Contents</a> \
          <a href=\"/ui/\">Console</a> <a href=\"/docs/api\">API</a> <a href=\"{up}manual.md\">Everything as one text</a></header>\n",
         escaped(&title),
         env!("CARGO_PKG_VERSION"),
@@ -50,7 +52,7 @@ pub(super) fn whole() -> String {
 }
 
 fn put_contents(out: &mut String, here: &str, up: &str) {
-    out.push_str("<nav aria-label=\"Manual\">\n");
+    out.push_str("<nav id=\"contents\" aria-label=\"Manual\">\n");
     let mut open = false;
     for entry in contents() {
         match entry {
