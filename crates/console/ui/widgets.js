@@ -391,7 +391,9 @@ const narrow = signal(query?.matches ?? false);
 query?.addEventListener('change', () => { narrow.value = query.matches; });
 
 /** Rows beyond this are drawn only where they are seen. */
-const ALL_ROWS = 120;
+const ALL_ROWS = 60;
+/** Rows of a longer table that are drawn before it is known which are seen. */
+const FIRST_ROWS = 32;
 const OVERSCAN = 12;
 
 /**
@@ -407,7 +409,7 @@ export function Table({ columns: every, rows, keyOf, caption, onOpen, detail, ro
   const spot = useRef(0);
   const setCurrent = i => { spot.current = i; markCurrent(i); };
   const body = useRef();
-  const [range, setRange] = useState([0, ALL_ROWS]);
+  const [range, setRange] = useState([0, FIRST_ROWS]);
   const heights = useRef(new Map());
   const rowHeight = 30;
   const isOpen = row => detail && (allOpen || opened.has(keyOf(row)));

@@ -13,9 +13,9 @@ function Screen({ params, query, set }) {
   const info = useApi(path`/v1/streams/${stream}`);
   const forward = query.dir === 'forward';
   const url = path`/v1/streams/${stream}/events` + queryString({ from: query.from, direction: forward ? 'forward' : 'backward', limit: PAGE, type: query.type });
-  // Of a stream that is deleted nothing can be read.
+  // Of a stream that is deleted nothing can be read. Most are not: the events are asked for together with what it is.
   const isThere = info.data !== undefined && info.data.state === 'active';
-  const pages = usePages(isThere ? url : null);
+  const pages = usePages(isThere || (!info.data && !info.error) ? url : null);
   const [fresh, setFresh] = useState([]);
   const [waiting, setWaiting] = useState(0);
   const [all, setAll] = useState(false);
