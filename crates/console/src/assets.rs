@@ -33,6 +33,7 @@ macro_rules! embedded {
 embedded![
     "index.html",
     "app.js",
+    "cards.js",
     "core.js",
     "palette.js",
     "pure.js",

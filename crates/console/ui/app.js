@@ -61,6 +61,8 @@ const begin = routeOf(place.value.pathname, ROUTES)?.route[1];
 const firstScreen = begin && load(begin);
 /** How long the first sight of the page waits for its screen, in milliseconds. */
 const PATIENCE = 80;
+/** How long the pointer or the focus rests on a link before its card comes, in milliseconds. */
+const CARD_AFTER = 400;
 /** When the palette is fetched by itself, in milliseconds after the first sight. */
 const PALETTE_AFTER = 400;
 
@@ -214,6 +216,20 @@ document.addEventListener('click', event => {
   if (url.pathname !== before) { scrollTo(0, 0); document.getElementById('main')?.focus({ preventScroll: true }); }
 });
 document.addEventListener('keydown', onKey);
+
+// Links of the page have cards: after a rest of the pointer on them, or of the focus that came by a key.
+let cards = null;
+let resting = 0;
+const linkOf = event => event.target.closest?.('main a[href^="/ui/"]:not(.button), dialog a[href^="/ui/"]:not(.button)');
+const rest = link => {
+  clearTimeout(resting);
+  resting = setTimeout(async () => { (cards ??= await import('./cards.js').catch(() => null))?.show(link); }, CARD_AFTER);
+};
+const unrest = link => { if (link) { clearTimeout(resting); cards?.leaveSoon(); } };
+document.addEventListener('pointerover', event => { const link = event.pointerType !== 'touch' && linkOf(event); if (link) rest(link); });
+document.addEventListener('pointerout', event => { const link = linkOf(event); if (link && !link.contains(event.relatedTarget)) unrest(link); });
+document.addEventListener('focusin', event => { const link = linkOf(event); if (link?.matches(':focus-visible')) rest(link); });
+document.addEventListener('focusout', event => unrest(linkOf(event)));
 
 // Back comes to where one was, also when the rows come later than the page.
 history.scrollRestoration = 'manual';
