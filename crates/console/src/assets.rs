@@ -35,6 +35,7 @@ embedded![
     "app.js",
     "cards.js",
     "core.js",
+    "fixture.js",
     "palette.js",
     "pure.js",
     "widgets.js",
