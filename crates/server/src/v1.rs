@@ -30,6 +30,7 @@ mod projections;
 mod reading;
 pub(crate) mod route;
 mod schemas;
+mod session;
 mod state;
 mod streams;
 mod subscriptions;
@@ -57,7 +58,7 @@ pub(crate) struct Own {
 
 /// Every route of the API.
 fn api() -> Api {
-    let parts: [fn(Api) -> Api; 13] = [
+    let parts: [fn(Api) -> Api; 14] = [
         catalog::routes,
         streams::routes,
         events::routes,
@@ -71,6 +72,7 @@ fn api() -> Api {
         schemas::routes,
         privacy::routes,
         system::routes,
+        session::routes,
     ];
     parts.into_iter().fold(Api::new(), |api, part| part(api))
 }

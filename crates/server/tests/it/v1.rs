@@ -7,6 +7,7 @@ mod lists;
 mod machine;
 mod openapi;
 mod rights;
+mod session;
 mod time_travel;
 mod writing;
 
