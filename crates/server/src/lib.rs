@@ -23,6 +23,7 @@ mod maintenance;
 mod metrics;
 mod notice;
 mod observe;
+mod operations;
 mod ops;
 mod options;
 mod otlp;

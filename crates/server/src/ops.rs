@@ -7,6 +7,7 @@ use tokio::sync::watch;
 
 use crate::maintenance::Maintenance;
 use crate::metrics::Metrics;
+use crate::operations::Operations;
 use crate::otlp::Spans;
 use crate::privacy_desk::PrivacyDesk;
 use crate::read_side::ReadSide;
@@ -31,6 +32,8 @@ pub(crate) struct Ops {
     pub(crate) read_side: Option<Arc<ReadSide>>,
     /// The vault; `None` where there is none.
     pub(crate) privacy: Option<Arc<dyn PrivacyDesk>>,
+    /// What is known of the stream of operations.
+    pub(crate) operations: Operations,
     /// Its scavenges.
     pub(crate) scavenges: Scavenges,
     /// What is counted.
@@ -55,6 +58,7 @@ impl Ops {
             maintenance,
             read_side,
             privacy,
+            operations: Operations::default(),
             scavenges,
             metrics,
             spans,

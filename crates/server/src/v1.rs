@@ -21,6 +21,7 @@ mod live;
 mod lookup;
 mod names;
 mod openapi;
+mod operations;
 mod patch;
 mod place;
 mod privacy;
@@ -58,7 +59,7 @@ pub(crate) struct Own {
 
 /// Every route of the API.
 fn api() -> Api {
-    let parts: [fn(Api) -> Api; 14] = [
+    let parts: [fn(Api) -> Api; 15] = [
         catalog::routes,
         streams::routes,
         events::routes,
@@ -73,6 +74,7 @@ fn api() -> Api {
         privacy::routes,
         system::routes,
         session::routes,
+        operations::routes,
     ];
     parts.into_iter().fold(Api::new(), |api, part| part(api))
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{FromRequest, FromRequestParts, Query, RawPathParams, Request};
-use factum_core::{StreamName, Timestamp};
+use factum_core::{AppendError, StreamName, Timestamp};
 use futures_util::StreamExt;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use http::request::Parts;
@@ -13,9 +13,11 @@ use http::{HeaderMap, Uri};
 use hyper::body::Bytes;
 use serde::de::DeserializeOwned;
 
+use super::front::RequestId;
 use super::problem::{Problem, Slug};
 use crate::access::{Action, Caller};
 use crate::call::Call;
+use crate::operations::{self, By, Ending, MAX_REASON_BYTES, Operation, What};
 use crate::shared::Shared;
 
 /// Largest body that is no append, in bytes.
@@ -42,6 +44,7 @@ pub(crate) struct Ask {
     pub(crate) uri: Uri,
     /// The headers.
     pub(crate) headers: HeaderMap,
+    request: Option<Arc<str>>,
     path: Vec<(String, String)>,
     parameters: Vec<(String, String)>,
 }
@@ -67,6 +70,7 @@ impl FromRequestParts<Arc<Shared>> for Ask {
             call: parts.extensions.get::<Call>().cloned().unwrap_or_default(),
             uri: parts.uri.clone(),
             headers: parts.headers.clone(),
+            request: parts.extensions.get::<RequestId>().map(|id| id.0.clone()),
             path,
             parameters,
         };
@@ -84,6 +88,32 @@ impl Ask {
     /// `not-signed-in` for somebody who did not say who they are, `not-allowed` for anybody else.
     pub(crate) async fn may(&self, action: Action<'_>) -> Result<(), Problem> {
         may(&self.shared, &self.call, action).await
+    }
+
+    /// Who asks, as an event tells it.
+    pub(crate) fn by(&self) -> By {
+        By { request: self.request.clone(), ..By::caller(&self.call.caller) }
+    }
+
+    /// Does what an operator asks for, once the log has that, with who and why.
+    ///
+    /// # Errors
+    /// `bad-json` for a reason that is too long, that it cannot be recorded, or what it came to itself.
+    pub(crate) async fn carry_out<T>(
+        &self,
+        (what, target): (What, &str),
+        reason: &str,
+        details: serde_json::Value,
+        effect: impl Future<Output = Result<T, Problem>>,
+    ) -> Result<T, Problem> {
+        let operation = Operation { what, target: target.to_owned(), reason: reason.to_owned(), details };
+        let recorded = operations::record(&self.shared, self.by(), operation).await.map_err(unrecorded)?;
+        let outcome = effect.await;
+        if let Err(problem) = &outcome {
+            let why = operations::failure(problem.detail());
+            operations::ended(&self.shared, &recorded, Ending::Failed, why).await;
+        }
+        outcome
     }
 
     /// A name in the path, decoded. The route has it, so it is there.
@@ -202,6 +232,24 @@ pub(crate) fn refused(call: &Call, status: tonic::Status) -> Problem {
         }
         _ => status.into(),
     }
+}
+
+/// What the log does not take is not done.
+pub(crate) fn unrecorded(error: AppendError) -> Problem {
+    Problem::from(error)
+        .next("Nothing was done: what the log cannot tell of is not done. Ask again once it can be written.")
+}
+
+/// Checks that a reason in a body can be one.
+///
+/// # Errors
+/// `bad-json`.
+pub(crate) fn check_reason(reason: &str) -> Result<(), Problem> {
+    if reason.len() <= MAX_REASON_BYTES {
+        return Ok(());
+    }
+    let detail = format!("a reason has at most {MAX_REASON_BYTES} bytes");
+    Err(Problem::new(Slug::BadJson, detail).with("field", "reason"))
 }
 
 /// The name of a stream.

@@ -28,6 +28,10 @@ const FETCH_SITE: &str = "sec-fetch-site";
 /// Ticks of 100 ns in a millisecond.
 const TICKS_PER_MILLI: i64 = 10_000;
 
+/// The name of a request, for whoever answers it.
+#[derive(Clone, Debug)]
+pub(crate) struct RequestId(pub(crate) Arc<str>);
+
 /// Whether a path belongs to the API, its documentation or the console.
 pub(crate) fn is_of_api(path: &str) -> bool {
     ["/v1", "/problems", "/openapi.json", "/docs", "/ui"]
@@ -36,7 +40,7 @@ pub(crate) fn is_of_api(path: &str) -> bool {
 }
 
 /// Passes a request on, and puts into its answer what every answer has.
-pub(crate) async fn front(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
+pub(crate) async fn front(State(shared): State<Arc<Shared>>, mut request: Request, next: Next) -> Response {
     if !is_of_api(request.uri().path()) {
         return next.run(request).await;
     }
@@ -45,6 +49,7 @@ pub(crate) async fn front(State(shared): State<Arc<Shared>>, request: Request, n
     let path: Arc<str> = request.uri().path().into();
     let method = request.method().clone();
     let from_browser = request.headers().contains_key(FETCH_SITE);
+    request.extensions_mut().insert(RequestId(id.clone()));
     let mut response = match refuse(&shared, &request) {
         Some(problem) => problem.into_response(),
         None => next.run(request).await,

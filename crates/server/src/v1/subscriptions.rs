@@ -7,11 +7,11 @@ use factum_core::{Read, Selector};
 use factum_protocol::{Breaks, Payload};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use serde_json::value::RawValue;
+use serde_json::{Value, json};
 
 use super::answer::{escaped, event_json, json, linked, url, with_status};
-use super::ask::{Ask, Document, digits, stream_name};
+use super::ask::{Ask, Document, check_reason, digits, stream_name};
 use super::problem::{Problem, Slug};
 use super::route::{Api, Kind, LIMIT, Operation, Param};
 use crate::access::Action;
@@ -20,13 +20,12 @@ use crate::groups::{
     Start, Strategy,
 };
 use crate::links::Links;
+use crate::operations::What;
 use crate::source::Source;
 
 const PART: &str = "Persistent subscriptions";
 /// Longest name of a group, in bytes.
 const MAX_GROUP_NAME_BYTES: usize = 1_024;
-/// Longest reason, in bytes.
-const MAX_REASON_BYTES: usize = 1_024;
 const GROUP: &str = "/v1/subscriptions/{source}/{group}";
 
 /// The routes.
@@ -415,10 +414,7 @@ struct ReplayedAnswer {
 async fn replay(ask: Ask, Document(body): Document<ReplayBody>) -> Result<Response, Problem> {
     ask.may(Action::ManageGroups).await?;
     let key = key(&ask)?;
-    if body.reason.len() > MAX_REASON_BYTES {
-        let detail = format!("a reason has at most {MAX_REASON_BYTES} bytes");
-        return Err(Problem::new(Slug::BadJson, detail).with("field", "reason"));
-    }
+    check_reason(&body.reason)?;
     let groups = Groups::of(&ask.shared);
     let waiting = groups.info(&key).await?.parked;
     let replayed = body.count.map_or(waiting, |count| count.min(waiting));
@@ -426,11 +422,9 @@ async fn replay(ask: Ask, Document(body): Document<ReplayBody>) -> Result<Respon
         return Err(Problem::new(Slug::Conflict, "nothing is parked that could be replayed")
             .next("Look at the group: it has no parked messages, or they are being replayed already."));
     }
-    groups.replay_parked(&key, Some(replayed)).await?;
-    tracing::info!(
-        by = %ask.call.caller, source = key.source_name(), group = key.group(), replayed, reason = body.reason,
-        "parked messages are replayed"
-    );
+    let target = format!("{}::{}", key.source_name(), key.group());
+    let replay = async { Ok(groups.replay_parked(&key, Some(replayed)).await?) };
+    ask.carry_out((What::ReplayParked, &target), &body.reason, json!({ "events": replayed }), replay).await?;
     let reader = ask.shared.store.read(Read::backwards(Selector::All).limit(1)).await?;
     let end = reader.head().snapshot.next_position().and_then(|end| end.0.checked_sub(1));
     Ok(json(&ReplayedAnswer { replayed, position: end.map(|end| end.to_string()) }))

@@ -6,6 +6,7 @@ mod front;
 mod lists;
 mod machine;
 mod openapi;
+mod operations;
 mod rights;
 mod session;
 mod time_travel;

@@ -85,6 +85,7 @@ async fn each_may_do_what_access_lists_give() {
         "/v1/overview",
         "/v1/system",
         "/v1/system/users",
+        "/v1/system/operations",
         "/v1/subscriptions",
         "/v1/schemas",
         "/v1/resolve?q=x",
@@ -129,6 +130,29 @@ async fn each_may_do_what_access_lists_give() {
     let users = guarded.admin.get("/v1/system/users").await.json();
     assert!(users["items"].as_array().unwrap().iter().any(|user| user["login"] == "ada"));
     assert!(!users.to_string().contains("argon2"), "{users}");
+}
+
+#[tokio::test]
+async fn operators_read_what_operators_did_and_nobody_forges_it() {
+    let guarded = guarded().await;
+    let ops = guarded.nobody.with("authorization", &basic("ops", "the ops'"));
+    assert!(guarded.admin.send(Method::DELETE, "/v1/streams/secret?reason=x", "").await.status.is_success());
+    for path in ["/v1/system/operations", "/v1/streams/$operations/events"] {
+        for who in [&ops, &guarded.admin] {
+            let page = who.get(path).await.json();
+            assert_eq!(page["items"].as_array().map(Vec::len), Some(1), "{path} {page}");
+        }
+        assert_eq!(guarded.reader.get(path).await.problem(), "not-allowed", "{path}");
+        assert_eq!(guarded.nobody.get(path).await.problem(), "not-signed-in", "{path}");
+    }
+    let item = &ops.get("/v1/system/operations").await.json()["items"][0];
+    assert_eq!((&item["actor"], &item["target"]), (&json!("admin"), &json!("secret")));
+    let batch = r#"{"writes":[{"stream":"$operations","events":[{"type":"$operation"}]}]}"#;
+    assert_eq!(guarded.admin.post("/v1/append", batch).await.problem(), "refused");
+    let metadata = r#"{"$maxAge":86400}"#;
+    let path = "/v1/streams/$operations/metadata";
+    assert!(guarded.admin.put_json(Method::PUT, path, metadata).await.status.is_success());
+    assert_eq!(ops.put_json(Method::PUT, path, metadata).await.problem(), "not-allowed");
 }
 
 #[tokio::test]
