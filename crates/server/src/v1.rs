@@ -14,6 +14,7 @@ mod cloud;
 mod events;
 mod expected;
 mod fold;
+mod folds;
 mod follow;
 mod fresh;
 mod front;
@@ -34,6 +35,7 @@ mod state;
 mod streams;
 mod subscriptions;
 mod system;
+mod upcasted;
 
 use std::sync::Arc;
 
@@ -57,12 +59,13 @@ pub(crate) struct Own {
 
 /// Every route of the API.
 fn api() -> Api {
-    let parts: [fn(Api) -> Api; 13] = [
+    let parts: [fn(Api) -> Api; 14] = [
         catalog::routes,
         streams::routes,
         events::routes,
         append::routes,
         state::routes,
+        folds::routes,
         lookup::routes,
         live::routes,
         subscriptions::routes,

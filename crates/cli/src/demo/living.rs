@@ -111,6 +111,7 @@ impl Demo {
         let filled = business(args, Arc::clone(&log), &place.data(), &place.vault(context)).await?;
         let Filled { shown, sealing, read_models } = filled;
         let store: Arc<dyn EventStore> = Arc::new(sealing.clone());
+        bank::demo::heritage(&*store).await.map_err(|e| stopped(&e))?;
         let run = SystemClock.now().unix_millis().to_string();
         let mut living = Living::new(Arc::clone(&store), run).map_err(|e| stopped(&e))?;
         living.morning().await.map_err(|e| stopped(&e))?;
@@ -120,7 +121,9 @@ impl Demo {
         make(&*read_models, &lost_cards, &origin(&*log).await?, &by)?;
 
         let vault = sealing.vault().clone();
+        let domain = Arc::new(bank::domain().map_err(|e| stopped(&e))?);
         let parts = Parts::assemble(log, Some(vault), Some(read_models), Arc::new(KnownHere)).await?;
+        let parts = parts.with_domain(domain);
         let server = listen_locally(&parts, args.listen.as_deref(), &args.console).await?;
         let letters = server.consumer(LETTERS.0, LETTERS.1).await.map_err(|e| stopped(&e))?;
         let mut work = vec![tokio::spawn(write_letters(letters))];

@@ -6,6 +6,7 @@ mod canary;
 mod codec;
 mod declared;
 mod derived;
+mod domain;
 mod execute;
 mod faulty;
 mod given;

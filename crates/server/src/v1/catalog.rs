@@ -371,6 +371,13 @@ struct TypeItem {
     name: String,
     count: u64,
     schema_version: u32,
+    versions: Vec<VersionItem>,
+}
+
+#[derive(Serialize)]
+struct VersionItem {
+    version: u32,
+    events: u64,
 }
 
 async fn types(ask: Ask) -> Result<Response, Problem> {
@@ -388,6 +395,11 @@ async fn types(ask: Ask) -> Result<Response, Problem> {
                 name: of.name.to_string(),
                 count: of.count,
                 schema_version: of.schema_version,
+                versions: of
+                    .versions
+                    .iter()
+                    .map(|&(version, events)| VersionItem { version, events })
+                    .collect(),
             })
             .collect()
     };

@@ -22,6 +22,8 @@ use crate::shared::Shared;
 const MAX_STREAMS: usize = 2_000_000;
 /// The most types that are known.
 const MAX_TYPES: usize = 10_000;
+/// The most versions of a type whose events are counted.
+const MAX_VERSIONS: usize = 32;
 /// How long to wait before the log is followed again after it could not be read.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -54,6 +56,8 @@ pub(crate) struct Type {
     pub(crate) name: Arc<str>,
     pub(crate) count: u64,
     pub(crate) schema_version: u32,
+    /// Events by schema version, of the versions that were seen first.
+    pub(crate) versions: Vec<(u32, u64)>,
 }
 
 #[derive(Debug)]
@@ -245,6 +249,12 @@ impl Known {
             if let Some(of) = usize::try_from(number).ok().and_then(|number| self.types.get_mut(number)) {
                 of.count += 1;
                 of.schema_version = of.schema_version.max(version);
+                let known = of.versions.iter().position(|(known, _)| *known == version);
+                if let Some((_, events)) = known.and_then(|known| of.versions.get_mut(known)) {
+                    *events += 1;
+                } else if of.versions.len() < MAX_VERSIONS {
+                    of.versions.push((version, 1));
+                }
             }
             return number;
         }
@@ -254,7 +264,12 @@ impl Known {
         }
         let number = u32::try_from(self.types.len()).unwrap_or(u32::MAX);
         let name: Arc<str> = name.into();
-        self.types.push(Type { name: name.clone(), count: 1, schema_version: version });
+        self.types.push(Type {
+            name: name.clone(),
+            count: 1,
+            schema_version: version,
+            versions: vec![(version, 1)],
+        });
         self.type_numbers.insert(name, number);
         number
     }
