@@ -108,9 +108,9 @@ test('an event that the fold fails at is red, says why, and stepping goes on', a
 });
 
 test('a customer is folded with every personal value sealed', async () => {
-  const { state } = await server.get('/v1/streams/customer-1/state?fold=aggregate:Customer');
+  const { state } = await server.get('/v1/streams/customer-c-1/state?fold=aggregate:Customer');
   assert.ok(state.name.$pii && state.email.$pii && state.address.$pii, JSON.stringify(state));
-  const page = await open(server, '/ui/streams/customer-1/state');
+  const page = await open(server, '/ui/streams/customer-c-1/state');
   await page.waitForSelector('.tt-leaf');
   assert.equal(await page.inputValue('.tt-fold select'), 'aggregate:Customer');
   await done(page, 'folds-customer');

@@ -391,7 +391,7 @@ export function Upcasting({ event }) {
   const steps = upcasted.steps.map(step => {
     const items = diffValues(before, step.data);
     before = step.data;
-    return html`<li class="upcast-step"><h4>v${step.from} → v${step.to}</h4>${step.does.length > 0 && html`<p class="quiet">${step.does.map((one, i) => html`${i ? '; ' : ''}<${Text} value=${one} clip=${200} />`)}</p>`}<${Diff} items=${items} empty="It leaves this one as it is." /></li>`;
+    return html`<li class="upcast-step"><p class="upcast-title">v${step.from} → v${step.to}</p>${step.does.length > 0 && html`<p class="quiet">${step.does.map((one, i) => html`${i ? '; ' : ''}<${Text} value=${one} clip=${200} />`)}</p>`}<${Diff} items=${items} empty="It leaves this one as it is." /></li>`;
   });
   return html`${steps.length > 0 && html`<ol class="upcast-steps">${steps}</ol>`}
     ${upcasted.error !== undefined ? html`<${Notice} kind="bad" title="The application cannot read it"><${Text} value=${upcasted.error} clip=${600} /></${Notice}>`

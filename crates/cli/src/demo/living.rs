@@ -111,7 +111,6 @@ impl Demo {
         let filled = business(args, Arc::clone(&log), &place.data(), &place.vault(context)).await?;
         let Filled { shown, sealing, read_models } = filled;
         let store: Arc<dyn EventStore> = Arc::new(sealing.clone());
-        bank::demo::heritage(&*store).await.map_err(|e| stopped(&e))?;
         let run = SystemClock.now().unix_millis().to_string();
         let mut living = Living::new(Arc::clone(&store), run).map_err(|e| stopped(&e))?;
         living.morning().await.map_err(|e| stopped(&e))?;

@@ -141,7 +141,7 @@ function Changed({ event }) {
     const before = answer.data.base?.state ?? {};
     return { items: diffValues(before, applyPatch(clone(before), step.patch)), skipped: step.skipped, error: step.error, fold: answer.data.fold };
   }, [answer.data]);
-  return html`<${Section} title=${items && !items.skipped && !items.error ? `What it changed: ${plural(items.items.length, 'field')}` : 'What it changed'} actions=${html`<a class="link" href=${urls.state(event.stream, event.revision)}>through time</a>`}>
+  return html`<${Section} title=${items && !items.skipped && !items.error ? `What it changed: ${plural(items.items.length, 'field')}` : 'What it changed'} actions=${html`${items && items.fold !== 'merge' && html`<span class="quiet">as <${Text} value=${items.fold.replace(/^\w+:/, '')} clip=${40} /></span> `}<a class="link" href=${urls.state(event.stream, event.revision)}>through time</a>`}>
     ${answer.error ? html`<p class="quiet"><${Text} value=${answer.error.message} /></p>` : !items ? html`<${Loading} on=${answer.loading} what="the state" />` : items.error ? html`<${Notice} kind="bad" title="The fold fails at it"><${Text} value=${items.error} clip=${600} /></${Notice}>` : items.skipped ? html`<p class="quiet">Nothing: its data is not merged (${visibleText(String(items.skipped))}).</p>` : html`<${Diff} items=${items.items} empty="Nothing: the state was that already." />`}</${Section}>`;
 }
 

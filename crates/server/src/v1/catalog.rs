@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::answer::{json, linked, url};
 use super::ask::{Ask, MAX_LIMIT};
 use super::fresh;
-use super::names::{self, Order, Progress, State, Stream};
+use super::names::{self, Order, Progress, State, Stream, TypeVersion};
 use super::problem::{Problem, Slug};
 use super::route::{AFTER, Api, CURSOR, Kind, LIMIT, Operation, Param, WAIT};
 use crate::access::{Action, Caller};
@@ -378,6 +378,12 @@ struct TypeItem {
 struct VersionItem {
     version: u32,
     events: u64,
+}
+
+impl From<&TypeVersion> for VersionItem {
+    fn from(of: &TypeVersion) -> Self {
+        Self { version: of.version, events: of.events }
+    }
 }
 
 async fn types(ask: Ask) -> Result<Response, Problem> {

@@ -56,8 +56,17 @@ pub(crate) struct Type {
     pub(crate) name: Arc<str>,
     pub(crate) count: u64,
     pub(crate) schema_version: u32,
-    /// Events by schema version, of the versions that were seen first.
-    pub(crate) versions: Vec<(u32, u64)>,
+    /// Its schema versions, those that were seen first.
+    pub(crate) versions: Vec<TypeVersion>,
+}
+
+/// What is known of a schema version of a type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TypeVersion {
+    pub(crate) version: u32,
+    pub(crate) events: u64,
+    /// The place of the last of them.
+    pub(crate) last: Position,
 }
 
 #[derive(Debug)]
@@ -249,11 +258,11 @@ impl Known {
             if let Some(of) = usize::try_from(number).ok().and_then(|number| self.types.get_mut(number)) {
                 of.count += 1;
                 of.schema_version = of.schema_version.max(version);
-                let known = of.versions.iter().position(|(known, _)| *known == version);
-                if let Some((_, events)) = known.and_then(|known| of.versions.get_mut(known)) {
-                    *events += 1;
+                if let Some(known) = of.versions.iter_mut().find(|known| known.version == version) {
+                    known.events += 1;
+                    known.last = event.position();
                 } else if of.versions.len() < MAX_VERSIONS {
-                    of.versions.push((version, 1));
+                    of.versions.push(TypeVersion { version, events: 1, last: event.position() });
                 }
             }
             return number;
@@ -268,7 +277,7 @@ impl Known {
             name: name.clone(),
             count: 1,
             schema_version: version,
-            versions: vec![(version, 1)],
+            versions: vec![TypeVersion { version, events: 1, last: event.position() }],
         });
         self.type_numbers.insert(name, number);
         number

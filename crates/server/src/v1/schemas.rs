@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use axum::response::Response;
 use factum_core::{
-    EventStoreExt, EventType, Read, RecordedEvent, SCHEMAS_STREAM, SchemaRegistry, SchemaVersion, Selector,
+    EventStoreExt, EventType, Position, Read, ReadFrom, RecordedEvent, SCHEMAS_STREAM, SchemaRegistry,
+    SchemaVersion, Selector,
 };
 use factum_protocol::{Breaks, Payload};
 use serde::Serialize;
@@ -13,6 +14,7 @@ use serde_json::value::RawValue;
 
 use super::answer::{event_json, json};
 use super::ask::{Ask, shown};
+use super::names;
 use super::problem::{Problem, Slug};
 use super::route::{Api, Operation};
 use super::upcasted::{Chain, beside};
@@ -125,6 +127,19 @@ async fn examples(ask: &Ask, event_type: &EventType) -> Result<Vec<Box<RawValue>
             found.extend(seen(ask, &event).await?);
         }
     }
+    for last in of_versions(ask, event_type) {
+        for event in ask
+            .shared
+            .store
+            .read_all(Read::forwards(Selector::All).from(ReadFrom::Position(last)).limit(1))
+            .await?
+        {
+            let is_new = !found.iter().any(|known| known.schema_version() == event.schema_version());
+            if is_new && event.event_type() == event_type.as_str() {
+                found.extend(seen(ask, &event).await?);
+            }
+        }
+    }
     let domain = ask.shared.ops.domain.as_deref();
     let examples = found.into_iter().filter_map(|event| {
         let text = event_json(&Resolved::plain(event.clone()), Payload::Whole, Breaks::Keep);
@@ -135,6 +150,14 @@ async fn examples(ask: &Ask, event_type: &EventType) -> Result<Vec<Box<RawValue>
         RawValue::from_string(text).ok()
     });
     Ok(examples.collect())
+}
+
+/// Where the last event of each version is, as far as the log has been looked through for names.
+fn of_versions(ask: &Ask, event_type: &EventType) -> Vec<Position> {
+    names::begin(&ask.shared);
+    let known = ask.shared.v1.names.look();
+    let of = known.types().iter().find(|of| *of.name == *event_type.as_str());
+    of.map(|of| of.versions.iter().map(|version| version.last).collect()).unwrap_or_default()
 }
 
 /// The event, if the caller may see it.
