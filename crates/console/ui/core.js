@@ -1,6 +1,6 @@
 // What does every screen stand on? The address, the API, the live feed, the keys and the settings. Screens import this
 // and widgets.js, and nothing else. Only this file fetches.
-import { signal, computed, effect, useState, useEffect, useRef, useMemo, useCallback } from './vendor/preact.js';
+import { signal, computed, effect, useState, useEffect, useLayoutEffect, useRef, useMemo, useCallback } from './vendor/preact.js';
 import { parseJson, matchRoute, readQuery, writeQuery, queryString } from './pure.js';
 
 export * from './vendor/preact.js';
@@ -96,27 +96,41 @@ export class Problem extends Error {
   }
 }
 
-/** Who is signed in, where the server asks: kept for this tab only. `wanted` is set when an answer was "not signed in". */
-const SIGN_IN = 'factum.sign-in';
-function keptSignIn() { try { return sessionStorage.getItem(SIGN_IN); } catch { return null; } }
-export const signIn = { wanted: signal(null), login: signal(''), header: keptSignIn() };
+/**
+ * Who is signed in, where the server asks: the cookie is the browser's, and no script sees it. `wanted` is set when an answer was
+ * "not signed in"; `asks` says whether the server asks at all; `turn` counts, so that what failed is asked for again.
+ */
+export const signIn = { wanted: signal(null), asks: signal(false), login: signal(''), turn: signal(0) };
+const SESSION = '/v1/session';
+/** Looks who is signed in, perhaps in another tab. */
+export async function lookForSession() {
+  try {
+    const { security, login } = await api(SESSION);
+    signIn.asks.value = security === 'signIn';
+    if (login) entered(login); else if (signIn.login.peek()) signIn.wanted.value ??= new Problem({ title: 'You are not signed in', detail: 'The session has ended.' }, 401);
+  } catch { /* whatever is asked next says what is wrong */ }
+}
+function entered(login) {
+  const before = signIn.login.peek();
+  // What is on the page was for somebody else's eyes.
+  if (before && before !== login) { location.reload(); return; }
+  signIn.login.value = login;
+  if (!signIn.wanted.peek()) return;
+  answers.clear();
+  signIn.wanted.value = null;
+  signIn.turn.value += 1;
+}
 /** Tries a name and a password; throws the Problem where they are wrong. */
 export async function enter(login, password) {
-  const bytes = new TextEncoder().encode(`${login}:${password}`);
-  const header = `Basic ${btoa(String.fromCharCode(...bytes))}`;
-  await api('/v1/system', { headers: { authorization: header } });
-  signIn.header = header;
-  try { sessionStorage.setItem(SIGN_IN, header); } catch { /* it lasts as long as the page */ }
-  signIn.wanted.value = null;
-  answers.clear();
-  place.value = { ...place.value };
+  entered((await api(SESSION, { method: 'POST', body: { login, password } })).login);
 }
-export function leave() {
-  signIn.header = null;
-  try { sessionStorage.removeItem(SIGN_IN); } catch { /* nothing was kept */ }
+/** Ends the session. One that cannot be ended now is still there, and says so. */
+export async function leave() {
+  try { await api(SESSION, { method: 'DELETE' }); } catch (error) { toast(`You are still signed in: ${error.message}`, 'error'); return; }
   location.reload();
 }
-const credentials = () => (signIn.header ? { authorization: signIn.header } : {});
+/** A page of another origin cannot send this: it says that a write is ours. */
+const GUARD = { 'x-factum-csrf': '1' };
 
 /** Members whose text is kept as it was stored. */
 const KEEP = ['data', 'metadata', 'state'];
@@ -126,7 +140,7 @@ const KEEP = ['data', 'metadata', 'state'];
  * {@link parseJson}), with `.etag` and `.position` not part of it: ask for `{whole: true}` to have `{value, headers}`.
  */
 export async function api(url, { method = 'GET', body, headers = {}, signal: stop, query, whole = false, accept, asText = false } = {}) {
-  const sent = { accept: accept ?? 'application/json', ...credentials(), ...headers };
+  const sent = { accept: accept ?? 'application/json', ...(method === 'GET' ? {} : GUARD), ...headers };
   if (body !== undefined && !sent['content-type']) sent['content-type'] = 'application/json';
   let answer;
   try {
@@ -144,7 +158,7 @@ export async function api(url, { method = 'GET', body, headers = {}, signal: sto
     let problem = { title: `The server answered ${answer.status}`, detail: text.slice(0, 300) };
     if (isJson) try { problem = parseJson(text); } catch { /* the text has to do */ }
     const failure = new Problem({ requestId: answer.headers.get('x-request-id') ?? '', ...problem }, answer.status);
-    if (answer.status === 401 && !headers.authorization) signIn.wanted.value = failure;
+    if (answer.status === 401 && url !== SESSION) signIn.wanted.value ??= failure;
     throw failure;
   }
   const value = isJson && text && !asText ? parseJson(text, KEEP) : text;
@@ -164,7 +178,8 @@ export function useApi(url, { every = 0 } = {}) {
   const [state, setState] = useState(() => ({ data: undefined, error: null, at: 0, url: null, ...answers.get(url) }));
   const [waiting, setWaiting] = useState({ loading: false, slow: false });
   const [turn, setTurn] = useState(0);
-  useEffect(() => {
+  // Asked before the browser draws: an effect would wait for a frame.
+  useLayoutEffect(() => {
     if (!url) { setState({ data: undefined, error: null, at: 0, url: null }); return undefined; }
     if (answers.has(url)) setState(answers.get(url));
     const stop = new AbortController();
@@ -189,7 +204,7 @@ export function useApi(url, { every = 0 } = {}) {
       error => { if (error.name !== 'AbortError') settle(before => ({ ...before, data: before.url === url ? before.data : undefined, error, url })); },
     );
     return () => { stop.abort(); clearTimeout(soon); clearTimeout(late); clearTimeout(again); setWaiting({ loading: false, slow: false }); };
-  }, [url, turn, every]);
+  }, [url, turn, every, signIn.turn.value]);
   const reload = useCallback(() => setTurn(n => n + 1), []);
   return { data: state.data, error: state.url === url ? state.error : null, at: state.at, isOld: state.url !== url, ...waiting, reload };
 }
@@ -251,13 +266,14 @@ export function useArrivals(stream, run) {
 const SERIES = 900;
 const HIDDEN_PATIENCE = 30_000;
 /**
- * Server-sent events over fetch, which can say who asks: `on(event, data, id)`. Ends with `onEnd(why)`. Gives a function that
+ * Server-sent events over fetch, which says why it ends: `on(event, data, id)`. Ends with `onEnd(why)`. Gives a function that
  * ends it.
  */
 function listen(url, { on, onOpen, onEnd, lastId }) {
   const stop = new AbortController();
   (async () => {
-    const answer = await fetch(url, { headers: { accept: 'text/event-stream', ...credentials(), ...(lastId ? { 'last-event-id': lastId } : {}) }, signal: stop.signal, credentials: 'same-origin', cache: 'no-store' });
+    const answer = await fetch(url, { headers: { accept: 'text/event-stream', ...(lastId ? { 'last-event-id': lastId } : {}) }, signal: stop.signal, credentials: 'same-origin', cache: 'no-store' });
+    if (answer.status === 401) signIn.wanted.value ??= new Problem({ title: 'You are not signed in', detail: 'The session has ended.' }, 401);
     if (!answer.ok) throw new Error(`${answer.status}`);
     onOpen();
     const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();

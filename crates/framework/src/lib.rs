@@ -91,3 +91,19 @@ struct GuideToProjections;
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/personal-data.md")]
 struct GuideToPersonalData;
+
+/// The Rust of the manual's guides, run as it stands there.
+#[cfg(doctest)]
+mod manual {
+    #[doc = include_str!("../../../docs/book/src/guides/aggregate.md")]
+    struct Aggregate;
+
+    #[doc = include_str!("../../../docs/book/src/guides/upcast.md")]
+    struct Upcast;
+
+    #[doc = include_str!("../../../docs/book/src/guides/process.md")]
+    struct Process;
+
+    #[doc = include_str!("../../../docs/book/src/guides/bug.md")]
+    struct Bug;
+}

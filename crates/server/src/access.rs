@@ -15,6 +15,7 @@ use std::sync::Arc;
 use tonic::Status;
 
 use self::guard::Guard;
+use crate::call::Call;
 use crate::status;
 
 pub use guard::Anonymous;
@@ -130,8 +131,8 @@ impl Access {
     }
 
     /// A right that is used for longer than a moment. Taken before the first [`check`](Access::check), it misses nothing.
-    pub(crate) fn hold(&self, caller: &Caller) -> Hold {
-        Hold::new(self.clone(), caller.clone())
+    pub(crate) fn hold(&self, call: &Call) -> Hold {
+        Hold::new(self.clone(), call)
     }
 }
 

@@ -32,6 +32,7 @@ mod read_side;
 mod scavenges;
 mod security;
 mod server;
+mod sessions;
 mod shared;
 mod shown;
 mod sign_in;

@@ -31,6 +31,7 @@ mod projections;
 mod reading;
 pub(crate) mod route;
 mod schemas;
+mod session;
 mod state;
 mod streams;
 mod subscriptions;
@@ -74,6 +75,7 @@ fn api() -> Api {
         schemas::routes,
         privacy::routes,
         system::routes,
+        session::routes,
     ];
     parts.into_iter().fold(Api::new(), |api, part| part(api))
 }

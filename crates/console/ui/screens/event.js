@@ -46,11 +46,28 @@ function Event({ event, query, set }) {
     } catch (error) { toast(error.message, 'error'); }
     setBusy(false);
   };
+  const copyCloudEvent = () => api(path`/v1/streams/${stream}/events/${revision}`, { accept: 'application/cloudevents+json', asText: true }).then(text => copy(text, 'CloudEvent copied'), error => toast(error.message, 'error'));
+  /** The event as the past of a test in Rust, or all of its stream up to it. */
+  const copyFixture = async whole => {
+    try {
+      const { rustFixture, MOST } = await import('../fixture.js');
+      const from = whole ? Math.max(0, Number(revision) - MOST + 1) : Number(revision);
+      const items = whole ? [] : [event];
+      // Big events come in several answers.
+      for (let next = whole && path`/v1/streams/${stream}/events` + queryString({ from: String(from), limit: MOST }); next;) {
+        const page = await api(next);
+        items.push(...page.items.filter(one => Number(one.revision) <= Number(revision)));
+        next = page.items.length && Number(page.items[page.items.length - 1].revision) < Number(revision) ? page.page?.next : null;
+      }
+      copy(rustFixture(items, { missing: Number(items[0].revision) }), `Fixture of ${plural(items.length, 'event')} copied`);
+    } catch (error) { toast(error.message, 'error'); }
+  };
   const text = () => raw ?? (event.dataBase64 !== undefined ? event.dataBase64 : '');
   useKeys([
     { key: '[', label: 'event before', run: () => { move(-1); } }, { key: ']', label: 'event after', run: () => { move(1); } },
     { key: 's', label: 'state through time', run: () => go(urls.state(stream, revision)) },
     { key: 'c e', label: 'copy the data', run: () => { copy(text(), 'Data copied'); } },
+    { key: 'c r', label: 'copy as a Rust fixture', run: () => { copyFixture(false); } },
   ]);
   // Of an event of today there is nothing else to see.
   const isOld = event.upcasted && (event.upcasted.steps.length > 0 || event.upcasted.error !== undefined);
@@ -67,7 +84,9 @@ function Event({ event, query, set }) {
     { label: 'Link', run: () => copy(location.href, 'Address copied') }, { label: 'Data, as stored', run: () => copy(text(), 'Data copied') },
     { label: 'curl', run: () => copy(`curl '${location.origin}${path`/v1/streams/${stream}/events/${revision}`}'`, 'curl copied') },
     { label: 'Command line', run: () => copy(`factum event ${shellQuote(`${stream}@${revision}`)}`, 'Command copied') },
-    { label: 'NDJSON line', run: () => copy(ndjson(), 'Line copied') }, { label: 'Id', run: () => copy(event.id, 'Id copied') },
+    { label: 'CloudEvent', run: copyCloudEvent }, { label: 'NDJSON line', run: () => copy(ndjson(), 'Line copied') },
+    { label: 'Rust fixture', run: () => copyFixture(false), key: 'c r' }, { label: `Rust fixture, #0 to #${revision}`, run: () => copyFixture(true), disabled: Number(revision) === 0 },
+    { label: 'Id', run: () => copy(event.id, 'Id copied') },
   ]} />`}>
     <div class="columns">
       <div>

@@ -20,8 +20,10 @@ const EAGER_PAGES = 20;
 const KEPT_PAGES = 80;
 /** Events after the one that is left out, in what-if. */
 const WHAT_IF_LIMIT = 5000;
+/** A slider that was not moved for so many milliseconds rests. */
+const RESTS = 60;
 /** Leaves beyond this are drawn only where they are seen. */
-const ALL_LEAVES = 100;
+const ALL_LEAVES = 48;
 const BINS = 400;
 const ROW = 30;
 const LEAF = 20;
@@ -122,12 +124,14 @@ function Travel({ stream, info, fold, folds, query, set }) {
     asked.current.set(number, promise);
     return promise;
   }, [stream, first, fold]);
-  const begun = useRef(false);
+  const moved = useRef(-RESTS);
   useEffect(() => {
-    // Who drags over a long stream does not want each page on the way.
+    // Who drags over a long stream does not want each page on the way: a jump is asked for at once, what follows it soon
+    // only when it rests.
     const page = Math.floor(at / PAGE);
-    const rest = setTimeout(() => load(page), begun.current ? 60 : 0);
-    begun.current = true;
+    const since = performance.now() - moved.current;
+    moved.current = performance.now();
+    const rest = setTimeout(() => load(page), since < RESTS ? RESTS : 0);
     return () => clearTimeout(rest);
   }, [at, load]);
   useEffect(() => { if (query.a !== null) load(Math.floor(query.a / PAGE)); if (query.b !== null) load(Math.floor(query.b / PAGE)); }, [query.a, query.b, load]);

@@ -4,6 +4,7 @@
 mod boundary;
 mod canary;
 mod codec;
+mod copied;
 mod declared;
 mod derived;
 mod domain;

@@ -16,7 +16,7 @@ use super::problem::{PROBLEM_JSON, Problem, Slug};
 use crate::call::Call;
 use crate::options::Console;
 use crate::shared::Shared;
-use crate::sign_in::CHALLENGE;
+use crate::sign_in::{CHALLENGE, SESSION_PATH};
 
 /// Longest request id that is taken over from a caller, in characters.
 const MAX_REQUEST_ID_CHARS: usize = 64;
@@ -95,7 +95,9 @@ fn refuse(shared: &Shared, request: &Request) -> Option<Problem> {
     if !reads && is_cross_site(request.headers(), call.authority.as_deref()) {
         return Some(Problem::new(Slug::CrossSite, "the request was sent by a page of another origin"));
     }
-    if !reads && shared.options.console == Console::ReadOnly {
+    // Signing in and out changes nothing that is kept.
+    let signs = request.uri().path() == SESSION_PATH;
+    if !reads && !signs && shared.options.console == Console::ReadOnly {
         let problem = Problem::new(Slug::ReadOnly, "the server was started with --console read-only");
         return Some(problem.next("Use another server, or start this one with --console full."));
     }

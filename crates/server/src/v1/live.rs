@@ -227,7 +227,7 @@ async fn live(ask: Ask) -> Result<Response, Problem> {
     ask.may(Action::Statistics).await?;
     form(&ask.headers, &[Form::EventStream])?;
     let stats = begin(&ask.shared);
-    let hold = ask.shared.access.hold(&ask.call.caller);
+    let hold = ask.shared.access.hold(&ask.call);
     let sees_events = ask.may(Action::Read("$all")).await.is_ok();
     let seen = ask.shared.v1.names.heads.count();
     let stopping = ask.shared.stopping.clone();

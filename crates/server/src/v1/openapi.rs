@@ -24,10 +24,11 @@ const PAGE: &str = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><ti
                     <link rel=\"stylesheet\" href=\"/docs/api/swagger-ui.css\"><div id=\"api\"></div>\
                     <script src=\"/docs/api/swagger-ui-bundle.js\"></script><script src=\"/docs/api/start.js\"></script></html>";
 const START: &str =
-    "SwaggerUIBundle({ url: '/openapi.json', dom_id: '#api', deepLinking: true, validatorUrl: null });\n";
+    "SwaggerUIBundle({ url: '/openapi.json', dom_id: '#api', deepLinking: true, validatorUrl: null, \
+     requestInterceptor: request => { request.headers['X-Factum-Csrf'] = '1'; return request; } });\n";
 
 /// Bodies that must be there.
-const NEEDED: [&str; 3] = ["NewEvents", "Append", "StreamMetadata"];
+const NEEDED: [&str; 4] = ["NewEvents", "Append", "StreamMetadata", "SignIn"];
 
 /// The document, as it is served and as `docs/openapi.json` has it.
 pub(super) static TEXT: LazyLock<String> = LazyLock::new(|| {
@@ -80,7 +81,7 @@ fn document(operations: &[Described]) -> Value {
             "license": { "name": "MIT OR Apache-2.0" },
         },
         "servers": [{ "url": "/" }],
-        "security": [{}, { "basic": [] }, { "bearer": [] }],
+        "security": [{}, { "basic": [] }, { "bearer": [] }, { "session": [] }],
         "tags": parts.iter().map(|part| json!({ "name": part })).collect::<Vec<_>>(),
         "paths": paths,
         "components": {
@@ -88,6 +89,10 @@ fn document(operations: &[Described]) -> Value {
             "securitySchemes": {
                 "basic": { "type": "http", "scheme": "basic" },
                 "bearer": { "type": "http", "scheme": "bearer" },
+                "session": {
+                    "type": "apiKey", "in": "cookie", "name": "factum_session_2113",
+                    "description": "From POST /v1/session; the name ends with the server's port. Writes need the header X-Factum-Csrf: 1.",
+                },
             },
         },
     })

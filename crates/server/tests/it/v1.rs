@@ -8,6 +8,7 @@ mod lists;
 mod machine;
 mod openapi;
 mod rights;
+mod session;
 mod time_travel;
 mod writing;
 
