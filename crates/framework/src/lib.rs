@@ -97,6 +97,8 @@ struct GuideToPersonalData;
 mod manual {
     #[doc = include_str!("../../../docs/book/src/guides/aggregate.md")]
     struct Aggregate;
+    #[doc = include_str!("../../../docs/book/src/guides/domain.md")]
+    struct Domain;
 
     #[doc = include_str!("../../../docs/book/src/guides/upcast.md")]
     struct Upcast;
