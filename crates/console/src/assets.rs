@@ -121,7 +121,10 @@ impl Assets {
             let (pattern, screen) = (quoted.next()?, quoted.next()?);
             let wanted: Vec<&str> = pattern.split('/').collect();
             let fits = wanted.len() == parts.len()
-                && wanted.iter().zip(&parts).all(|(want, part)| want == part || want.starts_with('{') && !part.is_empty());
+                && wanted
+                    .iter()
+                    .zip(&parts)
+                    .all(|(want, part)| want == part || want.starts_with('{') && !part.is_empty());
             fits.then(|| screen.to_owned())
         })
     }

@@ -27,13 +27,8 @@ const MAX_HEADER_BYTES: u32 = 64 * 1024;
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
 
 /// Serves one connection until it ends. `origin` is what is known of all its requests. `graceful` ends it, calls first, when the server stops.
-pub(crate) async fn serve<I>(
-    io: I,
-    origin: Call,
-    router: Router,
-    limits: &Limits,
-    graceful: Watcher,
-) where
+pub(crate) async fn serve<I>(io: I, origin: Call, router: Router, limits: &Limits, graceful: Watcher)
+where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let Some((version, io)) = look(io, limits.handshake_timeout).await else { return };

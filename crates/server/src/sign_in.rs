@@ -124,7 +124,8 @@ fn unguarded(request: &Request) -> Option<Problem> {
 }
 
 fn ended(guard: &AccessGuard, request: &Request) -> Problem {
-    let problem = Problem::new(Slug::NotSignedIn, "the session has ended").next("Sign in again: POST /v1/session.");
+    let problem =
+        Problem::new(Slug::NotSignedIn, "the session has ended").next("Sign in again: POST /v1/session.");
     let call = request.extensions().get::<Call>().cloned().unwrap_or_default();
     match guard.sessions().no_cookie(sent(&call, request.headers())) {
         Some(value) => problem.header(SET_COOKIE, value),

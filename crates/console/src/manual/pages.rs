@@ -23,6 +23,7 @@ pub(super) const PAGES: &[(&str, &str)] = files![
     "guides/append.md",
     "guides/backup.md",
     "guides/bug.md",
+    "guides/domain.md",
     "guides/erase.md",
     "guides/kurrentdb.md",
     "guides/parked.md",

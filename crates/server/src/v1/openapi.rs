@@ -23,8 +23,7 @@ const PAGE: &str = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><ti
                     <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
                     <link rel=\"stylesheet\" href=\"/docs/api/swagger-ui.css\"><div id=\"api\"></div>\
                     <script src=\"/docs/api/swagger-ui-bundle.js\"></script><script src=\"/docs/api/start.js\"></script></html>";
-const START: &str =
-    "SwaggerUIBundle({ url: '/openapi.json', dom_id: '#api', deepLinking: true, validatorUrl: null, \
+const START: &str = "SwaggerUIBundle({ url: '/openapi.json', dom_id: '#api', deepLinking: true, validatorUrl: null, \
      requestInterceptor: request => { request.headers['X-Factum-Csrf'] = '1'; return request; } });\n";
 
 /// Bodies that must be there.
@@ -153,6 +152,9 @@ fn parameter(place: &str, param: &Param) -> Value {
         Kind::Text => json!({ "type": "string" }),
         Kind::Texts => json!({ "type": "array", "items": { "type": "string", "minLength": 1 } }),
         Kind::Number => json!({ "type": "integer", "minimum": 0, "maximum": u64::MAX }),
+        Kind::Numbers => {
+            json!({ "type": "array", "items": { "type": "integer", "minimum": 0, "maximum": u64::MAX } })
+        }
         Kind::Limit => json!({ "type": "integer", "minimum": 1 }),
         Kind::Flag => json!({ "type": "boolean" }),
         Kind::OneOf(words) => json!({ "type": "string", "enum": words }),

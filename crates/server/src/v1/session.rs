@@ -32,7 +32,11 @@ pub(super) fn routes(api: Api) -> Api {
             .body(&[("application/json", "SignIn")])
             .answer(&[("application/json", "Session")]),
     )
-    .delete("/v1/session", end, Operation::new("signOut", PART, "Ends the session of the cookie").status(204))
+    .delete(
+        "/v1/session",
+        end,
+        Operation::new("signOut", PART, "Ends the session of the cookie").status(204),
+    )
 }
 
 /// How the caller is known.
@@ -109,19 +113,21 @@ struct SignInBody {
 
 async fn begin(ask: Ask, Document(body): Document<SignInBody>) -> Result<Response, Problem> {
     let guard = ask.shared.access.guard().ok_or_else(|| {
-        Problem::new(Slug::Unsupported, "this server asks nobody who they are").next("Go on without signing in.")
+        Problem::new(Slug::Unsupported, "this server asks nobody who they are")
+            .next("Go on without signing in.")
     })?;
     let from = ask.call.peer.map(|peer| peer.ip());
     let password = Secret::new(body.password);
-    let (id, session) = guard.begin_session(&body.login, &password, from).await.map_err(|error| match error {
-        SignInError::Wrong => {
-            Problem::new(Slug::NotSignedIn, "the name or the password is wrong, or the user is disabled")
-                .next("Check both; an administrator can give a user another password.")
-        }
-        SignInError::Overloaded(overloaded) => Problem::new(Slug::Unavailable, overloaded.to_string()),
-        SignInError::Read(error) => error.into(),
-        error @ SignInError::Randomness(_) => Problem::new(Slug::Internal, error.to_string()),
-    })?;
+    let (id, session) =
+        guard.begin_session(&body.login, &password, from).await.map_err(|error| match error {
+            SignInError::Wrong => {
+                Problem::new(Slug::NotSignedIn, "the name or the password is wrong, or the user is disabled")
+                    .next("Check both; an administrator can give a user another password.")
+            }
+            SignInError::Overloaded(overloaded) => Problem::new(Slug::Unavailable, overloaded.to_string()),
+            SignInError::Read(error) => error.into(),
+            error @ SignInError::Randomness(_) => Problem::new(Slug::Internal, error.to_string()),
+        })?;
     // Whoever signs in anew is not two.
     if let Some(key) = guard.sessions().shown(&ask.headers) {
         guard.end_session(key);
