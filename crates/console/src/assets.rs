@@ -37,6 +37,7 @@ embedded![
     "core.js",
     "fixture.js",
     "palette.js",
+    "live-worker.js",
     "pure.js",
     "widgets.js",
     "style.css",

@@ -21,6 +21,7 @@ mod links;
 mod local_consumer;
 mod maintenance;
 mod metrics;
+mod moment;
 mod notice;
 mod observe;
 mod operations;
@@ -51,6 +52,7 @@ pub use local_consumer::{ConsumeError, Delivered, LocalConsumer};
 pub use maintenance::{
     Maintenance, ProcessFigures, Reclaimed, ScavengeEstimate, ScavengeProgress, StorageFigures,
 };
+pub use moment::{Moment, MomentError, TimeKind};
 pub use notice::{Notice, Notices};
 pub use options::{Console, Endpoint, FirstEvents, LimitError, Limits, ServerOptions, Setting};
 pub use otlp::{Collector, CollectorError, Telemetry};

@@ -23,6 +23,7 @@ mod lookup;
 mod names;
 mod openapi;
 mod operations;
+mod parked;
 mod patch;
 mod place;
 mod privacy;
@@ -57,11 +58,13 @@ pub(crate) struct Own {
     folds: fold::Folds,
     names: names::Names,
     sampler: live::Sampler,
+    /// Where processes stand. A lock across reads: who asks meanwhile waits for the same answer.
+    processes: tokio::sync::Mutex<factum::KnownProcesses>,
 }
 
 /// Every route of the API.
 fn api() -> Api {
-    let parts: [fn(Api) -> Api; 16] = [
+    let parts: [fn(Api) -> Api; 17] = [
         catalog::routes,
         streams::routes,
         events::routes,
@@ -71,6 +74,7 @@ fn api() -> Api {
         lookup::routes,
         live::routes,
         subscriptions::routes,
+        parked::routes,
         projections::routes,
         processes::routes,
         schemas::routes,

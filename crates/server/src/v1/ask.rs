@@ -13,15 +13,19 @@ use http::{HeaderMap, Uri};
 use hyper::body::Bytes;
 use serde::de::DeserializeOwned;
 
+use super::answer::of_segment;
 use super::front::RequestId;
 use super::problem::{Problem, Slug};
 use crate::access::{Action, Caller};
 use crate::call::Call;
+use crate::moment;
 use crate::operations::{self, By, Ending, MAX_REASON_BYTES, Operation, What};
 use crate::shared::Shared;
 
 /// Largest body that is no append, in bytes.
 const DOCUMENT_BYTES: usize = 1024 * 1024;
+/// Largest body of somebody who is not known, in bytes.
+const OPEN_DOCUMENT_BYTES: usize = 16 * 1024;
 /// Bytes of an append's body beyond its events: names, brackets, commas.
 const BODY_OVERHEAD_BYTES: usize = 1024 * 1024;
 /// Entries of a list, unless a request says how many.
@@ -56,7 +60,7 @@ impl FromRequestParts<Arc<Shared>> for Ask {
         let path = RawPathParams::from_request_parts(parts, shared)
             .await
             .map_err(|_| Problem::new(Slug::BadName, "a name in the path is not UTF-8"))?;
-        let path = path.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        let path = path.iter().map(|(name, value)| (name.to_owned(), of_segment(value).to_owned())).collect();
         let parameters = Query::<Vec<(String, String)>>::try_from_uri(&parts.uri)
             .map_err(|error| Problem::new(Slug::BadRequest, error.body_text()))?
             .0;
@@ -78,6 +82,22 @@ impl FromRequestParts<Arc<Shared>> for Ask {
             super::fresh::wait(&ask).await?;
         }
         Ok(ask)
+    }
+}
+
+#[cfg(test)]
+impl Ask {
+    /// One that asks for nothing in particular, for tests of single parts.
+    pub(super) fn of_test(shared: &Arc<Shared>) -> Self {
+        Self {
+            shared: shared.clone(),
+            call: Call::default(),
+            uri: Uri::default(),
+            headers: HeaderMap::new(),
+            request: None,
+            path: Vec::new(),
+            parameters: Vec::new(),
+        }
     }
 }
 
@@ -224,9 +244,7 @@ pub(crate) async fn may(shared: &Shared, call: &Call, action: Action<'_>) -> Res
 /// A status that says no, to this caller.
 pub(crate) fn refused(call: &Call, status: tonic::Status) -> Problem {
     match (status.code(), &call.caller) {
-        (tonic::Code::PermissionDenied, Caller::Anonymous) => {
-            Problem::new(Slug::NotSignedIn, "this is not open to somebody who is not signed in")
-        }
+        (tonic::Code::PermissionDenied, Caller::Anonymous) => stranger(),
         (tonic::Code::PermissionDenied, caller) => {
             Problem::new(Slug::NotAllowed, format!("'{caller}' has no right to this"))
         }
@@ -268,9 +286,7 @@ pub(crate) fn digits<T: FromStr>(text: &str) -> Option<T> {
 
 /// A time as RFC 3339; a `+` that an address has turned into a space is one again.
 pub(crate) fn time(text: &str) -> Option<Timestamp> {
-    let date = text.len() == 10 && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
-    let text = if date { format!("{text}T00:00:00Z") } else { text.replace(' ', "+") };
-    if text.ends_with("ticks") { None } else { Timestamp::parse(&text).ok() }
+    moment::time(&text.replace(' ', "+"))
 }
 
 fn duration(text: &str) -> Option<Duration> {
@@ -286,11 +302,22 @@ pub(crate) fn shown(text: &str) -> String {
     text.chars().take(SHOWN_CHARS).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
+/// Nobody listens to a stranger who may do nothing: not one byte of a body is read.
+fn heard(request: &Request, shared: &Shared) -> Result<(), Problem> {
+    let call = request.extensions().get::<Call>().cloned().unwrap_or_default();
+    if shared.access.listens_to(&call.caller) { Ok(()) } else { Err(stranger()) }
+}
+
+fn stranger() -> Problem {
+    Problem::new(Slug::NotSignedIn, "this is not open to somebody who is not signed in")
+}
+
 /// A body within the limit for appends, whatever it is.
 ///
 /// # Errors
-/// `too-large`, `too-slow`.
+/// `not-signed-in` where strangers may do nothing, `too-large`, `too-slow`.
 pub(crate) async fn payload(request: Request, shared: &Shared) -> Result<Bytes, Problem> {
+    heard(&request, shared)?;
     // In base64 four characters stand for three bytes.
     let limit = shared.options.limits.append_bytes / 3 * 4 + BODY_OVERHEAD_BYTES;
     body(request, limit, shared.options.limits.body_timeout).await
@@ -303,18 +330,36 @@ impl<T: DeserializeOwned> FromRequest<Arc<Shared>> for Document<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, shared: &Arc<Shared>) -> Result<Self, Problem> {
-        let media = media_type(request.headers());
-        let bytes = body(request, DOCUMENT_BYTES, shared.options.limits.body_timeout).await?;
-        if bytes.is_empty() {
-            return json(b"{}").map(Self);
-        }
-        match media.as_deref() {
-            Some("application/json") => json(&bytes).map(Self),
-            Some(media) if media.starts_with("application/") && media.ends_with("+json") => {
-                json(&bytes).map(Self)
-            }
-            other => Err(unsupported_media(other)),
-        }
+        heard(&request, shared)?;
+        document(request, DOCUMENT_BYTES, shared).await.map(Self)
+    }
+}
+
+/// A small document of whoever sends it, also of a stranger: what is needed to sign in.
+pub(crate) struct OpenDocument<T>(pub(crate) T);
+
+impl<T: DeserializeOwned> FromRequest<Arc<Shared>> for OpenDocument<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, shared: &Arc<Shared>) -> Result<Self, Problem> {
+        document(request, OPEN_DOCUMENT_BYTES, shared).await.map(Self)
+    }
+}
+
+async fn document<T: DeserializeOwned>(
+    request: Request,
+    limit: usize,
+    shared: &Shared,
+) -> Result<T, Problem> {
+    let media = media_type(request.headers());
+    let bytes = body(request, limit, shared.options.limits.body_timeout).await?;
+    if bytes.is_empty() {
+        return json(b"{}");
+    }
+    match media.as_deref() {
+        Some("application/json") => json(&bytes),
+        Some(media) if media.starts_with("application/") && media.ends_with("+json") => json(&bytes),
+        other => Err(unsupported_media(other)),
     }
 }
 

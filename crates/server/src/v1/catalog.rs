@@ -404,7 +404,7 @@ async fn types(ask: Ask) -> Result<Response, Problem> {
                 versions: of
                     .versions
                     .iter()
-                    .map(|&(version, events)| VersionItem { version, events })
+                    .map(|of| VersionItem { version: of.version, events: of.events })
                     .collect(),
             })
             .collect()

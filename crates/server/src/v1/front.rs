@@ -204,6 +204,27 @@ mod tests {
     }
 
     #[test]
+    fn a_server_that_starts_or_stops_answers_nothing_of_the_api() {
+        let (groups, _unstarted) = crate::groups::channel();
+        let (stop, stopping) = crate::stopping::Stopping::channel();
+        let store = Arc::new(factum_core::MemoryStore::new());
+        let shared = Shared::of_test(store, groups, stopping);
+        let mut request = Request::new(axum::body::Body::empty());
+        let authority = Some("127.0.0.1:2113".to_owned());
+        request.extensions_mut().insert(Call { authority, ..Call::default() });
+        let why = || {
+            let problem = refuse(&shared, &request)?;
+            Some((problem.slug(), problem.detail().to_owned()))
+        };
+        assert_eq!(why(), Some((Slug::NotReady, "the server starts".to_owned())));
+        shared.ops.set_ready();
+        assert_eq!(why(), None);
+        stop.send_replace(true);
+        assert_eq!(why(), Some((Slug::NotReady, "the server stops".to_owned())));
+        assert!(Problem::new(Slug::NotReady, "x").into_response().headers().contains_key("retry-after"));
+    }
+
+    #[test]
     fn paths_of_the_api_are_told_from_others() {
         assert!(is_of_api("/v1") && is_of_api("/v1/streams") && is_of_api("/ui/"));
         assert!(!is_of_api("/v11") && !is_of_api("/metrics") && !is_of_api("/"));

@@ -8,6 +8,8 @@ mod lists;
 mod machine;
 mod openapi;
 mod operations;
+mod parked;
+mod problems;
 mod rights;
 mod session;
 mod time_travel;
