@@ -12,6 +12,9 @@ use sha2::{Digest, Sha256};
 /// The page that every address of the console answers.
 pub(crate) const INDEX: &str = "index.html";
 
+/// The file that knows which address is which screen.
+const ROUTER: &str = "app.js";
+
 /// Files below this size in bytes are not worth compressing.
 const WORTH_COMPRESSING: usize = 1_024;
 
@@ -30,7 +33,10 @@ macro_rules! embedded {
 embedded![
     "index.html",
     "app.js",
+    "cards.js",
     "core.js",
+    "fixture.js",
+    "palette.js",
     "live-worker.js",
     "pure.js",
     "widgets.js",
@@ -104,35 +110,83 @@ impl Assets {
         }
     }
 
+    /// The screen that an address of the console shows, so that the page can say early that it is needed. The list is
+    /// the router's own, in `app.js`: `['/ui/streams/{stream}', 'stream', ...],`.
+    pub(crate) fn screen_of(&self, address: &str) -> Option<String> {
+        let router = self.file(ROUTER)?;
+        let text = std::str::from_utf8(&router.plain).ok()?;
+        let routes = text.split_once("const ROUTES = [")?.1.split_once("\n];")?.0;
+        let parts: Vec<&str> = address.trim_end_matches('/').split('/').collect();
+        routes.lines().find_map(|line| {
+            let mut quoted = line.split('\'').skip(1).step_by(2);
+            let (pattern, screen) = (quoted.next()?, quoted.next()?);
+            let wanted: Vec<&str> = pattern.split('/').collect();
+            let fits = wanted.len() == parts.len()
+                && wanted
+                    .iter()
+                    .zip(&parts)
+                    .all(|(want, part)| want == part || want.starts_with('{') && !part.is_empty());
+            fits.then(|| screen.to_owned())
+        })
+    }
+
     pub(crate) fn file(&self, path: &str) -> Option<File> {
         match self {
             Self::Folder(read) => is_plain(path)
                 .then(|| read(path))
                 .flatten()
-                .map(|bytes| File { plain: Bytes::from(bytes), gzip: None }),
-            Self::Embedded => {
-                let place = EMBEDDED.iter().position(|(name, _)| *name == path)?;
-                let plain = EMBEDDED[place].1;
-                Some(File { plain: Bytes::from_static(plain), gzip: compressed(place, plain) })
-            }
+                .map(|bytes| File { plain: without_comments(path, &bytes), gzip: None }),
+            Self::Embedded => Some(sent(EMBEDDED.iter().position(|(name, _)| *name == path)?)),
         }
     }
 }
 
-/// Compressed when it is first asked for, and kept.
-fn compressed(place: usize, plain: &'static [u8]) -> Option<Bytes> {
-    static KEPT: [OnceLock<Option<Bytes>>; EMBEDDED.len()] = [const { OnceLock::new() }; EMBEDDED.len()];
+/// As it is sent: made when it is first asked for, and kept.
+fn sent(place: usize) -> File {
+    static KEPT: [OnceLock<File>; EMBEDDED.len()] = [const { OnceLock::new() }; EMBEDDED.len()];
     KEPT[place]
         .get_or_init(|| {
-            if plain.len() < WORTH_COMPRESSING {
-                return None;
-            }
-            let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
-            encoder.write_all(plain).ok()?;
-            let packed = encoder.finish().ok()?;
-            (packed.len() < plain.len()).then(|| Bytes::from(packed))
+            let (path, source) = EMBEDDED[place];
+            let plain = without_comments(path, source);
+            let gzip = compressed(&plain);
+            File { plain, gzip }
         })
         .clone()
+}
+
+fn compressed(plain: &Bytes) -> Option<Bytes> {
+    if plain.len() < WORTH_COMPRESSING {
+        return None;
+    }
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(plain).ok()?;
+    let packed = encoder.finish().ok()?;
+    (packed.len() < plain.len()).then(|| Bytes::from(packed))
+}
+
+/// The file without its lines of comment: a browser does not read them, and they are a tenth of what it fetches. The
+/// lines stay, empty, so that a place in an error is one in the source. Comments beside code stay too: to find those
+/// needs a parser.
+fn without_comments(path: &str, source: &[u8]) -> Bytes {
+    let is_ours = (path.ends_with(".js") || path.ends_with(".css")) && !path.starts_with("vendor/");
+    let Some(text) = std::str::from_utf8(source).ok().filter(|_| is_ours) else {
+        return Bytes::copy_from_slice(source);
+    };
+    let mut out = String::with_capacity(text.len());
+    let mut is_inside = false;
+    for line in text.split_inclusive('\n') {
+        let trimmed = line.trim();
+        let begins = trimmed.starts_with("/*") && trimmed.find("*/").is_none_or(|at| at + 2 == trimmed.len());
+        if !is_inside && !begins && !trimmed.starts_with("//") {
+            out.push_str(line);
+            continue;
+        }
+        if line.ends_with('\n') {
+            out.push('\n');
+        }
+        is_inside = (is_inside || begins) && !trimmed.ends_with("*/");
+    }
+    Bytes::from(out)
 }
 
 /// Whether `path` names a file below the folder and none beside it.
@@ -156,7 +210,7 @@ mod tests {
     use std::path::Path;
     use std::sync::Arc;
 
-    use super::{Assets, EMBEDDED, is_plain};
+    use super::{Assets, EMBEDDED, is_plain, without_comments};
 
     fn collect(folder: &Path, below: &str, found: &mut Vec<String>) {
         for entry in std::fs::read_dir(folder).unwrap() {
@@ -189,6 +243,51 @@ mod tests {
         let asked = Assets::Folder(Arc::new(|path| Some(path.as_bytes().to_vec())));
         assert!(asked.file("../Cargo.toml").is_none());
         assert_eq!(asked.file("app.js").unwrap().plain, "app.js");
+    }
+
+    #[test]
+    fn lines_of_comment_are_not_sent_and_all_else_is() {
+        let source = "// one\nlet a = 1; // beside\n  /** two\n   * lines */\nlet b = `http://x`;\n/* c */ let d;\n/* e */\nlast";
+        assert_eq!(
+            without_comments("a.js", source.as_bytes()),
+            "\nlet a = 1; // beside\n\n\nlet b = `http://x`;\n/* c */ let d;\n\nlast"
+        );
+        assert_eq!(without_comments("vendor/a.js", b"// kept"), "// kept");
+        assert_eq!(without_comments("a.html", b"// kept"), "// kept");
+    }
+
+    #[test]
+    fn an_address_has_the_screen_that_the_router_gives_it() {
+        for (address, screen) in [
+            ("/ui/", Some("overview")),
+            ("/ui/streams", Some("streams")),
+            ("/ui/streams/a%2Fb", Some("stream")),
+            ("/ui/streams/a/state", Some("state")),
+            ("/ui/streams/a/7", Some("event")),
+            ("/ui/no/such/page", None),
+        ] {
+            assert_eq!(Assets::Embedded.screen_of(address).as_deref(), screen, "{address}");
+        }
+    }
+
+    /// A text of several lines may hold what looks like a comment: no file of ours has one.
+    #[test]
+    fn no_text_of_several_lines_looks_like_a_comment() {
+        for (path, bytes) in EMBEDDED.iter().filter(|(path, _)| !path.starts_with("vendor/")) {
+            let sent = without_comments(path, bytes);
+            let (text, sent) = (std::str::from_utf8(bytes).unwrap(), std::str::from_utf8(&sent).unwrap());
+            assert_eq!(text.lines().count(), sent.lines().count(), "{path}");
+            if !path.ends_with(".js") {
+                continue;
+            }
+            for (number, (before, after)) in text.lines().zip(sent.lines()).enumerate() {
+                // A comment has no quotes of a text's end, and no text goes over it: the backquotes before it pair up.
+                if before != after {
+                    let open = sent.lines().take(number).map(|line| line.matches('`').count()).sum::<usize>();
+                    assert_eq!(open % 2, 0, "{path}:{}: {before}", number + 1);
+                }
+            }
+        }
     }
 
     #[test]

@@ -31,12 +31,23 @@ pub struct Environment {
 }
 
 /// Fills in the page's blanks.
-pub(crate) fn fill(template: &str, hash: &str, mode: Mode, environment: Option<&Environment>) -> String {
+pub(crate) fn fill(
+    template: &str,
+    hash: &str,
+    screen: Option<&str>,
+    mode: Mode,
+    environment: Option<&Environment>,
+) -> String {
+    // Without it a browser learns of the screen's file only when the router runs.
+    let preload = screen.map_or_else(String::new, |name| {
+        format!("<link rel=\"modulepreload\" href=\"/ui/assets/{hash}/screens/{name}.js\">\n")
+    });
     let (name, look) = match environment {
         Some(of) => (escaped(&of.name), if of.look == Look::Production { "production" } else { "plain" }),
         None => (String::new(), ""),
     };
     template
+        .replace("{preload}", &preload)
         .replace("{hash}", hash)
         .replace("{read_only}", if mode == Mode::ReadOnly { "true" } else { "false" })
         .replace("{environment_look}", look)
@@ -44,7 +55,7 @@ pub(crate) fn fill(template: &str, hash: &str, mode: Mode, environment: Option<&
 }
 
 /// Text as it may stand in an attribute.
-fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for character in text.chars() {
         match character {
@@ -65,13 +76,14 @@ mod tests {
     #[test]
     fn a_name_cannot_leave_its_attribute() {
         let environment = Environment { name: "\"><script>{hash}".to_owned(), look: Look::Production };
-        let page = fill("<meta data-name=\"{environment}\">", "abc", Mode::Full, Some(&environment));
+        let page = fill("<meta data-name=\"{environment}\">", "abc", None, Mode::Full, Some(&environment));
         assert_eq!(page, "<meta data-name=\"&#34;&#62;&#60;script&#62;&#123;hash&#125;\">");
     }
 
     #[test]
     fn every_blank_is_filled() {
-        let page = fill(include_str!("../ui/index.html"), "abc", Mode::ReadOnly, None);
+        let page = fill(include_str!("../ui/index.html"), "abc", Some("stream"), Mode::ReadOnly, None);
+        assert!(page.contains("href=\"/ui/assets/abc/screens/stream.js\""), "{page}");
         assert!(!page.contains('{'), "{page}");
         assert!(page.contains("/ui/assets/abc/app.js"));
         assert!(page.contains("data-read-only=\"true\""));

@@ -12,7 +12,7 @@ use http::header::{
     ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG,
     IF_NONE_MATCH, LOCATION, REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS,
 };
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use sha2::{Digest, Sha256};
 
 use crate::assets::{Assets, INDEX, content_type};
@@ -55,10 +55,17 @@ async fn to_console() -> Response {
 }
 
 /// Every address of the console is the same page: its script reads the address.
-async fn index(State(options): State<Arc<Options>>, headers: HeaderMap) -> Response {
+async fn index(State(options): State<Arc<Options>>, address: Uri, headers: HeaderMap) -> Response {
     let Some(file) = options.assets.file(INDEX) else { return absent() };
     let template = String::from_utf8_lossy(&file.plain);
-    let text = page::fill(&template, options.assets.hash(), options.mode, options.environment.as_ref());
+    let screen = options.assets.screen_of(address.path());
+    let text = page::fill(
+        &template,
+        options.assets.hash(),
+        screen.as_deref(),
+        options.mode,
+        options.environment.as_ref(),
+    );
     let tag = tag_of(text.as_bytes());
     let kept = headers.get(IF_NONE_MATCH).is_some_and(|given| given.as_bytes() == tag.as_bytes());
     let mut answer = Response::new(if kept { Body::empty() } else { Body::from(text) });
@@ -112,7 +119,7 @@ fn absent() -> Response {
 }
 
 /// What every answer of the console says to the browser.
-fn guarded(mut answer: Response) -> Response {
+pub(crate) fn guarded(mut answer: Response) -> Response {
     let out = answer.headers_mut();
     out.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
     out.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));

@@ -84,3 +84,32 @@ test('an event that is not there is told', async () => {
   await page.waitForSelector('.notice');
   await done(page, 'event-absent');
 });
+
+test('an event is copied in each form, and numbers keep their digits', async () => {
+  const { context } = await browser();
+  await context.grantPermissions(['clipboard-read', 'clipboard-write'], { origin: server.url });
+  const page = await open(server, '/ui/streams/order-8f31/3');
+  await page.waitForSelector('[role=tree]');
+  const copied = async label => {
+    await page.evaluate(() => navigator.clipboard.writeText(''));
+    await page.click('summary:has-text("Copy as")');
+    await page.click(`.menu-list button:text-matches("^${label}")`);
+    await page.waitForFunction(() => navigator.clipboard.readText().then(text => text !== ''));
+    return page.evaluate(() => navigator.clipboard.readText());
+  };
+  assert.equal(await copied('Link'), page.url());
+  assert.match(await copied('Data'), /^\{"/);
+  assert.equal(await copied('curl'), `curl '${server.url}/v1/streams/order-8f31/events/3'`);
+  assert.equal(await copied('Command line'), 'factum event order-8f31@3');
+  assert.equal(JSON.parse(await copied('CloudEvent')).specversion, '1.0');
+  assert.equal(JSON.parse(await copied('NDJSON line')).type, orderEvents(4)[3].type);
+  assert.match(await copied('Rust fixture, #0'), /order-8f31 up to #3, as it is stored\. .*given_stored\(.*#0\n.*#1\n.*#2\n.*#3\n/s);
+  await done(page, 'event-copied', { pictures: false });
+  const exact = await open(server, '/ui/streams/exact-1/0');
+  await exact.waitForSelector('[role=tree]');
+  await exact.keyboard.press('c');
+  await exact.keyboard.press('r');
+  await exact.waitForSelector('.toast:has-text("Fixture of 1 event copied")');
+  assert.match(await exact.evaluate(() => navigator.clipboard.readText()), /\("Measured", 1, serde_json::from_str\(r#"\{"big": 9223372036854775807, {2}"price": 1\.10\}"#\)/);
+  await done(exact, 'event-fixture', { pictures: false });
+});

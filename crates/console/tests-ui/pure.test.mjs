@@ -2,9 +2,13 @@
 import { test } from 'node:test';
 import assert from 'node:assert/strict';
 import {
-  parseJson, printJson, textOf, Exact, same, preview, applyPatch, mergePatch, diffValues, leaves, valueAt, pathText, path,
+  utf8Length, parseJson, printJson, textOf, Exact, same, preview, applyPatch, mergePatch, diffValues, leaves, valueAt, pathText, path,
   readQuery, writeQuery, matchRoute, comparePositions, timeText, durationText, numberText, visibleText, middle, typeBadge, typeHue, hexLines, personalOf, clone, Cursor, PAGE, mergeStep, compile,
 } from '../ui/pure.js';
+
+test('bytes of a text are those of its UTF-8', () => {
+  for (const text of ['', 'abc', 'Zürich', '€ 5', '\u{1F600} x', 'a\u202Eb', '\u07ff\u0800\uffff']) assert.equal(utf8Length(text), new TextEncoder().encode(text).length, text);
+});
 
 test('numbers keep their text', () => {
   const text = '{"a": 9223372036854775807, "b": 1.10, "c": -0, "d": 1e3, "e": 0.1, "f": 12, "g": 1E400}';

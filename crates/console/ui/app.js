@@ -1,10 +1,10 @@
-// Which screen is shown, and what stands around it? The router, the rail, the omnibox, help, settings.
+// Which screen is shown, and what stands around it? The router, the rail, the bar above. What opens over it is in palette.js.
 import {
-  html, render, signal, effect, useState, useEffect, useRef, useMemo, useErrorBoundary,
-  config, place, go, signIn, enter, leave, lookForSession, routeOf, useQuery, readQuery, bindings, useKeys, onKey, toasts, spoken, startLive, live, api, copy, recent,
-  theme, zone, browserZone, comfortable, letterKeys, railOpen, now, queryString, visibleText, durationText,
+  html, render, signal, effect, useState, useEffect, useLayoutEffect, useRef, useErrorBoundary,
+  config, place, go, signIn, enter, leave, lookForSession, routeOf, useQuery, useKeys, onKey, toasts, toast, spoken, startLive, live, copy,
+  theme, zone, browserZone, comfortable, railOpen, now, visibleText, durationText,
 } from './core.js';
-import { Text, Icon, Kbd, LiveState, Notice, ProblemNotice, Loading, Dialog, Page, Menu } from './widgets.js';
+import { Text, Icon, Kbd, LiveState, Notice, ProblemNotice, Loading, Page } from './widgets.js';
 
 // ---- Routes: pattern, screen's file, entry of the rail ----------------------------------------------------------------
 
@@ -43,16 +43,14 @@ const RAIL = [
   ['subscriptions', '/ui/subscriptions', 'Subscriptions', 'u'], ['processes', '/ui/processes', 'Processes', 'r'],
   ['schemas', '/ui/schemas', 'Schemas', 'a'], ['privacy', '/ui/privacy', 'Privacy', 'v'], ['system', '/ui/system/storage', 'System', 'y'],
 ];
-/** Pages that the omnibox knows beside those of the rail. */
-const PAGES = [['Compare streams', '/ui/compare'], ['Live tail', '/ui/events?live=1'], ['Receipts of erasure', '/ui/privacy/receipts'], ['Configuration', '/ui/system/config'], ['API reference', '/docs/api']];
 
 // ---- Screens --------------------------------------------------------------------------------------------------------
 
 const loaded = signal(new Map());
 const failed = signal(new Map());
 function load(name) {
-  if (loaded.peek().has(name) || failed.peek().has(name)) return;
-  import(`./screens/${name}.js`).then(
+  if (loaded.peek().has(name) || failed.peek().has(name)) return undefined;
+  return import(`./screens/${name}.js`).then(
     module => { loaded.value = new Map(loaded.value).set(name, module.default); },
     error => { failed.value = new Map(failed.value).set(name, error); },
   );
@@ -60,10 +58,22 @@ function load(name) {
 
 // The screen's file is asked for before anything is drawn.
 const begin = routeOf(place.value.pathname, ROUTES)?.route[1];
-if (begin) load(begin);
+const firstScreen = begin && load(begin);
+/** How long the first sight of the page waits for its screen, in milliseconds. */
+const PATIENCE = 80;
+/** How long the pointer or the focus rests on a link before its card comes, in milliseconds. */
+const CARD_AFTER = 400;
+/** When the palette is fetched by itself, in milliseconds after the first sight. */
+const PALETTE_AFTER = 400;
 
-const helpOpen = signal(false);
-const omniOpen = signal(false);
+/** What is open over the page: `find` or `help`. */
+const over = signal(null);
+const palette = signal(null);
+const loadPalette = () => palette.peek() ?? import('./palette.js').then(module => { palette.value = module; }, () => toast('The server may have been updated: load this page anew', 'error'));
+function openOver(name) {
+  over.value = over.value === name ? null : name;
+  loadPalette();
+}
 
 function Shell() {
   const found = routeOf(place.value.pathname, ROUTES);
@@ -94,8 +104,7 @@ function Shell() {
     </div>
     <div class="toasts" aria-live="polite">${toasts.value.map(one => html`<div key=${one.id} class=${`toast ${one.kind}`}>${one.text}</div>`)}</div>
     <div class="offscreen" aria-live="polite" id="spoken">${spoken.value}</div>
-    ${helpOpen.value && html`<${Help} />`}
-    ${omniOpen.value && html`<${Omnibox} />`}
+    ${over.value && palette.value && html`<${over.value === 'find' ? palette.value.Omnibox : palette.value.Help} rail=${RAIL} commands=${COMMANDS} onClose=${closeOver} />`}
     ${again && html`<${SignInAgain} />`}`;
 }
 
@@ -106,7 +115,7 @@ function Guard({ screen, params, name }) {
   const [query, set, bad] = useQuery(known);
   const title = typeof screen.title === 'function' ? screen.title({ params, query }) : screen.title;
   useEffect(() => { document.title = `${visibleText(title)} · Factum`; }, [title]);
-  useEffect(() => { addMark(name); }, []);
+  useLayoutEffect(() => { addMark(name); }, []);
   if (error) return html`<${Page} title="This page failed"><${ProblemNotice} error=${error} retry=${reset} /></${Page}>`;
   return html`${bad.length > 0 && html`<${Notice} kind="warn" title="Part of the address is not understood">${bad.join(', ')}: the default is used.</${Notice}>`}
     <${screen.Screen} params=${params} query=${query} set=${set} />`;
@@ -165,14 +174,14 @@ function Rail({ current }) {
 
 function TopBar() {
   return html`<div class="topbar" role="region" aria-label="Search and settings">
-    <button type="button" class="omni-button" onClick=${() => { omniOpen.value = true; }}><${Icon} name="search" /><span>Find a stream, event, id, time…</span><${Kbd}>Ctrl K</${Kbd}></button>
+    <button type="button" class="omni-button" onClick=${() => openOver('find')}><${Icon} name="search" /><span>Find a stream, event, id, time…</span><${Kbd}>Ctrl K</${Kbd}></button>
     <span class="grow" />
     <${LiveState} />
     ${signIn.login.value ? html`<button type="button" class="quiet-button" title=${`Signed in as ${visibleText(signIn.login.value)}`} onClick=${leave}>Sign out</button>`
     : signIn.asks.value && html`<button type="button" class="quiet-button" onClick=${() => { signIn.wanted.value = new Error('You are not signed in'); }}>Sign in</button>`}
     <button type="button" class="quiet-button" title="Time zone (z)" onClick=${nextZone}>${zone.value === 'UTC' ? 'UTC' : zone.value.split('/').pop().replaceAll('_', ' ')}</button>
     <button type="button" class="icon-button" aria-label=${`Theme: ${theme.value}`} title=${`Theme: ${theme.value} (t)`} onClick=${nextTheme}><${Icon} name="sun" /></button>
-    <button type="button" class="icon-button" aria-label="Keyboard shortcuts" title="Keyboard shortcuts (?)" onClick=${() => { helpOpen.value = true; }}><${Icon} name="help" /></button>
+    <button type="button" class="icon-button" aria-label="Keyboard shortcuts" title="Keyboard shortcuts (?)" onClick=${() => openOver('help')}><${Icon} name="help" /></button>
   </div>`;
 }
 
@@ -185,13 +194,16 @@ function Connection() {
   return html`<${Notice} kind="warn" title="Reconnecting">The live feed is away for ${durationText(now.value - since.current)} (attempt ${live.tries.value}). What you see stays, and may be old.</${Notice}>`;
 }
 
+const closeOver = () => { over.value = null; };
 const nextTheme = () => { theme.value = { system: 'light', light: 'dark', dark: 'system' }[theme.value] ?? 'system'; };
 const nextZone = () => { zone.value = zone.value === 'UTC' ? browserZone() : 'UTC'; };
 
+const COMMANDS = [['Switch theme', nextTheme], ['Switch time zone', nextZone], ['Copy the address of this view', () => copy(location.href, 'Address copied')], ['Keyboard shortcuts', () => openOver('help')]];
+
 function useShellKeys() {
   useKeys([
-    { key: 'Ctrl+k', also: ['/'], label: 'find anything', group: 'Everywhere', run: () => { omniOpen.value = true; } },
-    { key: '?', label: 'these shortcuts', group: 'Everywhere', run: () => { helpOpen.value = !helpOpen.value; } },
+    { key: 'Ctrl+k', also: ['/'], label: 'find anything', group: 'Everywhere', run: () => openOver('find') },
+    { key: '?', label: 'these shortcuts', group: 'Everywhere', run: () => openOver('help') },
     { key: 't', label: 'theme: system, light, dark', group: 'Everywhere', run: nextTheme },
     { key: 'z', label: 'times in UTC or local', group: 'Everywhere', run: nextZone },
     ...(signIn.login.value ? [{ key: 'g q', label: 'sign out', group: 'Everywhere', run: leave }] : []),
@@ -199,83 +211,6 @@ function useShellKeys() {
     { key: 'c c', label: 'copy as curl', group: 'Everywhere', run: () => { copy(`curl '${location.origin}/v1${location.pathname.slice(3).replace(/\/$/, '/overview')}${location.search}'`, 'curl copied'); } },
     ...RAIL.map(([, url, label, key]) => ({ key: `g ${key}`, label: `go to ${label}`, group: 'Go to', run: () => { go(url); } })),
   ]);
-}
-
-function Help() {
-  const groups = new Map();
-  for (const one of bindings.value) {
-    if (!one.label) continue;
-    const group = one.group ?? 'This page';
-    if (!groups.has(group)) groups.set(group, new Map());
-    groups.get(group).set(one.key, one);
-  }
-  const order = ['This page', 'Everywhere', 'Go to'];
-  return html`<${Dialog} title="Keyboard shortcuts" className="help" onClose=${() => { helpOpen.value = false; }}>
-    <div class="help-groups">${[...groups].sort((a, b) => order.indexOf(a[0]) - order.indexOf(b[0])).map(([group, list]) => html`<section><h3>${group}</h3><dl class="keys">${[...list.values()].map(one => html`<div><dt>${[one.key, ...one.also ?? []].map((key, i) => html`${i > 0 && ' '}${key.split(' ').map(part => html`<${Kbd}>${KEY_NAMES[part] ?? (/^[A-Z]$/.test(part) ? `Shift ${part}` : part)}</${Kbd}>`)}`)}</dt><dd>${one.label}</dd></div>`)}</dl></section>`)}</div>
-    <div class="help-foot">
-      <label class="check"><input type="checkbox" checked=${letterKeys.value} onChange=${event => { letterKeys.value = event.target.checked; }} /> Single letters are shortcuts</label>
-      <label class="check"><input type="checkbox" checked=${comfortable.value} onChange=${event => { comfortable.value = event.target.checked; }} /> Comfortable spacing</label>
-      <label>Time zone <input type="text" list="zones" value=${zone.value} onChange=${event => { if (isZone(event.target.value)) zone.value = event.target.value; else event.target.value = zone.value; }} /></label>
-      <datalist id="zones">${['UTC', ...new Set([browserZone(), ...Intl.supportedValuesOf?.('timeZone') ?? []])].map(name => html`<option value=${name} />`)}</datalist>
-    </div>
-  </${Dialog}>`;
-}
-const KEY_NAMES = { ArrowDown: '↓', ArrowUp: '↑', ArrowLeft: '←', ArrowRight: '→', 'Shift+ArrowLeft': 'Shift ←', 'Shift+ArrowRight': 'Shift →', 'Ctrl+k': 'Ctrl K' };
-function isZone(name) {
-  try { new Intl.DateTimeFormat('en', { timeZone: name }); return true; } catch { return false; }
-}
-
-// ---- The omnibox ----------------------------------------------------------------------------------------------------
-
-const KIND_NAMES = { stream: 'Streams', event: 'Events', type: 'Types', category: 'Categories', correlation: 'Correlations', position: 'Positions', time: 'Times', subject: 'Data subjects', page: 'Pages', command: 'Commands', recent: 'Recent' };
-const COMMANDS = [['Switch theme', nextTheme], ['Switch time zone', nextZone], ['Copy the address of this view', () => copy(location.href, 'Address copied')], ['Keyboard shortcuts', () => { helpOpen.value = true; }]];
-
-function Omnibox() {
-  const [text, setText] = useState('');
-  const [found, setFound] = useState({ of: '', items: [], error: null });
-  const [chosen, setChosen] = useState(0);
-  const list = useRef();
-  const close = () => { omniOpen.value = false; };
-  useEffect(() => {
-    const q = text.trim();
-    setChosen(0);
-    if (!q) { setFound({ of: '', items: [], error: null }); return undefined; }
-    const stop = new AbortController();
-    const timer = setTimeout(() => {
-      api(`/v1/resolve${queryString({ q })}`, { signal: stop.signal }).then(
-        answer => setFound({ of: q, items: answer.items ?? [], error: null }),
-        error => { if (error.name !== 'AbortError') setFound({ of: q, items: [], error }); },
-      );
-    }, 80);
-    return () => { clearTimeout(timer); stop.abort(); };
-  }, [text]);
-  const options = useMemo(() => {
-    const q = text.trim().toLowerCase();
-    const has = label => !q || label.toLowerCase().includes(q);
-    const pages = [...RAIL.map(([, url, label]) => [label, url]), ...PAGES].filter(([label]) => has(label)).map(([label, url]) => ({ kind: 'page', label, url }));
-    const commands = COMMANDS.filter(([label]) => has(label)).map(([label, run]) => ({ kind: 'command', label, run }));
-    const seen = q ? [] : recent.value.map(one => ({ kind: 'recent', ...one }));
-    return [...found.items, ...seen, ...(q ? [...pages, ...commands] : pages.slice(0, 10))];
-  }, [text, found]);
-  const open = option => { close(); if (option.run) option.run(); else go(option.url); };
-  const onKeyDown = event => {
-    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
-    if (step && options.length) { event.preventDefault(); setChosen((chosen + step + options.length) % options.length); }
-    else if (event.key === 'Enter') { event.preventDefault(); if (options[chosen]) open(options[chosen]); }
-  };
-  useEffect(() => { list.current?.querySelector('[aria-selected=true]')?.scrollIntoView({ block: 'nearest' }); }, [chosen]);
-  let last = null;
-  return html`<${Dialog} title="Find" className="omni" onClose=${close}>
-    <input type="text" role="combobox" aria-expanded="true" aria-controls="omni-list" aria-activedescendant=${options.length ? `omni-${chosen}` : undefined} aria-label="Find a stream, event id, position, correlation, type, time or page" autocomplete="off" spellcheck="false" autofocus
-      placeholder="Paste or type: a stream, an id, a position, a time, a type…" value=${text} onInput=${event => setText(event.target.value)} onKeyDown=${onKeyDown} />
-    <ul id="omni-list" role="listbox" aria-label="Found" ref=${list}>${options.map((option, i) => {
-    const heads = option.kind !== last;
-    last = option.kind;
-    return html`${heads && html`<li role="presentation" class="omni-group">${KIND_NAMES[option.kind] ?? option.kind}</li>`}<li id=${`omni-${i}`} role="option" aria-selected=${i === chosen ? 'true' : 'false'} onPointerMove=${() => i !== chosen && setChosen(i)} onClick=${() => open(option)}><${Text} value=${option.label} clip=${90} /></li>`;
-  })}</ul>
-    ${options.length === 0 && html`<p class="quiet pad">Nothing is called that.</p>`}
-    ${found.error && html`<p class="quiet pad">The server could not search: <${Text} value=${found.error.message} /></p>`}
-  </${Dialog}>`;
 }
 
 // ---- Begin ----------------------------------------------------------------------------------------------------------
@@ -293,6 +228,20 @@ document.addEventListener('click', event => {
   if (url.pathname !== before) { scrollTo(0, 0); document.getElementById('main')?.focus({ preventScroll: true }); }
 });
 document.addEventListener('keydown', onKey);
+
+// Links of the page have cards: after a rest of the pointer on them, or of the focus that came by a key.
+let cards = null;
+let resting = 0;
+const linkOf = event => event.target.closest?.('main a[href^="/ui/"]:not(.button), dialog a[href^="/ui/"]:not(.button)');
+const rest = link => {
+  clearTimeout(resting);
+  resting = setTimeout(async () => { (cards ??= await import('./cards.js').catch(() => null))?.show(link); }, CARD_AFTER);
+};
+const unrest = link => { if (link) { clearTimeout(resting); cards?.leaveSoon(); } };
+document.addEventListener('pointerover', event => { const link = event.pointerType !== 'touch' && linkOf(event); if (link) rest(link); });
+document.addEventListener('pointerout', event => { const link = linkOf(event); if (link && !link.contains(event.relatedTarget)) unrest(link); });
+document.addEventListener('focusin', event => { const link = linkOf(event); if (link?.matches(':focus-visible')) rest(link); });
+document.addEventListener('focusout', event => unrest(linkOf(event)));
 
 // Back comes to where one was, also when the rows come later than the page.
 history.scrollRestoration = 'manual';
@@ -320,7 +269,17 @@ effect(() => {
   if (theme.value === 'system') delete root.dataset.theme; else root.dataset.theme = theme.value;
   if (comfortable.value) root.dataset.comfortable = ''; else delete root.dataset.comfortable;
 });
+let isDrawn = false;
+function draw() {
+  if (isDrawn) return;
+  isDrawn = true;
+  render(html`<${Shell} />`, document.getElementById('app'));
+  startLive();
+  // Who opens it types at once: it is there by then.
+  setTimeout(loadPalette, PALETTE_AFTER);
+}
 lookForSession();
 document.addEventListener('visibilitychange', () => { if (!document.hidden && signIn.wanted.peek()) lookForSession(); });
-startLive();
-render(html`<${Shell} />`, document.getElementById('app'));
+// The page is drawn once, with its screen; where that is late, first without it.
+if (firstScreen) firstScreen.then(draw, draw);
+setTimeout(draw, firstScreen ? PATIENCE : 0);

@@ -1,6 +1,6 @@
 // What does every screen stand on? The address, the API, the live feed, the keys and the settings. Screens import this
 // and widgets.js, and nothing else. Only this file fetches.
-import { signal, computed, effect, useState, useEffect, useRef, useMemo, useCallback } from './vendor/preact.js';
+import { signal, computed, effect, useState, useEffect, useLayoutEffect, useRef, useMemo, useCallback } from './vendor/preact.js';
 import { parseJson, matchRoute, readQuery, writeQuery, queryString } from './pure.js';
 
 export * from './vendor/preact.js';
@@ -178,7 +178,8 @@ export function useApi(url, { every = 0 } = {}) {
   const [state, setState] = useState(() => ({ data: undefined, error: null, at: 0, url: null, ...answers.get(url) }));
   const [waiting, setWaiting] = useState({ loading: false, slow: false });
   const [turn, setTurn] = useState(0);
-  useEffect(() => {
+  // Asked before the browser draws: an effect would wait for a frame.
+  useLayoutEffect(() => {
     if (!url) { setState({ data: undefined, error: null, at: 0, url: null }); return undefined; }
     if (answers.has(url)) setState(answers.get(url));
     const stop = new AbortController();

@@ -812,6 +812,18 @@ export function personalOf(value) {
   return { kind: 'sealed' };
 }
 
+/** Bytes of a text in UTF-8, without making them: a table asks it of each row. */
+export function utf8Length(text) {
+  let count = text.length;
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code < 0x80) continue;
+    // A pair of surrogates is four bytes: two and two.
+    count += code < 0x800 || (code >= 0xd800 && code < 0xe000) ? 1 : 2;
+  }
+  return count;
+}
+
 /** Bytes of base64, for what is not JSON. */
 export function bytesOf(base64) {
   const text = atob(base64);

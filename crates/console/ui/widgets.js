@@ -3,7 +3,7 @@
 import {
   html, signal, useState, useEffect, useLayoutEffect, useRef, useMemo, useId, Fragment, h,
   visibleParts, visibleText, middle, timeText, readTime, agoText, numberText, bytesText, typeHue, typeBadge, preview, printJson,
-  kindOf, isContainer, isObject, isNumber, same, escapePointer, pathText, personalOf, textOf, bytesOf, hexLines, path, plural, durationText,
+  kindOf, isContainer, isObject, isNumber, same, diffValues, escapePointer, pathText, personalOf, textOf, utf8Length, bytesOf, hexLines, path, plural, durationText,
   zone, now, isNarrow, copy, go, useKeys, download, live, mayWrite,
 } from './core.js';
 
@@ -372,7 +372,7 @@ function gist(value) {
 }
 export function size(event) {
   const text = textOf(event, 'data');
-  return text !== undefined ? new Blob([text]).size : event.dataBase64 !== undefined ? Math.floor(event.dataBase64.length * 3 / 4) : null;
+  return text !== undefined ? utf8Length(text) : event.dataBase64 !== undefined ? Math.floor(event.dataBase64.length * 3 / 4) : null;
 }
 
 /** Differences as a table: sign, path, before, after. */
@@ -383,6 +383,21 @@ export function Diff({ items, empty = 'No difference.', setBy }) {
     item.change !== 'added' && html`<del><${Value} value=${item.before} /></del>`}${item.change === 'changed' && ' → '}${item.change !== 'removed' && html`<ins><${Value} value=${item.after} /></ins>`}${setBy?.(item)}</li>`)}${items.length > 500 && html`<li class="quiet">and ${numberText(items.length - 500)} more</li>`}</ul>`;
 }
 
+/** What the application's upcasters make of a stored event, step by step; `event.upcasted` is the server's answer. */
+export function Upcasting({ event }) {
+  const { upcasted } = event;
+  if (!upcasted) return html`<p class="quiet">${upcasted === null ? 'The application does not know this type: no upcaster is about it.' : 'This server was not given the types of the application, so it knows no upcaster.'}</p>`;
+  let before = event.data;
+  const steps = upcasted.steps.map(step => {
+    const items = diffValues(before, step.data);
+    before = step.data;
+    return html`<li class="upcast-step"><p class="upcast-title">v${step.from} → v${step.to}</p>${step.does.length > 0 && html`<p class="quiet">${step.does.map((one, i) => html`${i ? '; ' : ''}<${Text} value=${one} clip=${200} />`)}</p>`}<${Diff} items=${items} empty="It leaves this one as it is." /></li>`;
+  });
+  return html`${steps.length > 0 && html`<ol class="upcast-steps">${steps}</ol>`}
+    ${upcasted.error !== undefined ? html`<${Notice} kind="bad" title="The application cannot read it"><${Text} value=${upcasted.error} clip=${600} /></${Notice}>`
+    : steps.length === 0 && html`<p class="quiet">It is of the current version, v${upcasted.schemaVersion}: the application reads it as it is stored.</p>`}`;
+}
+
 // ---- Tables ---------------------------------------------------------------------------------------------------------
 
 /** Whether columns that are `wide` are hidden, as style.css does it: a cell over all columns must not count them. */
@@ -391,7 +406,11 @@ const narrow = signal(query?.matches ?? false);
 query?.addEventListener('change', () => { narrow.value = query.matches; });
 
 /** Rows beyond this are drawn only where they are seen. */
-const ALL_ROWS = 120;
+const ALL_ROWS = 60;
+/** Rows of a longer table that are drawn before it is known which are seen. */
+const FIRST_ROWS = 32;
+/** Rows that are kept as they were made. */
+const KEPT_ROWS = 1000;
 const OVERSCAN = 12;
 
 /**
@@ -399,7 +418,8 @@ const OVERSCAN = 12;
  * `keyOf(row)` is a row's identity; `onOpen(row)` is what Enter does; `detail(row)` is shown below a row that is open, which
  * Space toggles. `j` `k` and arrows move. Long tables are drawn in part; `height` makes it scroll by itself.
  */
-export function Table({ columns: every, rows, keyOf, caption, onOpen, detail, rowClass, allOpen = false, keys = true, current: wanted, empty, onNearEnd, height }) {
+export function Table(props) {
+  const { columns: every, rows, keyOf, caption, onOpen, detail, rowClass, allOpen = false, keys = true, current: wanted, empty, onNearEnd, height } = props;
   const columns = isNarrow.value ? every.filter(column => !column.wide) : every;
   const [opened, setOpened] = useState(() => new Set());
   const [current, markCurrent] = useState(0);
@@ -407,7 +427,7 @@ export function Table({ columns: every, rows, keyOf, caption, onOpen, detail, ro
   const spot = useRef(0);
   const setCurrent = i => { spot.current = i; markCurrent(i); };
   const body = useRef();
-  const [range, setRange] = useState([0, ALL_ROWS]);
+  const [range, setRange] = useState([0, FIRST_ROWS]);
   const heights = useRef(new Map());
   const rowHeight = 30;
   const isOpen = row => detail && (allOpen || opened.has(keyOf(row)));
@@ -480,6 +500,17 @@ export function Table({ columns: every, rows, keyOf, caption, onOpen, detail, ro
   ] : [], [keys, Boolean(onOpen), Boolean(detail)]);
   const [from, to] = rows.length > ALL_ROWS ? [Math.min(range[0], rows.length), Math.min(range[1], rows.length)] : [0, rows.length];
   const span = columns.filter(column => !(column.wide && narrow.value)).length + (detail ? 1 : 0);
+  // What scrolling does not change is not made again: a row is the same until the table is given anew.
+  const made = useRef({});
+  if (made.current.props !== props || made.current.columns !== columns.length) made.current = { props, columns: columns.length, rows: new Map() };
+  const reuse = (key, inputs, make) => {
+    const was = made.current.rows.get(key);
+    if (was && was.inputs.every((one, n) => one === inputs[n])) return was.row;
+    const row = make();
+    if (made.current.rows.size > KEPT_ROWS) made.current.rows.clear();
+    made.current.rows.set(key, { inputs, row });
+    return row;
+  };
   const cells = (row, i) => columns.map(column => html`<td class=${`${column.align === 'end' ? 'end ' : ''}${column.wide ? 'wide ' : ''}${column.className ?? ''}`}>${asText(column.cell ? column.cell(row, i) : row[column.key])}</td>`);
   return html`<div class=${height ? 'table-box scroller' : 'table-box'} tabindex=${height ? 0 : undefined}><table class="table" aria-rowcount=${rows.length + 1}>
     ${caption && html`<caption class="offscreen">${visibleText(caption)}</caption>`}
@@ -491,10 +522,10 @@ export function Table({ columns: every, rows, keyOf, caption, onOpen, detail, ro
     const i = from + n;
     const key = keyOf(row);
     const open = isOpen(row);
-    return html`<${Fragment} key=${key}><tr data-row=${i} aria-rowindex=${i + 2} tabindex=${i === current ? 0 : -1} class=${`${rowClass?.(row) ?? ''}${wanted !== undefined && wanted === key ? ' selected' : ''}`}
+    return reuse(key, [i, open, i === current], () => html`<${Fragment} key=${key}><tr data-row=${i} aria-rowindex=${i + 2} tabindex=${i === current ? 0 : -1} class=${`${rowClass?.(row) ?? ''}${wanted !== undefined && wanted === key ? ' selected' : ''}`}
         aria-current=${wanted !== undefined && wanted === key ? 'true' : undefined} onFocus=${() => setCurrent(i)} onDblClick=${onOpen ? () => onOpen(row) : undefined}>
         ${detail && html`<td class="expander"><button type="button" class="twist" tabindex="-1" aria-expanded=${open ? 'true' : 'false'} aria-label=${open ? 'Collapse' : 'Expand'} onClick=${() => flip(row)}>${open ? '▾' : '▸'}</button></td>`}
-        ${cells(row, i)}</tr>${open && html`<tr class="detail" data-key=${key}><td colspan=${span}>${detail(row)}</td></tr>`}</${Fragment}>`;
+        ${cells(row, i)}</tr>${open && html`<tr class="detail" data-key=${key}><td colspan=${span}>${detail(row)}</td></tr>`}</${Fragment}>`);
   })}
       ${to < rows.length && html`<tr class="spacer" key="after" aria-hidden="true"><td colspan=${span} style=${{ height: `${top(rows.length) - top(to)}px` }} /></tr>`}
     </tbody></table>${rows.length === 0 && (empty ?? html`<p class="quiet pad">Nothing.</p>`)}</div>`;

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
+use factum::Domain;
 use factum_core::{EventStore, ReadError};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -121,6 +122,13 @@ impl Server {
     #[must_use]
     pub fn with_privacy(mut self, desk: Arc<dyn PrivacyDesk>) -> Self {
         self.beside.privacy = Some(desk);
+        self
+    }
+
+    /// With the types of the application: states are then shown as its aggregates fold them, and events as it reads them.
+    #[must_use]
+    pub fn with_domain(mut self, domain: Arc<Domain>) -> Self {
+        self.beside.domain = Some(domain);
         self
     }
 

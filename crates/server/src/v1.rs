@@ -14,6 +14,7 @@ mod cloud;
 mod events;
 mod expected;
 mod fold;
+mod folds;
 mod follow;
 mod fresh;
 mod front;
@@ -37,6 +38,7 @@ mod state;
 mod streams;
 mod subscriptions;
 mod system;
+mod upcasted;
 
 use std::sync::Arc;
 
@@ -62,12 +64,13 @@ pub(crate) struct Own {
 
 /// Every route of the API.
 fn api() -> Api {
-    let parts: [fn(Api) -> Api; 16] = [
+    let parts: [fn(Api) -> Api; 17] = [
         catalog::routes,
         streams::routes,
         events::routes,
         append::routes,
         state::routes,
+        folds::routes,
         lookup::routes,
         live::routes,
         subscriptions::routes,

@@ -13,9 +13,9 @@ function Screen({ params, query, set }) {
   const info = useApi(path`/v1/streams/${stream}`);
   const forward = query.dir === 'forward';
   const url = path`/v1/streams/${stream}/events` + queryString({ from: query.from, direction: forward ? 'forward' : 'backward', limit: PAGE, type: query.type });
-  // Of a stream that is deleted nothing can be read.
+  // Of a stream that is deleted nothing can be read. Most are not: the events are asked for together with what it is.
   const isThere = info.data !== undefined && info.data.state === 'active';
-  const pages = usePages(isThere ? url : null);
+  const pages = usePages(isThere || (!info.data && !info.error) ? url : null);
   const [fresh, setFresh] = useState([]);
   const [waiting, setWaiting] = useState(0);
   const [all, setAll] = useState(false);
@@ -52,10 +52,11 @@ function Screen({ params, query, set }) {
   const revisions = loaded.map(event => Number(event.revision));
   const low = revisions.length ? Math.min(...revisions) : null;
   const high = revisions.length ? Math.max(...revisions) : null;
-  const oldest = () => set({ from: 'start', dir: 'forward', live: false }, { push: true });
-  const toNewest = () => set({ from: 'end', dir: 'back' }, { push: true });
-  const older = () => set({ from: String(low - 1), dir: 'back', live: false }, { push: true });
-  const newer = () => set({ from: String(high + 1), dir: 'forward', live: false }, { push: true });
+  const seek = some => { set({ live: false, ...some }, { push: true }); scrollTo(0, 0); };
+  const oldest = () => seek({ from: 'start', dir: 'forward' });
+  const toNewest = () => seek({ from: 'end', dir: 'back', live: query.live });
+  const older = () => seek({ from: String(low - 1), dir: 'back' });
+  const newer = () => seek({ from: String(high + 1), dir: 'forward' });
   const toggleLive = () => set(isLive ? { live: false } : { from: 'end', dir: 'back', live: true }, { push: true });
   const canOlder = low !== null && low > first;
   const canNewer = high !== null && high < head;
@@ -89,7 +90,7 @@ function Screen({ params, query, set }) {
       <span class="choice" role="group" aria-label="Pages">
         <button type="button" disabled=${query.from === 'start' && forward} onClick=${oldest}>Oldest</button><button type="button" disabled=${!canOlder} onClick=${older}>Older</button>
         <button type="button" disabled=${!canNewer} onClick=${newer}>Newer</button><button type="button" disabled=${atHead} onClick=${toNewest}>Newest</button></span>
-      <${Jump} onJump=${to => set(/^\d+$/.test(to) ? { from: to, dir: query.dir, live: false } : { from: to, dir: 'forward', live: false }, { push: true })} head=${head} />
+      <${Jump} onJump=${to => seek(/^\d+$/.test(to) ? { from: to, dir: query.dir } : { from: to, dir: 'forward' })} head=${head} />
       <${TypeFilter} types=${query.type} loaded=${loaded} onChange=${type => set({ type }, { push: true })} />
       <${Where} text=${query.where} error=${where.error} onChange=${text => set({ where: text })} />
       <span class="grow" /><button type="button" aria-pressed=${all ? 'true' : 'false'} title="Expand all (e), collapse (Shift e)" onClick=${() => setAll(!all)}>${all ? 'Collapse all' : 'Expand all'}</button>
@@ -142,7 +143,7 @@ function Jump({ onJump, head }) {
     const revision = /^#?(\d{1,15})$/.exec(want);
     const time = revision ? null : new Date(/[zZ]|[+-]\d\d:\d\d$/.test(want) ? want : `${want.replace(' ', 'T')}${/T| /.test(want) ? '' : 'T00:00:00'}Z`);
     if (revision) onJump(revision[1]);
-    else if (!Number.isNaN(time.getTime())) onJump(time.toISOString());
+    else if (!Number.isNaN(time.getTime())) onJump(/\.\d{4,9}Z$/.test(want) ? want : time.toISOString()); // A browser's time has milliseconds, the store's may have more.
     else { setBad(true); return; }
     setBad(false);
   };

@@ -237,6 +237,7 @@ function ParkedTab({ answer, total, source, group, url, query, set, ask }) {
               <button type="button" onClick=${() => these('skip', [one.revision])}>Skip…</button>`}
             ${one.event && html`<a class="button" href=${urls.state(one.event.stream, one.event.revision)}>State of its stream here</a>`}
             <button type="button" onClick=${() => copy(printJson(one), 'Message copied as JSON')}>Copy as JSON</button>
+            ${one.event && html`<button type="button" onClick=${() => import('../fixture.js').then(({ rustFixture }) => copy(rustFixture([one.event], { missing: Number(one.event.revision) }), 'Fixture copied'))}>Copy as Rust fixture</button>`}
           </div></div>`} />`)}</${Remote}>`;
 }
 

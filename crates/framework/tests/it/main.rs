@@ -4,8 +4,10 @@
 mod boundary;
 mod canary;
 mod codec;
+mod copied;
 mod declared;
 mod derived;
+mod domain;
 mod execute;
 mod faulty;
 mod given;

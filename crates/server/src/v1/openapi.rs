@@ -152,6 +152,9 @@ fn parameter(place: &str, param: &Param) -> Value {
         Kind::Text => json!({ "type": "string" }),
         Kind::Texts => json!({ "type": "array", "items": { "type": "string", "minLength": 1 } }),
         Kind::Number => json!({ "type": "integer", "minimum": 0, "maximum": u64::MAX }),
+        Kind::Numbers => {
+            json!({ "type": "array", "items": { "type": "integer", "minimum": 0, "maximum": u64::MAX } })
+        }
         Kind::Limit => json!({ "type": "integer", "minimum": 1 }),
         Kind::Flag => json!({ "type": "boolean" }),
         Kind::OneOf(words) => json!({ "type": "string", "enum": words }),

@@ -1,6 +1,7 @@
 //! The HTTP API through its port, with a client that knows nothing but HTTP.
 
 mod events;
+mod folds;
 mod following;
 mod front;
 mod lists;
