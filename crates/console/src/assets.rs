@@ -38,6 +38,7 @@ embedded![
     "fixture.js",
     "palette.js",
     "pure.js",
+    "sample.js",
     "widgets.js",
     "style.css",
     "screens/compare.js",
