@@ -39,6 +39,7 @@ embedded![
     "palette.js",
     "live-worker.js",
     "pure.js",
+    "sample.js",
     "widgets.js",
     "style.css",
     "screens/compare.js",

@@ -234,6 +234,46 @@ export function usePages(url) {
   return { ...begin, items, first: begin.data, hasMore: next !== null, more: load, moreError: isOurs ? more.error : null, loadingMore: isOurs && more.loading, reload: again };
 }
 
+/** Events that a search looks at before it asks whether to go on, and those it finds before it waits for a reader. */
+const LOOKED = 20_000;
+const FOUND = 200;
+/**
+ * The events of a list for which `fits` is true, searched for page by page: `{items, looked, busy, isWhole, error, more, stop,
+ * near}`. It looks at a bounded number and then rests: `more` goes on, and `near` does where it rests only because it has found
+ * enough for now. It begins anew when `url` or `fits` change; null searches nothing.
+ */
+export function useSearch(url, fits) {
+  const [state, setState] = useState(NO_SEARCH);
+  const search = useRef(null);
+  const run = useCallback(async () => {
+    const own = search.current;
+    if (!own || own.busy || !own.next) return;
+    own.busy = true;
+    own.stop = new AbortController();
+    const [looked, found] = [own.looked + LOOKED, own.items.length + FOUND];
+    const show = error => { if (search.current === own) setState({ items: own.items, looked: own.looked, busy: own.busy, isWhole: !own.next, error, hasEnough: !own.busy && !error && own.items.length >= found }); };
+    try {
+      while (own.next && own.looked < looked && own.items.length < found) {
+        show(null);
+        const page = await api(own.next, { signal: own.stop.signal });
+        own.looked += page.items.length;
+        own.items = [...own.items, ...page.items.filter(event => { try { return Boolean(fits(event)); } catch { return false; } })];
+        own.next = page.page?.next ?? null;
+      }
+      own.busy = false;
+      show(null);
+    } catch (error) { own.busy = false; show(error.name === 'AbortError' ? null : error); }
+  }, [fits]);
+  useEffect(() => {
+    search.current = url && fits ? { next: url, items: [], looked: 0, busy: false, stop: null } : null;
+    setState(NO_SEARCH);
+    run();
+    return () => { search.current?.stop?.abort(); search.current = null; };
+  }, [url, fits, run]);
+  return { ...state, more: run, near: state.hasEnough ? run : undefined, stop: () => search.current?.stop?.abort() };
+}
+const NO_SEARCH = { items: [], looked: 0, busy: false, isWhole: false, error: null, hasEnough: false };
+
 // ---- The live feed: one connection for all tabs of the browser, or one for the page --------------------------------------
 
 /** `connecting`, `live`, `lost` or `paused` (the page is not seen). */

@@ -155,6 +155,14 @@ export function Loading({ on, slow, what, first }) {
   if (!on) return html`<div class="loading" />`;
   return html`<div class="loading" role="status">${first && html`<div class="skeleton" /><div class="skeleton" /><div class="skeleton short" />`}<span class=${slow ? '' : 'offscreen'}>Loading ${what}${slow ? ': this takes longer than usual' : ''}…</span></div>`;
 }
+/** How far a search has come ({@link useSearch}), and what can be done about it. `what` is what is searched. */
+export function Searched({ of, what }) {
+  const found = `${numberText(of.items.length)} ${of.items.length === 1 ? 'matches' : 'match'}`;
+  return html`<p class="quiet searched" role="status">${of.busy ? html`Looking: ${plural(of.looked, 'event')} so far, ${found}. <button type="button" class="more" onClick=${of.stop}>Stop</button>`
+    : of.isWhole ? `Looked at all ${plural(of.looked, 'event')} ${what}: ${found}.`
+      : html`Looked at ${plural(of.looked, 'event')}, ${found}. <button type="button" class="more" onClick=${of.more}>Go on</button>`}</p>
+    ${of.error && html`<${ProblemNotice} error=${of.error} retry=${of.more} />`}`;
+}
 /** `tabs`: `[{id, label, count?}]`. */
 export function Tabs({ tabs, current, onChange, label }) {
   const move = (event, i) => {
