@@ -135,7 +135,7 @@ impl Slug {
                 401,
                 "You are not signed in",
                 "The request has no credentials, or wrong ones, and what it asks for is not open to everybody.",
-                "Send a user's name and password (Basic) or a token (Bearer) in the Authorization header.",
+                "Send a name and a password (Basic) or a token (Bearer) in Authorization; in a browser, sign in again.",
             ),
             Slug::NotAllowed => about(
                 "not-allowed",
@@ -148,7 +148,7 @@ impl Slug {
                 "cross-site",
                 403,
                 "A page of another site may not write here",
-                "A browser says that the request comes from a page of another origin. Only the server's own pages may write.",
+                "A browser says that the request comes from a page of another origin, or a cookie signs it and the header X-Factum-Csrf is missing.",
                 "Use the console of this server, or a program that is no browser.",
             ),
             Slug::NoSuchRoute => about(
