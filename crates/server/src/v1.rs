@@ -17,6 +17,7 @@ mod fold;
 mod follow;
 mod fresh;
 mod front;
+mod jobs;
 mod live;
 mod lookup;
 mod names;
@@ -35,6 +36,7 @@ mod state;
 mod streams;
 mod subscriptions;
 mod system;
+mod trouble;
 
 use std::sync::Arc;
 
@@ -58,7 +60,7 @@ pub(crate) struct Own {
 
 /// Every route of the API.
 fn api() -> Api {
-    let parts: [fn(Api) -> Api; 14] = [
+    let parts: [fn(Api) -> Api; 15] = [
         catalog::routes,
         streams::routes,
         events::routes,
@@ -73,6 +75,7 @@ fn api() -> Api {
         privacy::routes,
         system::routes,
         operations::routes,
+        jobs::routes,
     ];
     parts.into_iter().fold(Api::new(), |api, part| part(api))
 }

@@ -3,6 +3,7 @@
 mod events;
 mod following;
 mod front;
+mod jobs;
 mod lists;
 mod machine;
 mod openapi;
