@@ -234,5 +234,13 @@ test('a verification and backups are told of in a sentence', () => {
   assert.equal(system.backupsSentence([backup('2026-11-22T11:00:00Z', { complete: false })], at).text, 'There is no backup yet.');
   assert.deepEqual(system.backupsSentence([backup('2026-11-22T11:00:00Z')], at), { tone: 'good', text: 'The last backup, b, was made 1 h ago, and was never read to its end.' });
   assert.equal(system.backupsSentence([backup('2026-11-20T11:00:00Z')], at).tone, 'warn');
-  assert.equal(system.detailsOf({ job: 'x', events: 3, bytes: 1000, millis: 40, root: 'ab', places: [] }), 'events 3, 1.0 KB, 40 ms');
+  assert.equal(system.detailsOf({ job: 'x', events: 3, bytes: 1000, damage: 0, millis: 40, root: 'ab', places: [] }), '3 events, 1.0 KB, no damage, 40 ms');
+  const lines = system.operationLines([
+    { id: '4', what: 'verify', outcome: 'asked', of: null, details: {} },
+    { id: '3', what: 'verify', outcome: 'stopped', of: '2', details: { millis: 7 } },
+    { id: '2', what: 'verify', outcome: 'asked', of: null, details: { job: 'x' } },
+    { id: '1', what: 'delete-stream', outcome: 'asked', of: null, details: { events: 1 } },
+  ]);
+  assert.deepEqual(lines.map(one => [one.id, one.outcome]), [['4', 'under way'], ['2', 'stopped'], ['1', 'done']]);
+  assert.equal(lines[1].details.millis, 7);
 });

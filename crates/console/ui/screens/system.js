@@ -1,5 +1,5 @@
 // How is the machine: what is on disk, is it whole, is it backed up, how is it set up, and who may enter?
-import { html, useState, useApi, usePages, api, go, path, live, now, mayWrite, plural, numberText, bytesText, durationText, capital, isObject, isContainer, isNumber, printJson, originOf, span, listed, readTime, agoOf } from '../core.js';
+import { html, useState, useApi, usePages, api, go, path, live, now, mayWrite, plural, numberText, bytesText, durationText, capital, isObject, printJson, originOf, span, listed, readTime, agoOf } from '../core.js';
 import { Page, Section, Remote, Table, Tabs, Notice, Confirm, Facts, Empty, Status, Text, Time, Ago, Num, urls, Bytes, Sparkline, Command, CopyButton, Code, ProblemNotice, LiveState } from '../widgets.js';
 
 // ---- What is said. Pure. ----------------------------------------------------------------------------------------------
@@ -205,7 +205,7 @@ function BackupList({ of: { directory, items, runs, leftOut }, reload }) {
     { key: 'why', label: 'Restore', width: 110, cell: one => (one.complete ? html`<${CopyButton} text=${one.restore} label=${`Copy the command that restores ${one.name}`} />` : html`<${Text} value=${one.why ?? ''} clip=${60} />`) },
   ]} />`}
     ${asked && html`<${Confirm} title="Back up the log" verb="Back up" effect="Copies everything that is committed, beside what else the server does, and reads the copy to its end. It can be stopped: then nothing is left of it." onConfirm=${start} onClose=${() => ask(false)}>
-      <label>Name, or nothing for the time<input type="text" autocomplete="off" pattern="[A-Za-z0-9][A-Za-z0-9._\-]*" value=${name} onInput=${event => setName(event.target.value)} /></label></${Confirm}>`}
+      <label>Name, or nothing for the time<input type="text" autocomplete="off" pattern=${'[A-Za-z0-9][A-Za-z0-9._\\-]*'} value=${name} onInput=${event => setName(event.target.value)} /></label></${Confirm}>`}
   </${Section}>
   ${newest && html`<${Section} title="Restore the last one"><p class="under">Into a directory that is empty or not there yet. The restored store begins a new epoch. A backup that was never restored is a hope: try it.</p><div class="stack"><${Command} text=${newest.restore} /></div></${Section}>`}
   <${Section} title="What is not in a backup"><ul class="plain">${leftOut.map(one => html`<li><${Text} value=${one} /></li>`)}</ul></${Section}>`;
@@ -213,23 +213,36 @@ function BackupList({ of: { directory, items, runs, leftOut }, reload }) {
 
 // ---- What operators did -----------------------------------------------------------------------------------------------
 
-const OUTCOMES = { asked: 'busy', done: 'good', stopped: 'idle', failed: 'bad' };
-/** What stands beside an operation: its numbers, in the order in which they came. */
-export function detailsOf(details) {
-  return Object.entries(details).filter(([name, value]) => !['job', 'places', 'root'].includes(name) && value !== null && !isContainer(value)).map(([name, value]) => (name === 'error' ? String(value) : /[bB]ytes$/.test(name) ? bytesText(value) : name === 'millis' ? durationText(Number(value)) : `${labelOf(name).toLowerCase()} ${isNumber(value) ? numberText(value) : value}`)).join(', ');
+const OUTCOMES = { 'under way': 'busy', done: 'good', stopped: 'idle', failed: 'bad' };
+/** Jobs tell how they end; whatever else was asked for and is not said to have failed was done. */
+const JOBS = ['scavenge', 'verify', 'backup'];
+
+/** One line for each operation: what was asked for, and how it ended. The end is newer, so it is always known before. */
+export function operationLines(items) {
+  const ends = new Map(items.filter(one => one.of).map(one => [one.of, one]));
+  return items.filter(one => !one.of).map(one => {
+    const end = ends.get(one.id);
+    return { ...one, outcome: end?.outcome ?? (JOBS.includes(one.what) ? 'under way' : 'done'), details: { ...one.details, ...end?.details } };
+  });
 }
+
+const FIGURES = [['events', value => plural(value, 'event')], ['bytes', bytesText], ['damage', value => (Number(value) === 0 ? 'no damage' : plural(value, 'damaged place'))], ['millis', value => durationText(Number(value))], ['error', String]];
+/** What stands beside an operation: its numbers. */
+export const detailsOf = details => FIGURES.filter(([name]) => details[name] !== undefined && details[name] !== null).map(([name, words]) => words(details[name])).join(', ');
 
 function Operations() {
   const pages = usePages('/v1/system/operations?limit=100');
-  const sentence = pages.first && { tone: 'idle', text: pages.items.length === 0 ? 'Nobody has done anything yet that is kept with a reason.' : 'Each was recorded before it was done, by the server alone.' };
+  const rows = operationLines(pages.items);
+  const sentence = pages.first && { tone: 'idle', text: rows.length === 0 ? 'Nobody has done anything yet that is kept with a reason.' : 'Each was in the log before it was done, written by the server alone.' };
   return html`<${Frame} part="operations" title="What operators did" sentence=${sentence}>
-    <${Remote} of=${pages} what="operations">${() => (pages.items.length === 0 ? html`<p class="quiet">Deletes and metadata with a reason, replays of parked messages, scavenges, verifications and backups are told of here.</p>` : html`<${Table} caption="Operations" rows=${pages.items} keyOf=${one => one.id} onNearEnd=${pages.hasMore ? pages.more : undefined} onOpen=${one => go(urls.event('$operations', one.revision))} columns=${[
+    <${Remote} of=${pages} what="operations">${() => (rows.length === 0 ? html`<p class="quiet">Deletes and metadata with a reason, replays of parked messages, scavenges, verifications and backups are told of here.</p>` : html`<${Table} caption="Operations" rows=${rows} keyOf=${one => one.id} onNearEnd=${pages.hasMore ? pages.more : undefined} onOpen=${one => go(urls.event('$operations', one.revision))} columns=${[
     { key: 'time', label: 'When', width: 176, cell: one => html`<${Time} at=${one.time} show="short" />` },
-    { key: 'what', label: 'What', width: 150, cell: one => html`<${Text} value=${one.what.replaceAll('-', ' ')} />` },
-    { key: 'target', label: 'To what', cell: one => html`<${Text} value=${one.target} clip=${40} />` },
+    { key: 'what', label: 'What', width: 140, cell: one => html`<${Text} value=${capital(one.what.replaceAll('-', ' '))} />` },
+    { key: 'target', label: 'To what', cell: one => (one.target ? html`<${Text} value=${one.target} clip=${40} />` : html`<span class="quiet">the log</span>`) },
     { key: 'outcome', label: 'Outcome', width: 110, cell: one => html`<${Status} kind=${OUTCOMES[one.outcome] ?? 'idle'}><${Text} value=${one.outcome} /></${Status}>` },
     { key: 'actor', label: 'By', width: 110, wide: true, cell: one => html`<${Text} value=${one.actor ?? ''} clip=${20} />` },
-    { key: 'reason', label: 'Reason', wide: true, cell: one => html`<${Text} value=${one.reason ?? detailsOf(one.details)} clip=${80} />` },
+    { key: 'reason', label: 'Reason', wide: true, cell: one => html`<${Text} value=${one.reason ?? ''} clip=${60} />` },
+    { key: 'details', label: 'What came of it', wide: true, cell: one => html`<span class="quiet"><${Text} value=${detailsOf(one.details)} clip=${60} /></span>` },
   ]} />`)}</${Remote}>
   </${Frame}>`;
 }
