@@ -60,7 +60,7 @@ pub(crate) struct Own {
 
 /// Every route of the API.
 fn api() -> Api {
-    let parts: [fn(Api) -> Api; 14] = [
+    let parts: [fn(Api) -> Api; 15] = [
         catalog::routes,
         streams::routes,
         events::routes,
