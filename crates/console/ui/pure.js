@@ -673,7 +673,7 @@ function partsIn(millis, zone) {
   return Object.fromEntries(format.formatToParts(millis).map(part => [part.type, part.value]));
 }
 
-/** `2026-11-22 09:10:29.000 UTC`, with the digits of the fraction that the store has. `show`: full, exact, clock, date. */
+/** `2026-11-22 09:10:29.000 UTC`, with the digits of the fraction that the store has. `show`: full, exact, clock, second, short, brief, date. */
 export function timeText(text, zone = 'UTC', show = 'full') {
   const time = readTime(text);
   if (!time) return text ?? '';
@@ -685,6 +685,7 @@ export function timeText(text, zone = 'UTC', show = 'full') {
   if (show === 'date') return day;
   if (show === 'clock') return `${clock}.${millis}`;
   if (show === 'second') return clock;
+  if (show === 'brief') return `${p.month}-${p.day} ${p.hour}:${p.minute}`;
   if (show === 'short') return `${day} ${clock}`;
   if (show === 'exact') return `${day} ${clock}.${time.fraction.length > 3 ? time.fraction : millis} ${name}`;
   return `${day} ${clock}.${millis} ${name}`;

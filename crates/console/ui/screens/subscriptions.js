@@ -1,5 +1,5 @@
 // Do the consumer groups keep up, and what is parked, why, and what happens if it is sent again?
-import { html, useState, useEffect, useApi, api, go, path, mayWrite, copy, download, printJson, plural, numberText, durationText, capital, listed, isAre, visited } from '../core.js';
+import { html, isNarrow, useState, useEffect, useApi, api, go, path, mayWrite, copy, download, printJson, plural, numberText, durationText, capital, listed, isAre, visited } from '../core.js';
 import {
   Page, Remote, Table, Tabs, Notice, Confirm, Facts, Empty, Status, Text, Ago, Num, Type, Payload, StreamLink, EventLink, urls,
 } from '../widgets.js';
@@ -149,8 +149,8 @@ function ParkedTab({ answer, total, source, group, url, query, set, ask }) {
   const text = query.q.trim().toLowerCase();
   const shown = text ? all.filter(one => `${one.event?.type ?? ''} ${one.event?.stream ?? ''} ${one.reason ?? ''}`.toLowerCase().includes(text)) : all;
   const columns = [
-    { key: 'type', label: 'Event', width: '26%', cell: one => (one.event ? html`<${Type} type=${one.event.type} clip=${28} />` : html`<span class="quiet">not there any more</span>`) },
-    { key: 'of', label: 'Of', wide: true, cell: one => (one.event ? html`<${EventLink} stream=${one.event.stream} revision=${one.event.revision} />` : one.link ? html`<${EventLink} stream=${one.link.stream} revision=${one.link.revision} />` : '') },
+    { key: 'type', label: 'Event', width: isNarrow.value ? '44%' : '20%', cell: one => (one.event ? html`<${Type} type=${one.event.type} clip=${28} />` : html`<span class="quiet">not there any more</span>`) },
+    { key: 'of', label: 'Of', width: '24%', wide: true, cell: one => (one.event ? html`<${EventLink} stream=${one.event.stream} revision=${one.event.revision} />` : one.link ? html`<${EventLink} stream=${one.link.stream} revision=${one.link.revision} />` : '') },
     { key: 'reason', label: 'Why it is parked', cell: one => html`<${Text} value=${one.reason || 'no reason was given'} clip=${90} />` },
     ...(all.some(one => one.attempts !== undefined && one.attempts !== null) ? [{ key: 'attempts', label: 'Attempts', width: 84, align: 'end', wide: true, cell: one => html`<${Num} value=${one.attempts} />` }] : []),
     { key: 'time', label: 'Parked', width: 130, align: 'end', wide: true, cell: one => html`<${Ago} at=${one.time} />` },
