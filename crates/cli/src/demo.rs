@@ -120,6 +120,10 @@ async fn business(
             ReadSideError::Projection(error) => error.into(),
             error => stopped(&error),
         })?;
+    if args.serves() {
+        // Whoever looks at it shall find events of versions that nothing writes any more.
+        bank::demo::heritage(&*store).await.map_err(|e| stopped(&e))?;
+    }
     bank::demo::register(Arc::clone(&store)).await.map_err(|e| stopped(&e))?;
     let began = Instant::now();
     let summary = bank::demo::run(Arc::clone(&store), args.commands).await.map_err(|e| stopped(&e))?;

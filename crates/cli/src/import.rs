@@ -15,7 +15,7 @@ use std::path::PathBuf;
 
 use factum_core::{AppendError, ErrorKind, ReadError, StreamName};
 
-pub use ndjson::import_ndjson;
+pub use ndjson::{NdjsonImport, import_ndjson};
 pub use xes::{TRACE_STARTED, XesImport, import_xes};
 
 /// How far an import has come. Called often: the callback decides how much of it to show.

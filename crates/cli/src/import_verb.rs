@@ -11,7 +11,8 @@ use factum_core::{Category, EventStore};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::import::{
-    ImportError, ImportPhase, ImportProgress, ImportSummary, XesImport, import_ndjson, import_xes,
+    ImportError, ImportPhase, ImportProgress, ImportSummary, NdjsonImport, XesImport, import_ndjson,
+    import_xes,
 };
 use crate::output::record;
 use crate::progress::Progress;
@@ -29,7 +30,8 @@ const XES_EXAMPLES: &str = "EXAMPLES:
 
 const NDJSON_EXAMPLES: &str = "EXAMPLES:
   factum import ndjson backup.ndjson.gz --data DIR
-  factum export ndjson --data OLD | factum import ndjson - --data NEW";
+  factum export ndjson --data OLD | factum import ndjson - --data NEW
+  factum export ndjson --store URL | factum import ndjson - --keep-times --data NEW";
 
 /// Fill a store from a file; run again, an import adds nothing
 #[derive(Args, Debug)]
@@ -72,12 +74,16 @@ struct XesArgs {
 /// Import events, one JSON object per line, as `factum export ndjson` writes them
 ///
 /// Ids, streams, order, types, versions, tags, data, metadata and occurred times are kept. Run again, the import adds
-/// nothing; one that was cut goes on where it stopped.
+/// nothing; one that was cut goes on where it stopped. Recorded times are the new log's own: a store that is moved from
+/// elsewhere wants --keep-times, so that the past can be asked by time.
 #[derive(Args, Debug)]
 #[command(after_help = NDJSON_EXAMPLES)]
 struct NdjsonArgs {
     /// The events, plain or gzip; '-' for stdin
     file: PathBuf,
+    /// Keep when the other log recorded an event, as the time when it happened, where the event says no other
+    #[arg(long)]
+    keep_times: bool,
 }
 
 /// Runs the command.
@@ -117,7 +123,8 @@ async fn ndjson(args: NdjsonArgs, context: &Context) -> Result<(), Failure> {
     let (input, bytes) = open(&args.file)?;
     let store = context.open(Access::Create)?;
     let mut shown = Shown::new(context, bytes);
-    let summary = import_ndjson(&store, input, &mut |progress| shown.update(progress)).await;
+    let options = NdjsonImport { keep_times: args.keep_times };
+    let summary = import_ndjson(&store, input, options, &mut |progress| shown.update(progress)).await;
     drop(shown);
     report(context, summary.map_err(|e| failure(&args.file, &e))?)
 }

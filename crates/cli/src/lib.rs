@@ -44,8 +44,8 @@ pub use command_line::run;
 pub use export::{ExportError, ExportProgress, export_ndjson};
 pub use failure::NotDone;
 pub use import::{
-    ImportError, ImportPhase, ImportProgress, ImportSummary, Place, TRACE_STARTED, XesImport, import_ndjson,
-    import_xes,
+    ImportError, ImportPhase, ImportProgress, ImportSummary, NdjsonImport, Place, TRACE_STARTED, XesImport,
+    import_ndjson, import_xes,
 };
 pub use serving::{KnownHere, Served, serve_locally};
 pub use vault::VaultArgs;

@@ -6,6 +6,7 @@ mod sealed;
 
 use std::sync::Arc;
 
+use factum::Domain;
 use factum_core::EventStore;
 use factum_core::read_model::ReadModels;
 use factum_server::{KnownProjections, PrivacyDesk, ReadSide, RowsMade, Server, ServerOptions};
@@ -25,6 +26,7 @@ pub(crate) struct Parts {
     store: Arc<dyn EventStore>,
     read_side: Option<Arc<ReadSide>>,
     desk: Option<Arc<Desk>>,
+    domain: Option<Arc<Domain>>,
 }
 
 impl Parts {
@@ -64,7 +66,13 @@ impl Parts {
             Some(sealing) => Arc::new(SealedStore(sealing)) as Arc<dyn EventStore>,
             None => log,
         };
-        Ok(Self { store, read_side, desk })
+        Ok(Self { store, read_side, desk, domain: None })
+    }
+
+    /// With the types of the application.
+    pub(crate) fn with_domain(mut self, domain: Arc<Domain>) -> Self {
+        self.domain = Some(domain);
+        self
     }
 
     /// A server of all that.
@@ -75,6 +83,9 @@ impl Parts {
         }
         if let Some(desk) = &self.desk {
             server = server.with_privacy(Arc::clone(desk) as Arc<dyn PrivacyDesk>);
+        }
+        if let Some(domain) = &self.domain {
+            server = server.with_domain(Arc::clone(domain));
         }
         server
     }

@@ -37,6 +37,7 @@ embedded![
     "core.js",
     "fixture.js",
     "palette.js",
+    "live-worker.js",
     "pure.js",
     "sample.js",
     "widgets.js",
@@ -122,7 +123,10 @@ impl Assets {
             let (pattern, screen) = (quoted.next()?, quoted.next()?);
             let wanted: Vec<&str> = pattern.split('/').collect();
             let fits = wanted.len() == parts.len()
-                && wanted.iter().zip(&parts).all(|(want, part)| want == part || want.starts_with('{') && !part.is_empty());
+                && wanted
+                    .iter()
+                    .zip(&parts)
+                    .all(|(want, part)| want == part || want.starts_with('{') && !part.is_empty());
             fits.then(|| screen.to_owned())
         })
     }

@@ -55,7 +55,7 @@ pub(crate) fn fill(
 }
 
 /// Text as it may stand in an attribute.
-fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for character in text.chars() {
         match character {

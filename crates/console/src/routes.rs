@@ -119,7 +119,7 @@ fn absent() -> Response {
 }
 
 /// What every answer of the console says to the browser.
-fn guarded(mut answer: Response) -> Response {
+pub(crate) fn guarded(mut answer: Response) -> Response {
     let out = answer.headers_mut();
     out.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
     out.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));

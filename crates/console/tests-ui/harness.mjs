@@ -116,8 +116,8 @@ export async function open(server, path, { allow = [], scheme = 'light', width =
   page.on('request', request => {
     const url = request.url();
     if (!url.startsWith(server.url) && !url.startsWith('data:') && !url.startsWith('blob:')) fault(`a request to elsewhere: ${url}`);
-    // What opens over a page is fetched when the page stands.
-    if (request.resourceType() === 'script' && !/\/(palette|cards|fixture|sample)\.js$/.test(url)) page.modules.add(url);
+    // What opens over a page is fetched when the page stands; the feed's worker is no module of the page.
+    if (request.resourceType() === 'script' && !/\/(palette|cards|fixture|sample|live-worker)\.js$/.test(url)) page.modules.add(url);
     page.requests.push(url.slice(server.url.length));
   });
   await page.addInitScript(() => { addEventListener('securitypolicyviolation', event => console.error(`policy: ${event.violatedDirective} ${event.blockedURI}`)); });

@@ -33,7 +33,7 @@ test('the console can be off', async () => {
   await server.stop();
 });
 
-test('where users are asked for, the console asks, and keeps it for the tab', async () => {
+test('where users are asked for, the console asks, and keeps nothing', async () => {
   const server = await startServer({ args: ['--memory'], env: { FACTUM_ADMIN_PASSWORD: 'correct horse 1', FACTUM_OPS_PASSWORD: 'correct horse 2' } });
   const page = await open(server, '/ui/streams', { allow: [/401/] });
   await page.waitForSelector('.sign-in');
@@ -48,9 +48,47 @@ test('where users are asked for, the console asks, and keeps it for the tab', as
   await page.waitForSelector('.status.good:has-text("live")');
   await page.reload();
   await page.waitForSelector('h1:has-text("Streams")');
+  const seen = await page.evaluate(() => [document.cookie, JSON.stringify({ ...sessionStorage }), JSON.stringify({ ...localStorage })].join(' '));
+  assert.doesNotMatch(seen, /factum_session|horse|Basic|admin/);
   await page.click('button:has-text("Sign out")');
   await page.waitForSelector('.sign-in');
   await done(page, 'sign-in');
+  await server.stop();
+});
+
+test('a session that ends is begun again, and the page stays as it was', async () => {
+  const server = await startServer({ args: ['--memory'], env: { FACTUM_ADMIN_PASSWORD: 'correct horse 1', FACTUM_OPS_PASSWORD: 'correct horse 2' } });
+  const page = await open(server, '/ui/streams', { allow: [/401|403/] });
+  const signIn = async (name, password) => {
+    await page.fill('input[name=login]', name);
+    await page.fill('input[name=password]', password);
+    await page.click('button.primary:has-text("Sign in")');
+  };
+  await page.waitForSelector('.sign-in');
+  await signIn('admin', 'correct horse 1');
+  await page.waitForSelector('.status.good:has-text("live")');
+  await page.fill('input[type=search]', 'orde');
+  // Another tab ends it.
+  await page.evaluate(() => fetch('/v1/session', { method: 'DELETE', headers: { 'x-factum-csrf': '1' } }));
+  await page.waitForSelector('dialog[open].sign-in-again');
+  await axe(page, 'light, sign-in again');
+  await page.keyboard.press('Escape');
+  assert.equal(await page.locator('dialog[open].sign-in-again').count(), 1);
+  assert.equal(await page.inputValue('input[name=login]'), 'admin');
+  assert.equal(await page.inputValue('input[type=search]'), 'orde');
+  await signIn('admin', 'wrong');
+  await page.waitForSelector('.sign-in-again [role=alert]');
+  await signIn('admin', 'correct horse 1');
+  await page.waitForSelector('.sign-in-again', { state: 'detached' });
+  await page.waitForSelector('.status.good:has-text("live")');
+  assert.equal(await page.inputValue('input[type=search]'), 'orde');
+  // Somebody else does not see what was on the page.
+  await page.evaluate(() => { globalThis.isOld = true; return fetch('/v1/session', { method: 'DELETE', headers: { 'x-factum-csrf': '1' } }); });
+  await page.waitForSelector('dialog[open].sign-in-again');
+  await signIn('ops', 'correct horse 2');
+  await page.waitForFunction(() => globalThis.isOld === undefined);
+  await page.waitForSelector('button[title="Signed in as ops"]');
+  await done(page, 'sign-in-again', { pictures: false });
   await server.stop();
 });
 

@@ -130,6 +130,12 @@ test('a group that hands nothing out is stalled, whatever its flag says', () => 
 
 test('before a replay the effect is told in numbers', () => {
   assert.equal(subscriptions.replayEffect(37, 412, group({ consumers: 3 })), 'The oldest 37 of 412 parked messages will be sent again to group billing, which has 3 consumers. Its handlers must be idempotent.');
+  assert.match(subscriptions.replayEffect(3, 412, group({ consumers: 3 }), { revisions: [1, 4, 9] }), /^The 3 chosen of 412 parked messages will be sent again/);
+  assert.equal(subscriptions.skipEffect(1, 412, group({}), { revisions: [4] }), 'The chosen one of 412 parked messages of group billing will be dropped: no consumer gets it any more. The events themselves stay in their streams.');
+  const run = { state: 'completed', total: 37, acked: 35, parkedAgain: 2, dropped: 0, gone: 0, left: 0, waiting: 0 };
+  assert.deepEqual(subscriptions.replaySentence(run), { isOver: true, tone: 'warn', title: '37 messages were sent again.', text: '35 acknowledged and 2 parked again.' });
+  assert.equal(subscriptions.replaySentence({ ...run, state: 'running', total: 1, acked: 0, parkedAgain: 0, waiting: 1 }).title, '1 message is being sent again.');
+  assert.match(subscriptions.replaySentence({ ...run, state: 'stopped', acked: 5, parkedAgain: 0, left: 32 }).text, /^5 acknowledged and 32 left parked\.$/);
   assert.match(subscriptions.replayEffect(2, 2, group({ consumers: 0 })), /^All 2 parked messages will be sent again to group billing, which has no consumer now/);
 });
 

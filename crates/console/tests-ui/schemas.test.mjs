@@ -45,7 +45,7 @@ test('examples are stored events', async () => {
 
 test('registered versions, what changed between them, and what upcasters make of an old event', async () => {
   const versions = [{ version: 1, schema: { type: 'object', required: ['sum'], properties: { sum: { type: 'number' } } } }, { version: 2, schema: { type: 'object', required: ['total'], properties: { total: { type: 'number', description: 'in euros' } } } }];
-  const event = { id: '0191e2c4-5b1f-7c3e-9d2a-0f6c1b7e4a90', stream: 'order-1', revision: 0, position: '3', type: 'OrderPlaced', time: '2026-01-01T00:00:00Z', schemaVersion: 1, data: { sum: 12.5 }, upcasted: { total: 12.5 } };
+  const event = { id: '0191e2c4-5b1f-7c3e-9d2a-0f6c1b7e4a90', stream: 'order-1', revision: 0, position: '3', type: 'OrderPlaced', time: '2026-01-01T00:00:00Z', schemaVersion: 1, data: { sum: 12.5 }, upcasted: { type: 'OrderPlaced', schemaVersion: 2, data: { total: 12.5 }, steps: [{ from: 1, to: 2, does: ["'sum' is called 'total'"], data: { total: 12.5 } }] } };
   const given = await answerWith({ 'GET /v1/schemas/OrderPlaced': { type: 'OrderPlaced', versions, examples: [event] } });
   const page = await open(server, '/ui/schemas/OrderPlaced');
   await page.getByText('in euros').first().waitFor();

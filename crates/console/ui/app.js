@@ -1,7 +1,7 @@
 // Which screen is shown, and what stands around it? The router, the rail, the bar above. What opens over it is in palette.js.
 import {
   html, render, signal, effect, useState, useEffect, useLayoutEffect, useRef, useErrorBoundary,
-  config, place, go, signIn, enter, leave, routeOf, useQuery, useKeys, onKey, toasts, toast, spoken, startLive, live, copy,
+  config, place, go, signIn, enter, leave, lookForSession, routeOf, useQuery, useKeys, onKey, toasts, toast, spoken, startLive, live, copy,
   theme, zone, browserZone, comfortable, railOpen, now, visibleText, durationText,
 } from './core.js';
 import { Text, Icon, Kbd, LiveState, Notice, ProblemNotice, Loading, Page } from './widgets.js';
@@ -82,7 +82,10 @@ function Shell() {
   useShellKeys();
   const screen = loaded.value.get(name);
   const key = place.value.pathname;
-  if (signIn.wanted.value) return html`<${SignIn} problem=${signIn.wanted.value} />`;
+  // Who was signed in keeps the page, with all that is typed into it.
+  const wanted = signIn.wanted.value;
+  const again = wanted && signIn.login.value;
+  if (wanted && !again) return html`<main class="sign-in"><${SignIn} /></main>`;
   return html`
     <a class="skip" href="#main" onClick=${event => { event.preventDefault(); document.getElementById('main').focus(); }}>Skip to content</a>
     ${config.environment && html`<header class=${`environment ${config.production ? 'production' : ''}`}><${Text} value=${config.environment} />${config.readOnly && ' (read only)'}</header>`}
@@ -101,7 +104,8 @@ function Shell() {
     </div>
     <div class="toasts" aria-live="polite">${toasts.value.map(one => html`<div key=${one.id} class=${`toast ${one.kind}`}>${one.text}</div>`)}</div>
     <div class="offscreen" aria-live="polite" id="spoken">${spoken.value}</div>
-    ${over.value && palette.value && html`<${over.value === 'find' ? palette.value.Omnibox : palette.value.Help} rail=${RAIL} commands=${COMMANDS} onClose=${closeOver} />`}`;
+    ${over.value && palette.value && html`<${over.value === 'find' ? palette.value.Omnibox : palette.value.Help} rail=${RAIL} commands=${COMMANDS} onClose=${closeOver} />`}
+    ${again && html`<${SignInAgain} />`}`;
 }
 
 /** A screen that throws leaves the rest of the page alive. */
@@ -119,9 +123,9 @@ function Guard({ screen, params, name }) {
 const NONE = {};
 const addMark = name => performance.mark(`screen:${name}`);
 
-/** Asks for a name and a password. They go to this server only, and stay in this tab. */
-function SignIn({ problem }) {
-  const [error, setError] = useState(signIn.header ? problem : null);
+/** Asks for a name and a password. They go to this server only, and are kept nowhere. */
+function SignIn({ login = '' }) {
+  const [error, setError] = useState(null);
   const [busy, setBusy] = useState(false);
   const submit = async event => {
     event.preventDefault();
@@ -130,13 +134,20 @@ function SignIn({ problem }) {
     try { await enter(form.get('login'), form.get('password')); } catch (failure) { setError(failure); }
     setBusy(false);
   };
-  return html`<main class="sign-in"><form class="form" onSubmit=${submit}><h1>Sign in to Factum</h1>
+  return html`<form class="form" onSubmit=${submit}>${login ? html`<h2 id="sign-in">Sign in again</h2>` : html`<h1>Sign in to Factum</h1>`}
     ${config.environment && html`<p class="quiet"><${Text} value=${config.environment} /></p>`}
-    <label>Name<input type="text" name="login" autocomplete="username" required autofocus /></label>
-    <label>Password<input type="password" name="password" autocomplete="current-password" required /></label>
+    ${login && html`<p>The session has ended. The page stays as it is.</p>`}
+    <label>Name<input type="text" name="login" autocomplete="username" required autofocus=${!login} defaultValue=${login} /></label>
+    <label>Password<input type="password" name="password" autocomplete="current-password" required autofocus=${Boolean(login)} /></label>
     ${error && html`<p class="v-gone" role="alert"><${Text} value=${error.message} /></p>`}
-    <div class="actions end"><button type="submit" class="primary" disabled=${busy}>Sign in</button></div>
-    <p class="quiet">A user of the store. The first start of the server shows the passwords of admin and ops.</p></form></main>`;
+    <div class="actions end">${login && html`<button type="button" onClick=${() => location.reload()}>As somebody else</button>`}<button type="submit" class="primary" disabled=${busy}>Sign in</button></div>
+    ${!login && html`<p class="quiet">A user of the store. The first start of the server shows the passwords of admin and ops.</p>`}</form>`;
+}
+/** Over the page, and not to be passed by. */
+function SignInAgain() {
+  const ref = useRef();
+  useEffect(() => { ref.current.showModal(); return () => ref.current?.close(); }, []);
+  return html`<dialog ref=${ref} class="sign-in-again" aria-labelledby="sign-in" onCancel=${event => event.preventDefault()}><${SignIn} login=${signIn.login.value} /></dialog>`;
 }
 
 function Nowhere() {
@@ -166,7 +177,8 @@ function TopBar() {
     <button type="button" class="omni-button" onClick=${() => openOver('find')}><${Icon} name="search" /><span>Find a stream, event, id, time…</span><${Kbd}>Ctrl K</${Kbd}></button>
     <span class="grow" />
     <${LiveState} />
-    ${signIn.header && html`<button type="button" class="quiet-button" onClick=${leave}>Sign out</button>`}
+    ${signIn.login.value ? html`<button type="button" class="quiet-button" title=${`Signed in as ${visibleText(signIn.login.value)}`} onClick=${leave}>Sign out</button>`
+    : signIn.asks.value && html`<button type="button" class="quiet-button" onClick=${() => { signIn.wanted.value = new Error('You are not signed in'); }}>Sign in</button>`}
     <button type="button" class="quiet-button" title="Time zone (z)" onClick=${nextZone}>${zone.value === 'UTC' ? 'UTC' : zone.value.split('/').pop().replaceAll('_', ' ')}</button>
     <button type="button" class="icon-button" aria-label=${`Theme: ${theme.value}`} title=${`Theme: ${theme.value} (t)`} onClick=${nextTheme}><${Icon} name="sun" /></button>
     <button type="button" class="icon-button" aria-label="Keyboard shortcuts" title="Keyboard shortcuts (?)" onClick=${() => openOver('help')}><${Icon} name="help" /></button>
@@ -194,7 +206,7 @@ function useShellKeys() {
     { key: '?', label: 'these shortcuts', group: 'Everywhere', run: () => openOver('help') },
     { key: 't', label: 'theme: system, light, dark', group: 'Everywhere', run: nextTheme },
     { key: 'z', label: 'times in UTC or local', group: 'Everywhere', run: nextZone },
-    ...(signIn.header ? [{ key: 'g q', label: 'sign out', group: 'Everywhere', run: leave }] : []),
+    ...(signIn.login.value ? [{ key: 'g q', label: 'sign out', group: 'Everywhere', run: leave }] : []),
     { key: 'c l', label: 'copy the address of this view', group: 'Everywhere', run: () => { copy(location.href, 'Address copied'); } },
     { key: 'c c', label: 'copy as curl', group: 'Everywhere', run: () => { copy(`curl '${location.origin}/v1${location.pathname.slice(3).replace(/\/$/, '/overview')}${location.search}'`, 'curl copied'); } },
     ...RAIL.map(([, url, label, key]) => ({ key: `g ${key}`, label: `go to ${label}`, group: 'Go to', run: () => { go(url); } })),
@@ -266,6 +278,8 @@ function draw() {
   // Who opens it types at once: it is there by then.
   setTimeout(loadPalette, PALETTE_AFTER);
 }
+lookForSession();
+document.addEventListener('visibilitychange', () => { if (!document.hidden && signIn.wanted.peek()) lookForSession(); });
 // The page is drawn once, with its screen; where that is late, first without it.
 if (firstScreen) firstScreen.then(draw, draw);
 setTimeout(draw, firstScreen ? PATIENCE : 0);

@@ -96,27 +96,41 @@ export class Problem extends Error {
   }
 }
 
-/** Who is signed in, where the server asks: kept for this tab only. `wanted` is set when an answer was "not signed in". */
-const SIGN_IN = 'factum.sign-in';
-function keptSignIn() { try { return sessionStorage.getItem(SIGN_IN); } catch { return null; } }
-export const signIn = { wanted: signal(null), login: signal(''), header: keptSignIn() };
+/**
+ * Who is signed in, where the server asks: the cookie is the browser's, and no script sees it. `wanted` is set when an answer was
+ * "not signed in"; `asks` says whether the server asks at all; `turn` counts, so that what failed is asked for again.
+ */
+export const signIn = { wanted: signal(null), asks: signal(false), login: signal(''), turn: signal(0) };
+const SESSION = '/v1/session';
+/** Looks who is signed in, perhaps in another tab. */
+export async function lookForSession() {
+  try {
+    const { security, login } = await api(SESSION);
+    signIn.asks.value = security === 'signIn';
+    if (login) entered(login); else if (signIn.login.peek()) signIn.wanted.value ??= new Problem({ title: 'You are not signed in', detail: 'The session has ended.' }, 401);
+  } catch { /* whatever is asked next says what is wrong */ }
+}
+function entered(login) {
+  const before = signIn.login.peek();
+  // What is on the page was for somebody else's eyes.
+  if (before && before !== login) { location.reload(); return; }
+  signIn.login.value = login;
+  if (!signIn.wanted.peek()) return;
+  answers.clear();
+  signIn.wanted.value = null;
+  signIn.turn.value += 1;
+}
 /** Tries a name and a password; throws the Problem where they are wrong. */
 export async function enter(login, password) {
-  const bytes = new TextEncoder().encode(`${login}:${password}`);
-  const header = `Basic ${btoa(String.fromCharCode(...bytes))}`;
-  await api('/v1/system', { headers: { authorization: header } });
-  signIn.header = header;
-  try { sessionStorage.setItem(SIGN_IN, header); } catch { /* it lasts as long as the page */ }
-  signIn.wanted.value = null;
-  answers.clear();
-  place.value = { ...place.value };
+  entered((await api(SESSION, { method: 'POST', body: { login, password } })).login);
 }
-export function leave() {
-  signIn.header = null;
-  try { sessionStorage.removeItem(SIGN_IN); } catch { /* nothing was kept */ }
+/** Ends the session. One that cannot be ended now is still there, and says so. */
+export async function leave() {
+  try { await api(SESSION, { method: 'DELETE' }); } catch (error) { toast(`You are still signed in: ${error.message}`, 'error'); return; }
   location.reload();
 }
-const credentials = () => (signIn.header ? { authorization: signIn.header } : {});
+/** A page of another origin cannot send this: it says that a write is ours. */
+const GUARD = { 'x-factum-csrf': '1' };
 
 /** Members whose text is kept as it was stored. */
 const KEEP = ['data', 'metadata', 'state'];
@@ -126,7 +140,7 @@ const KEEP = ['data', 'metadata', 'state'];
  * {@link parseJson}), with `.etag` and `.position` not part of it: ask for `{whole: true}` to have `{value, headers}`.
  */
 export async function api(url, { method = 'GET', body, headers = {}, signal: stop, query, whole = false, accept, asText = false } = {}) {
-  const sent = { accept: accept ?? 'application/json', ...credentials(), ...headers };
+  const sent = { accept: accept ?? 'application/json', ...(method === 'GET' ? {} : GUARD), ...headers };
   if (body !== undefined && !sent['content-type']) sent['content-type'] = 'application/json';
   let answer;
   try {
@@ -144,7 +158,7 @@ export async function api(url, { method = 'GET', body, headers = {}, signal: sto
     let problem = { title: `The server answered ${answer.status}`, detail: text.slice(0, 300) };
     if (isJson) try { problem = parseJson(text); } catch { /* the text has to do */ }
     const failure = new Problem({ requestId: answer.headers.get('x-request-id') ?? '', ...problem }, answer.status);
-    if (answer.status === 401 && !headers.authorization) signIn.wanted.value = failure;
+    if (answer.status === 401 && url !== SESSION) signIn.wanted.value ??= failure;
     throw failure;
   }
   const value = isJson && text && !asText ? parseJson(text, KEEP) : text;
@@ -190,7 +204,7 @@ export function useApi(url, { every = 0 } = {}) {
       error => { if (error.name !== 'AbortError') settle(before => ({ ...before, data: before.url === url ? before.data : undefined, error, url })); },
     );
     return () => { stop.abort(); clearTimeout(soon); clearTimeout(late); clearTimeout(again); setWaiting({ loading: false, slow: false }); };
-  }, [url, turn, every]);
+  }, [url, turn, every, signIn.turn.value]);
   const reload = useCallback(() => setTurn(n => n + 1), []);
   return { data: state.data, error: state.url === url ? state.error : null, at: state.at, isOld: state.url !== url, ...waiting, reload };
 }
@@ -260,7 +274,7 @@ export function useSearch(url, fits) {
 }
 const NO_SEARCH = { items: [], looked: 0, busy: false, isWhole: false, error: null, hasEnough: false };
 
-// ---- The live feed: one connection for the whole page ---------------------------------------------------------------
+// ---- The live feed: one connection for all tabs of the browser, or one for the page --------------------------------------
 
 /** `connecting`, `live`, `lost` or `paused` (the page is not seen). */
 const liveState = signal('connecting');
@@ -292,13 +306,14 @@ export function useArrivals(stream, run) {
 const SERIES = 900;
 const HIDDEN_PATIENCE = 30_000;
 /**
- * Server-sent events over fetch, which can say who asks: `on(event, data, id)`. Ends with `onEnd(why)`. Gives a function that
+ * Server-sent events over fetch, which says why it ends: `on(event, data, id)`. Ends with `onEnd(why)`. Gives a function that
  * ends it.
  */
 function listen(url, { on, onOpen, onEnd, lastId }) {
   const stop = new AbortController();
   (async () => {
-    const answer = await fetch(url, { headers: { accept: 'text/event-stream', ...credentials(), ...(lastId ? { 'last-event-id': lastId } : {}) }, signal: stop.signal, credentials: 'same-origin', cache: 'no-store' });
+    const answer = await fetch(url, { headers: { accept: 'text/event-stream', ...(lastId ? { 'last-event-id': lastId } : {}) }, signal: stop.signal, credentials: 'same-origin', cache: 'no-store' });
+    if (answer.status === 401) signIn.wanted.value ??= new Problem({ title: 'You are not signed in', detail: 'The session has ended.' }, 401);
     if (!answer.ok) throw new Error(`${answer.status}`);
     onOpen();
     const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
@@ -327,49 +342,73 @@ function listen(url, { on, onOpen, onEnd, lastId }) {
 }
 const pause = tries => Math.min(15_000, 500 * 2 ** Math.min(tries, 5));
 
-let source = null;
-let retry = 0;
-let hiding = 0;
-function openLive() {
-  if (source) return;
-  const on = {
-    stats(stats) {
-      live.stats.value = stats;
-      live.at.value = Date.now();
-      live.series.value = [...live.series.value.slice(1 - SERIES), stats];
-    },
-    projections(list) { live.projections.value = list.items ?? list; },
-    events(list) {
-      const heads = list.items ?? list.events ?? list;
-      if (list.skipped) live.skipped.value += Number(list.skipped);
-      arrivals.value = { turn: arrivals.peek().turn + 1, heads, skipped: Number(list.skipped ?? 0) };
-      live.events.value = [...[...heads].reverse(), ...live.events.value].slice(0, 20);
-    },
-  };
-  source = listen('/v1/live', {
-    onOpen() { liveState.value = 'live'; live.tries.value = 0; },
-    on(name, data) {
-      try { on[name]?.(parseJson(data)); } catch (error) { console.warn('the live feed sent what is not understood', name, error.message); }
-    },
-    onEnd() {
-      source = null;
-      liveState.value = 'lost';
-      live.tries.value += 1;
-      clearTimeout(retry);
-      retry = setTimeout(openLive, pause(live.tries.value));
-    },
-  });
+const told = {
+  stats(stats) {
+    live.stats.value = stats;
+    live.at.value = Date.now();
+    live.series.value = [...live.series.value.slice(1 - SERIES), stats];
+  },
+  projections(list) { live.projections.value = list.items ?? list; },
+  events(list) {
+    const heads = list.items ?? list.events ?? list;
+    if (list.skipped) live.skipped.value += Number(list.skipped);
+    arrivals.value = { turn: arrivals.peek().turn + 1, heads, skipped: Number(list.skipped ?? 0) };
+    live.events.value = [...[...heads].reverse(), ...live.events.value].slice(0, 20);
+  },
+};
+function hear(name, data) {
+  try { told[name]?.(parseJson(data)); } catch (error) { console.warn('the live feed sent what is not understood', name, error.message); }
 }
+function become(state, tries) {
+  // The feed may have ended because the session has.
+  if (state === 'lost' && liveState.peek() !== 'lost' && signIn.login.peek()) lookForSession();
+  liveState.value = state;
+  live.tries.value = tries;
+}
+
+/** How often a tab says that it is still there, in milliseconds. */
+const BEAT = 25_000;
+/** The feed that all tabs of this browser share; nothing where the browser knows no such thing. Gives a function that leaves it. */
+function shareLive() {
+  let worker;
+  try { worker = new SharedWorker(new URL('./live-worker.js', import.meta.url), { name: 'factum-live' }); } catch { return null; }
+  const watch = () => worker.port.postMessage('watch');
+  worker.port.onmessage = ({ data }) => (data.state ? become(data.state, data.tries) : hear(data.name, data.data));
+  watch();
+  const beat = setInterval(watch, BEAT);
+  return () => { clearInterval(beat); worker.port.onmessage = null; worker.port.postMessage('rest'); };
+}
+/** A feed of this tab alone. Gives a function that ends it. */
+function ownLive() {
+  let tries = 0;
+  let timer = 0;
+  let end = null;
+  const open = () => {
+    end = listen('/v1/live', {
+      onOpen() { tries = 0; become('live', 0); },
+      on: hear,
+      onEnd() { become('lost', ++tries); timer = setTimeout(open, pause(tries)); },
+    });
+  };
+  open();
+  return () => { end(); clearTimeout(timer); };
+}
+
+let leaveLive = null;
+let hiding = 0;
+function openLive() { leaveLive ??= shareLive() ?? ownLive(); }
+function closeLive() { leaveLive?.(); leaveLive = null; }
 /** Begins the feed; the shell does. It rests while nobody looks. */
 export function startLive() {
   openLive();
-  addEventListener('pagehide', () => { source?.(); source = null; });
+  addEventListener('pagehide', closeLive);
   addEventListener('pageshow', event => { if (event.persisted) openLive(); });
-  effect(() => { if (signIn.wanted.value === null) { clearTimeout(retry); openLive(); } });
+  // Whoever has signed in is not made to wait for the next try.
+  effect(() => { if (signIn.turn.value > 0) { closeLive(); openLive(); } });
   document.addEventListener('visibilitychange', () => {
     clearTimeout(hiding);
     if (!document.hidden) { openLive(); return; }
-    hiding = setTimeout(() => { source?.(); source = null; clearTimeout(retry); liveState.value = 'paused'; }, HIDDEN_PATIENCE);
+    hiding = setTimeout(() => { closeLive(); liveState.value = 'paused'; }, HIDDEN_PATIENCE);
   });
 }
 

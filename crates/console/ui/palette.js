@@ -6,7 +6,7 @@ import {
 import { Text, Kbd, Dialog } from './widgets.js';
 
 /** Pages that the omnibox knows beside those of the rail. */
-const PAGES = [['Compare streams', '/ui/compare'], ['Live tail', '/ui/events?live=1'], ['Receipts of erasure', '/ui/privacy/receipts'], ['Configuration', '/ui/system/config'], ['API reference', '/docs/api']];
+const PAGES = [['Compare streams', '/ui/compare'], ['Live tail', '/ui/events?live=1'], ['Receipts of erasure', '/ui/privacy/receipts'], ['Configuration', '/ui/system/config'], ['Manual', '/docs/'], ['API reference', '/docs/api']];
 
 // ---- Help -----------------------------------------------------------------------------------------------------------
 

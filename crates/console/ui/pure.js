@@ -568,9 +568,19 @@ export function compile(text) {
 
 // ---- Addresses ------------------------------------------------------------------------------------------------------
 
+/** Whether it is `.` or `..` after any number of `~`. */
+const isDots = text => /^~*\.\.?$/.test(text);
+/** A name as a part of a path. `.` and `..` are a way up there, also encoded: they get a `~` in front, and so does what looks like that. */
+export const segment = name => (isDots(name) ? '~' : '') + encodeURIComponent(name);
+/** The name that an encoded part stands for. */
+export function ofSegment(part) {
+  const text = decodeURIComponent(part);
+  return text.startsWith('~') && isDots(text) ? text.slice(1) : text;
+}
+
 /** A path of the console or the API with each part encoded whole: `` path`/ui/streams/${name}/state` ``. */
 export function path(parts, ...values) {
-  return parts.reduce((out, part, i) => out + encodeURIComponent(String(values[i - 1])) + part);
+  return parts.reduce((out, part, i) => out + segment(String(values[i - 1])) + part);
 }
 
 /** `?a=1&b=2` of what is set; lists repeat their name. */
@@ -632,7 +642,7 @@ export function matchRoute(pathname, routes) {
     const params = {};
     const fits = wanted.every((want, i) => {
       if (!want.startsWith('{')) return want === parts[i];
-      try { params[want.slice(1, -1)] = decodeURIComponent(parts[i]); } catch { return false; }
+      try { params[want.slice(1, -1)] = ofSegment(parts[i]); } catch { return false; }
       return parts[i] !== '';
     });
     if (fits) return { route, params };

@@ -6,8 +6,8 @@
 mod error;
 mod place;
 
-pub(crate) use error::without_value;
 pub use error::{CodecError, DecodeError, DecodeFault, EncodeError, EncodeFault};
+pub(crate) use error::{describe, without_value};
 pub(crate) use place::end_of;
 
 use std::collections::HashMap;
@@ -21,7 +21,7 @@ use factum_core::{
 };
 use serde_json::Value;
 
-use crate::{Event, EventKind, schema};
+use crate::{Event, EventKind, Upcaster, schema};
 
 /// Most unknown fields that a tolerant codec drops from one event before it gives up.
 pub const MAX_DROPPED_FIELDS: usize = 64;
@@ -301,9 +301,22 @@ fn upcast_and_decode<E: Event>(
     data: &[u8],
     current: impl FnOnce(usize, &[u8]) -> Result<E, DecodeFault>,
 ) -> Result<E, DecodeFault> {
-    let declared = &E::kinds()[kind];
+    match upcast(&E::kinds()[kind], version, data, |_, _| {})? {
+        None => current(kind, data),
+        Some(upcast) => current(kind, &upcast),
+    }
+}
+
+/// The data as the kind's current version has it; `None` where it is of that version. `step` hears of each upcaster, with what
+/// it made of the data.
+pub(crate) fn upcast(
+    declared: &EventKind,
+    version: u32,
+    data: &[u8],
+    mut step: impl FnMut(&'static Upcaster, &Value),
+) -> Result<Option<Vec<u8>>, DecodeFault> {
     if version == declared.version {
-        return current(kind, data);
+        return Ok(None);
     }
     if version == 0 || version > declared.version {
         return Err(DecodeFault::UnknownVersion { newest: declared.version });
@@ -313,9 +326,14 @@ fn upcast_and_decode<E: Event>(
         let upcaster = declared.upcasters.iter().find(|upcaster| upcaster.from == from);
         let upcaster = upcaster.ok_or(DecodeFault::NoUpcaster { from })?;
         value = upcaster.apply(value).map_err(|why| DecodeFault::Upcast { from, why: why.into() })?;
+        step(upcaster, &value);
     }
-    let upcast = serde_json::to_vec(&value).map_err(|e| DecodeFault::data(&e, data))?;
-    current(kind, &upcast)
+    serde_json::to_vec(&value).map(Some).map_err(|e| DecodeFault::data(&e, data))
+}
+
+/// Whether data of the current version reads as the kind.
+pub(crate) fn reads_as<E: Event>(kind: usize, data: &[u8]) -> Result<(), DecodeFault> {
+    decode_strictly::<E>(kind, data).map(drop)
 }
 
 fn decode_strictly<E: Event>(kind: usize, data: &[u8]) -> Result<E, DecodeFault> {

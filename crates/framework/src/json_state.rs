@@ -4,6 +4,7 @@
 //! arrays are kept as the text that was stored, so `1.10` and integers beyond 64 bits survive.
 
 mod diff;
+mod leaves;
 mod text;
 
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use indexmap::IndexMap;
 use serde_json::value::RawValue;
 
 pub use diff::{Change, diff};
+pub use leaves::{Leaf, at, leaves};
 use text::{Shape, shape};
 
 use crate::ACTOR_KEY;

@@ -12,6 +12,7 @@ mod boundary;
 mod cache;
 mod codec;
 mod decider;
+mod domain;
 mod event;
 mod execute;
 mod given;
@@ -36,13 +37,18 @@ pub use codec::{
     UnknownFields,
 };
 pub use decider::{Context, Decider, OnRedacted};
+pub use domain::{
+    AggregateFold, Domain, DomainError, FoldError, FoldState, MAX_AGGREGATE_NAME_BYTES, Upcasted,
+    UpcastedStep,
+};
 pub use event::{Event, EventKind};
 pub use execute::{Executor, RetryPolicy};
 pub use factum_derive::{Event, PersonalFields};
 pub use factum_vault::{ErasureId, InvalidName, Keep, Subject, Unavailable};
 pub use given::{Given, When, given, given_stored};
 pub use json_state::{
-    Blame, Change as JsonChange, JsonState, MAX_JSON_DEPTH, Origin, Skipped, diff as diff_json,
+    Blame, Change as JsonChange, JsonState, Leaf as JsonLeaf, MAX_JSON_DEPTH, Origin, Skipped, at as json_at,
+    diff as diff_json, leaves as json_leaves,
 };
 pub use metadata::{ACTOR_KEY, COMMAND_KEY, CommandId, CommandMetadata, TRACEPARENT_KEY};
 pub use outcome::{Applied, Change, ExecuteError, MAX_CHANGES_NAMED, Outcome};
@@ -52,10 +58,10 @@ pub use personal_data::{
 };
 pub use process::{
     Delivery, Dispatch, Dispatched, Dispatcher, DoneStep, Effect, EventSource, GivenProcess, InputRecord,
-    MAX_INSTANCE_BYTES, OperatorAction, OutstandingStep, PROCESS_STARTED_TYPE, ProcessError, ProcessFilter,
-    ProcessInput, ProcessInstance, ProcessManager, ProcessRecord, ProcessRunner, ProcessStage, ProcessStats,
-    ProcessTimeline, RefusedInstance, RequestError, RetryBudget, TimelineEntry, Trouble, WhenProcess,
-    given_process, list_processes, request_process, show_process,
+    KnownProcesses, MAX_INSTANCE_BYTES, OperatorAction, OutstandingStep, PROCESS_STARTED_TYPE, ProcessError,
+    ProcessFilter, ProcessInput, ProcessInstance, ProcessManager, ProcessRecord, ProcessRunner, ProcessStage,
+    ProcessStats, ProcessTimeline, RefusedInstance, RequestError, RetryBudget, TimelineEntry, Trouble,
+    WhenProcess, given_process, list_processes, request_process, show_process,
 };
 pub use projection::{
     ApplyError, Changed, ChangedTags, Changes, DeclarationCheckError, DeclarationError, DeclaredEvent,
@@ -85,3 +91,21 @@ struct GuideToProjections;
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/personal-data.md")]
 struct GuideToPersonalData;
+
+/// The Rust of the manual's guides, run as it stands there.
+#[cfg(doctest)]
+mod manual {
+    #[doc = include_str!("../../../docs/book/src/guides/aggregate.md")]
+    struct Aggregate;
+    #[doc = include_str!("../../../docs/book/src/guides/domain.md")]
+    struct Domain;
+
+    #[doc = include_str!("../../../docs/book/src/guides/upcast.md")]
+    struct Upcast;
+
+    #[doc = include_str!("../../../docs/book/src/guides/process.md")]
+    struct Process;
+
+    #[doc = include_str!("../../../docs/book/src/guides/bug.md")]
+    struct Bug;
+}

@@ -77,9 +77,29 @@ pub struct Personal<T> {
 
 #[derive(Clone)]
 enum State<T> {
-    Value { value: T, origin: Option<Box<Origin>> },
-    Erased { erasure: ErasureId, key: Option<(KeyId, Option<Box<KeyOwner>>)>, fallback: Option<T> },
+    Value {
+        value: T,
+        origin: Option<Box<Origin>>,
+    },
+    Erased {
+        erasure: ErasureId,
+        key: Option<(KeyId, Option<Box<KeyOwner>>)>,
+        fallback: Option<T>,
+    },
     Unavailable(Unavailable),
+    /// The store was read without its vault: what stands in the log. It is shown again as it is, and nothing else is made of it.
+    Sealed(Box<Value>),
+}
+
+impl<T> State<T> {
+    /// Why there is neither a value nor an erasure.
+    fn why(&self) -> Option<Unavailable> {
+        match self {
+            State::Unavailable(why) => Some(*why),
+            State::Sealed(_) => Some(Unavailable::NoVault),
+            State::Value { .. } | State::Erased { .. } => None,
+        }
+    }
 }
 
 /// Whose a value is known to be; a value that was just made may not know.
@@ -150,6 +170,7 @@ impl<T> Personal<T> {
                 Ok(Revealed::Erased(Erased { erasure: *erasure, fallback: fallback.as_ref() }))
             }
             State::Unavailable(why) => Err(*why),
+            State::Sealed(_) => Err(Unavailable::NoVault),
         }
     }
 
@@ -162,6 +183,7 @@ impl<T> Personal<T> {
             State::Value { value, .. } => Ok(Revealed::Value(value)),
             State::Erased { erasure, fallback, .. } => Ok(Revealed::Erased(Erased { erasure, fallback })),
             State::Unavailable(why) => Err(why),
+            State::Sealed(_) => Err(Unavailable::NoVault),
         }
     }
 
@@ -202,10 +224,7 @@ impl<T> Personal<T> {
 
     /// Why it cannot be opened now, if it cannot.
     pub fn why_unavailable(&self) -> Option<Unavailable> {
-        match self.state {
-            State::Unavailable(why) => Some(why),
-            _ => None,
-        }
+        self.state.why()
     }
 
     /// Whose it is, by the reference under which logs and receipts name the subject: rows keep it beside the data, to find it
@@ -248,6 +267,7 @@ impl<T> Personal<T> {
             State::Value { value, origin } => State::Value { value: change(value), origin },
             State::Erased { erasure, key, .. } => State::Erased { erasure, key, fallback: None },
             State::Unavailable(why) => State::Unavailable(why),
+            State::Sealed(_) => State::Unavailable(Unavailable::NoVault),
         };
         Personal { state, partial: self.partial }
     }
@@ -257,6 +277,7 @@ impl<T> Personal<T> {
             State::Value { .. } => "value",
             State::Erased { .. } => "erased",
             State::Unavailable(why) => why.word(),
+            State::Sealed(_) => Unavailable::NoVault.word(),
         }
     }
 }
@@ -273,8 +294,7 @@ impl<T: PartialEq> PartialEq for Personal<T> {
         match (&self.state, &other.state) {
             (State::Value { value: a, .. }, State::Value { value: b, .. }) => a == b,
             (State::Erased { erasure: a, .. }, State::Erased { erasure: b, .. }) => a == b,
-            (State::Unavailable(a), State::Unavailable(b)) => a == b,
-            _ => false,
+            (a, b) => a.why().is_some() && a.why() == b.why(),
         }
     }
 }
@@ -287,7 +307,7 @@ impl<T: Hash> Hash for Personal<T> {
         match &self.state {
             State::Value { value, .. } => value.hash(hasher),
             State::Erased { erasure, .. } => erasure.hash(hasher),
-            State::Unavailable(_) => {}
+            State::Unavailable(_) | State::Sealed(_) => {}
         }
     }
 }

@@ -138,7 +138,7 @@ impl ApplyError {
     }
 
     /// Whether it is this event that cannot be applied, and not the database that cannot work.
-    pub(crate) fn is_about_the_event(&self) -> bool {
+    pub fn is_about_the_event(&self) -> bool {
         match self {
             ApplyError::Decode(_) | ApplyError::Refused(_) => true,
             ApplyError::Unavailable(_) => false,

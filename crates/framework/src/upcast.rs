@@ -1,5 +1,7 @@
 //! How does data of an earlier schema version become data of the current one?
 
+use std::fmt;
+
 use serde_json::{Map, Value};
 
 use crate::personal_data::make_personal;
@@ -64,6 +66,21 @@ impl Upcaster {
             }
         }
         Ok(())
+    }
+}
+
+impl fmt::Display for UpcastStep {
+    /// What it does, in a few words.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            UpcastStep::Rename { from, to } => write!(f, "'{from}' is called '{to}'"),
+            UpcastStep::Default { field, json } => write!(f, "'{field}' is {json} where there is none"),
+            UpcastStep::Remove { field } => write!(f, "'{field}' is left out"),
+            UpcastStep::Personal { field, subject } => {
+                write!(f, "'{field}' is personal, of the subject in '{subject}'")
+            }
+            UpcastStep::Custom(_) => f.write_str("a function of the application"),
+        }
     }
 }
 

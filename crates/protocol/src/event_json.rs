@@ -198,6 +198,8 @@ pub struct ReadEvent {
     pub append_id: Option<AppendId>,
     /// Whether the event's id was given, and not made up here.
     pub id_given: bool,
+    /// When another log recorded it, as the text says it. A log that takes the event gives it a time of its own.
+    pub recorded_elsewhere: Option<String>,
     /// The event. Without an `id` it gets a new one.
     pub event: NewEvent,
 }
@@ -213,6 +215,8 @@ struct Fields<'a> {
     #[serde(rename = "type")]
     event_type: String,
     occurred_time: Option<String>,
+    #[serde(borrow)]
+    time: Option<&'a RawValue>,
     content_type: Option<String>,
     schema_version: Option<u32>,
     #[serde(default, deserialize_with = "few")]
@@ -323,6 +327,8 @@ pub fn read_event(text: &[u8]) -> Result<ReadEvent, NotAnEvent> {
         revision: fields.revision.map(Revision),
         append_id: fields.append_id.map(|id| AppendId(id.0)),
         id_given,
+        // Whatever stands there is no fault of an event that is appended: only an import may want it.
+        recorded_elsewhere: fields.time.and_then(|raw| serde_json::from_str(raw.get()).ok()),
         event,
     })
 }

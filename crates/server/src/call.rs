@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use tonic::Request;
 
 use crate::access::Caller;
+use crate::sessions::SessionKey;
 
 /// Longest connection name that is kept, in characters.
 const CONNECTION_NAME_CHARS: usize = 256;
@@ -18,8 +19,22 @@ pub(crate) struct Call {
     pub(crate) authority: Option<String>,
     /// Where the connection comes from.
     pub(crate) peer: Option<SocketAddr>,
+    /// Whether others on the way can read what is said.
+    pub(crate) wire: Wire,
+    /// The session that the caller was known by, where it was one.
+    pub(crate) session: Option<SessionKey>,
     /// What the client calls its connection.
     pub(crate) connection_name: String,
+}
+
+/// Whether others on the way can read what is said on a connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Wire {
+    /// They can.
+    #[default]
+    Plain,
+    /// They cannot.
+    Tls,
 }
 
 impl Call {

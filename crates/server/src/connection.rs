@@ -1,6 +1,5 @@
 //! One connection: what was agreed on it, and what each of its requests brings along.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::Router;
@@ -14,7 +13,6 @@ use hyper_util::server::graceful::Watcher;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tonic::codegen::Service;
 
-use crate::access::Caller;
 use crate::call::Call;
 use crate::first_bytes::{Version, look};
 use crate::options::Limits;
@@ -28,20 +26,14 @@ const MAX_HEADER_BYTES: u32 = 64 * 1024;
 /// How often a silent connection is asked whether it still lives, and how long its answer may take.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
 
-/// Serves one connection until it ends. `stranger` is who its requests come from as long as nobody signed in. `graceful` ends it, calls first, when the server stops.
-pub(crate) async fn serve<I>(
-    io: I,
-    peer: SocketAddr,
-    stranger: Caller,
-    router: Router,
-    limits: &Limits,
-    graceful: Watcher,
-) where
+/// Serves one connection until it ends. `origin` is what is known of all its requests. `graceful` ends it, calls first, when the server stops.
+pub(crate) async fn serve<I>(io: I, origin: Call, router: Router, limits: &Limits, graceful: Watcher)
+where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let Some((version, io)) = look(io, limits.handshake_timeout).await else { return };
     let io = TokioIo::new(io);
-    let service = service_fn(move |request| answer(&router, peer, stranger.clone(), request));
+    let service = service_fn(move |request| answer(&router, origin.clone(), request));
     // A connection that breaks is the client's business: its calls have their own answers.
     match version {
         Version::Http1 => {
@@ -67,17 +59,15 @@ pub(crate) async fn serve<I>(
     }
 }
 
-/// Answers one request, with what is known of its connection beside it. `caller` is who sends it as long as it has not
-/// signed in.
+/// Answers one request, with what is known of its connection beside it.
 fn answer(
     router: &Router,
-    peer: SocketAddr,
-    caller: Caller,
+    origin: Call,
     request: Request<Incoming>,
 ) -> <Router as Service<Request<Body>>>::Future {
     let mut request = request.map(Body::new);
     let authority = authority(&request);
-    request.extensions_mut().insert(Call { caller, authority, peer: Some(peer), ..Call::default() });
+    request.extensions_mut().insert(Call { authority, ..origin });
     let mut router = router.clone();
     router.call(request)
 }

@@ -21,8 +21,10 @@ mod links;
 mod local_consumer;
 mod maintenance;
 mod metrics;
+mod moment;
 mod notice;
 mod observe;
+mod operations;
 mod ops;
 mod options;
 mod otlp;
@@ -32,6 +34,7 @@ mod read_side;
 mod scavenges;
 mod security;
 mod server;
+mod sessions;
 mod shared;
 mod shown;
 mod sign_in;
@@ -49,6 +52,7 @@ pub use local_consumer::{ConsumeError, Delivered, LocalConsumer};
 pub use maintenance::{
     Maintenance, ProcessFigures, Reclaimed, ScavengeEstimate, ScavengeProgress, StorageFigures,
 };
+pub use moment::{Moment, MomentError, TimeKind};
 pub use notice::{Notice, Notices};
 pub use options::{Console, Endpoint, FirstEvents, LimitError, Limits, ServerOptions, Setting};
 pub use otlp::{Collector, CollectorError, Telemetry};

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use factum::Domain;
 use tokio::sync::watch;
 
 use crate::maintenance::Maintenance;
 use crate::metrics::Metrics;
+use crate::operations::Operations;
 use crate::otlp::Spans;
 use crate::privacy_desk::PrivacyDesk;
 use crate::read_side::ReadSide;
@@ -21,6 +23,8 @@ pub(crate) struct Beside {
     pub(crate) read_side: Option<Arc<ReadSide>>,
     /// The vault.
     pub(crate) privacy: Option<Arc<dyn PrivacyDesk>>,
+    /// The application's types.
+    pub(crate) domain: Option<Arc<Domain>>,
 }
 
 /// One per server.
@@ -31,6 +35,10 @@ pub(crate) struct Ops {
     pub(crate) read_side: Option<Arc<ReadSide>>,
     /// The vault; `None` where there is none.
     pub(crate) privacy: Option<Arc<dyn PrivacyDesk>>,
+    /// What is known of the stream of operations.
+    pub(crate) operations: Operations,
+    /// The application's types; `None` where the server was given none.
+    pub(crate) domain: Option<Arc<Domain>>,
     /// Its scavenges.
     pub(crate) scavenges: Scavenges,
     /// What is counted.
@@ -50,11 +58,13 @@ impl Ops {
         stop: watch::Sender<bool>,
     ) -> Self {
         let scavenges = Scavenges::default();
-        let Beside { maintenance, read_side, privacy } = beside;
+        let Beside { maintenance, read_side, privacy, domain } = beside;
         Self {
             maintenance,
             read_side,
             privacy,
+            operations: Operations::default(),
+            domain,
             scavenges,
             metrics,
             spans,

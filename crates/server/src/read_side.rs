@@ -197,7 +197,8 @@ impl ReadSide {
         Ok(())
     }
 
-    async fn versions(&self) -> Result<Vec<Version>, ReadSideError> {
+    /// Every version of every projection.
+    pub(crate) async fn versions(&self) -> Result<Vec<Version>, ReadSideError> {
         Ok(self.blocking(factum_core::read_model::ReadModels::versions).await?)
     }
 
@@ -209,7 +210,7 @@ impl ReadSide {
     }
 
     /// Asks the database, on a thread that may wait for it.
-    async fn blocking<T: Send + 'static>(
+    pub(crate) async fn blocking<T: Send + 'static>(
         &self,
         ask: impl FnOnce(&dyn ReadModels) -> T + Send + 'static,
     ) -> T {
@@ -269,7 +270,7 @@ impl ReadSide {
 }
 
 /// Does what may take its time where nobody waits for it.
-async fn on_a_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+pub(crate) async fn on_a_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     match tokio::task::spawn_blocking(work).await {
         Ok(done) => done,
         Err(error) => match error.try_into_panic() {

@@ -5,11 +5,12 @@ use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use factum_core::{EventType, ExpectedRevision, NewEvent, StreamName, Timestamp};
-use serde_json::json;
+use factum_core::{AppendError, EventType, ExpectedRevision, NewEvent, StreamName, Timestamp, with_causes};
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::maintenance::{Maintenance, Reclaimed, ScavengeProgress};
+use crate::operations::{self, By, Ending, Operation, Recorded, What};
 use crate::shared::Shared;
 
 /// How many scavenges that have ended are known by their id.
@@ -156,6 +157,11 @@ impl Scavenges {
         Ok(scavenge)
     }
 
+    /// It could not be recorded, and is not done.
+    fn drop_running(&self) {
+        self.known().running = None;
+    }
+
     fn end(&self, over: Over) {
         let mut known = self.known();
         if let Some(mut running) = known.running.take() {
@@ -169,22 +175,50 @@ impl Scavenges {
 }
 
 /// Begins a scavenge, unless one runs. It goes on after the call that asked for it.
-pub(crate) fn start(
+///
+/// # Errors
+/// `AppendError` where the log does not take that it was asked for.
+pub(crate) async fn start(
     shared: &Arc<Shared>,
     maintenance: Arc<dyn Maintenance>,
-    by: &str,
+    by: By,
     reason: &str,
-) -> Begun {
-    let scavenge = match shared.ops.scavenges.begin(by, reason, shared.options.clock.now()) {
+) -> Result<Begun, AppendError> {
+    let scavenge = match shared.ops.scavenges.begin(&by.actor, reason, shared.options.clock.now()) {
         Ok(begun) => begun,
-        Err(running) => return Begun::InProgress(running),
+        Err(running) => return Ok(Begun::InProgress(running)),
     };
     let id = scavenge.id;
-    tokio::spawn(carry_out(shared.clone(), maintenance, scavenge));
-    Begun::Started(id)
+    let operation = Operation {
+        what: What::Scavenge,
+        target: String::new(),
+        reason: reason.to_owned(),
+        details: json!({ "job": id.to_string() }),
+    };
+    let (shared, began) = (shared.clone(), tokio::sync::oneshot::channel());
+    let (tell, told) = began;
+    // A task of its own, so that a caller who goes away leaves no scavenge that neither runs nor ends.
+    tokio::spawn(async move {
+        match operations::record(&shared, by, operation).await {
+            Ok(recorded) => {
+                let _ = tell.send(Ok(Begun::Started(id)));
+                carry_out(shared, maintenance, scavenge, recorded).await;
+            }
+            Err(error) => {
+                shared.ops.scavenges.drop_running();
+                let _ = tell.send(Err(error));
+            }
+        }
+    });
+    told.await.unwrap_or(Err(AppendError::Closed))
 }
 
-async fn carry_out(shared: Arc<Shared>, maintenance: Arc<dyn Maintenance>, scavenge: Scavenge) {
+async fn carry_out(
+    shared: Arc<Shared>,
+    maintenance: Arc<dyn Maintenance>,
+    scavenge: Scavenge,
+    recorded: Recorded,
+) {
     let Scavenge { id, stop, done, all, .. } = scavenge;
     tracing::info!(scavenge = %id, "a scavenge began");
     record(&shared, "$scavengeStarted", json!({ "scavengeId": id.to_string() })).await;
@@ -204,23 +238,36 @@ async fn carry_out(shared: Arc<Shared>, maintenance: Arc<dyn Maintenance>, scave
     let outcome = work.await;
     let now = shared.options.clock.now();
     let millis = now.unix_millis().saturating_sub(began.unix_millis());
+    let mut failure = Value::Null;
     let (result, reclaimed) = match outcome {
         Ok(Ok(reclaimed)) if stop.load(Ordering::Relaxed) => (Outcome::Stopped, reclaimed),
         Ok(Ok(reclaimed)) => (Outcome::Success, reclaimed),
         Ok(Err(error)) => {
             tracing::error!(scavenge = %id, error = %error, "a scavenge failed");
+            failure = operations::failure(&with_causes(&error));
             (Outcome::Errored, Reclaimed::default())
         }
         Err(_) => {
             tracing::error!(scavenge = %id, "a scavenge was cut off");
+            failure = operations::failure("it was cut off");
             (Outcome::Errored, Reclaimed::default())
         }
     };
+    let Reclaimed { events, bytes } = reclaimed;
+    let mut details = json!({ "job": id.to_string(), "events": events, "bytes": bytes, "millis": millis });
+    if let (Some(details), Value::Object(failure)) = (details.as_object_mut(), failure) {
+        details.extend(failure);
+    }
+    let ending = match result {
+        Outcome::Success => Ending::Done,
+        Outcome::Stopped => Ending::Stopped,
+        Outcome::Errored => Ending::Failed,
+    };
     shared.ops.scavenges.end(Over { at: now, result, reclaimed });
+    operations::ended(&shared, &recorded, ending, details).await;
     let result = result.name();
     shared.ops.metrics.scavenged_events.add(reclaimed.events);
     shared.ops.metrics.scavenged_bytes.add(reclaimed.bytes);
-    let Reclaimed { events, bytes } = reclaimed;
     tracing::info!(scavenge = %id, result, events, bytes, millis, "a scavenge ended");
     let data = json!({
         "scavengeId": id.to_string(), "result": result, "events": events, "spaceSaved": bytes, "timeTakenMs": millis,

@@ -8,6 +8,7 @@ use factum_core::EventStore;
 use crate::access::{ADMIN, ADMINS, Access, AccessGuard, Anonymous, OPS, Watched, follow};
 use crate::options::ServerOptions;
 use crate::server::ServeError;
+use crate::sessions::Sessions;
 use crate::stopping::Stopping;
 use crate::tokens::Tokens;
 use crate::users::{FirstStart, NewUser, Passwords, Secret, UserDirectory};
@@ -80,6 +81,7 @@ pub(crate) fn check_exposure(options: &ServerOptions, address: SocketAddr) -> Re
 pub(crate) async fn secure(
     store: Arc<dyn EventStore>,
     security: &Security,
+    sessions: Sessions,
     stopping: &Stopping,
 ) -> Result<Secured, ServeError> {
     let passwords = Arc::new(Passwords::new());
@@ -92,7 +94,7 @@ pub(crate) async fn secure(
             first_start: FirstStart::UsersWereThere,
         });
     };
-    let guard = AccessGuard::new(store.clone(), passwords.clone(), tokens.clone(), *anonymous);
+    let guard = AccessGuard::new(store.clone(), passwords.clone(), tokens.clone(), *anonymous, sessions);
     let guard = Arc::new(guard);
     follow(store.clone(), &guard, stopping.clone()).await.map_err(ServeError::Rights)?;
     let watched: Arc<dyn EventStore> = Arc::new(Watched::new(store, guard.clone()));

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
+use factum::Domain;
 use factum_core::{EventStore, ReadError};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -17,6 +18,7 @@ use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 use uuid::Uuid;
 
+use crate::call::{Call, Wire};
 use crate::limited::Limited;
 use crate::local_consumer::{ConsumeError, LocalConsumer};
 use crate::maintenance::Maintenance;
@@ -27,6 +29,7 @@ use crate::options::{FirstEvents, LimitError, ServerOptions};
 use crate::otlp::{self, Spans};
 use crate::privacy_desk::PrivacyDesk;
 use crate::read_side::ReadSide;
+use crate::sessions::Sessions;
 use crate::shared::Shared;
 use crate::stopping::Stopping;
 use crate::tls::{Certificates, TlsError};
@@ -122,6 +125,13 @@ impl Server {
         self
     }
 
+    /// With the types of the application: states are then shown as its aggregates fold them, and events as it reads them.
+    #[must_use]
+    pub fn with_domain(mut self, domain: Arc<Domain>) -> Self {
+        self.beside.domain = Some(domain);
+        self
+    }
+
     /// With routes beside its own, which must not overlap with them: the console's. They pass what every request passes.
     #[must_use]
     pub fn with_routes(mut self, routes: Router) -> Self {
@@ -142,7 +152,8 @@ impl Server {
         security::check_exposure(&self.options, local)?;
         let (stop, stopping) = Stopping::channel();
         let certificates = self.certificates(&stopping).await?;
-        let secured = security::secure(self.store, &self.options.security, &stopping).await?;
+        let sessions = Sessions::new(self.options.clock.clone(), local.port());
+        let secured = security::secure(self.store, &self.options.security, sessions, &stopping).await?;
         let metrics = Arc::new(Metrics::default());
         let (spans, gathered) = Spans::channel(metrics.clone());
         let spans = self.options.telemetry.is_some().then_some(spans);
@@ -323,7 +334,7 @@ impl Connection {
     async fn begin(self, socket: TcpStream, acceptor: Option<TlsAcceptor>, mut stopping: Stopping) {
         // Answers are small and wanted at once. A socket that refuses this is served all the same.
         let _ = socket.set_nodelay(true);
-        let Some(acceptor) = acceptor else { return self.serve(socket).await };
+        let Some(acceptor) = acceptor else { return self.serve(socket, Wire::Plain).await };
         let handshake =
             tokio::time::timeout(self.shared.options.limits.handshake_timeout, acceptor.accept(socket));
         tokio::select! {
@@ -331,17 +342,18 @@ impl Connection {
             agreed = handshake => {
                 // A handshake that fails or takes too long ends the connection: that is the client's answer.
                 if let Ok(Ok(stream)) = agreed {
-                    self.serve(stream).await;
+                    self.serve(stream, Wire::Tls).await;
                 }
             }
         }
     }
 
-    async fn serve(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
+    async fn serve(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, wire: Wire) {
         let Self { peer, router, shared, watcher, _place } = self;
         let _present = Present::new(Connections(shared.ops.metrics.clone()));
-        let stranger = shared.access.stranger();
-        connection::serve(stream, peer, stranger, router, &shared.options.limits, watcher).await;
+        let caller = shared.access.stranger();
+        let origin = Call { caller, peer: Some(peer), wire, ..Call::default() };
+        connection::serve(stream, origin, router, &shared.options.limits, watcher).await;
     }
 }
 

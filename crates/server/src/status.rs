@@ -41,6 +41,7 @@ pub(crate) fn of_sign_in(error: &SignInError) -> Status {
         SignInError::Wrong => Status::unauthenticated("Unauthenticated"),
         SignInError::Overloaded(_) => Status::unavailable("Server Is Too Busy"),
         SignInError::Read(error) => of_read(error),
+        SignInError::Randomness(error) => Status::internal(error.to_string()),
     }
 }
 

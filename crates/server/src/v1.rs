@@ -14,6 +14,7 @@ mod cloud;
 mod events;
 mod expected;
 mod fold;
+mod folds;
 mod follow;
 mod fresh;
 mod front;
@@ -21,6 +22,8 @@ mod live;
 mod lookup;
 mod names;
 mod openapi;
+mod operations;
+mod parked;
 mod patch;
 mod place;
 mod privacy;
@@ -30,10 +33,12 @@ mod projections;
 mod reading;
 pub(crate) mod route;
 mod schemas;
+mod session;
 mod state;
 mod streams;
 mod subscriptions;
 mod system;
+mod upcasted;
 
 use std::sync::Arc;
 
@@ -53,24 +58,30 @@ pub(crate) struct Own {
     folds: fold::Folds,
     names: names::Names,
     sampler: live::Sampler,
+    /// Where processes stand. A lock across reads: who asks meanwhile waits for the same answer.
+    processes: tokio::sync::Mutex<factum::KnownProcesses>,
 }
 
 /// Every route of the API.
 fn api() -> Api {
-    let parts: [fn(Api) -> Api; 13] = [
+    let parts: [fn(Api) -> Api; 17] = [
         catalog::routes,
         streams::routes,
         events::routes,
         append::routes,
         state::routes,
+        folds::routes,
         lookup::routes,
         live::routes,
         subscriptions::routes,
+        parked::routes,
         projections::routes,
         processes::routes,
         schemas::routes,
         privacy::routes,
         system::routes,
+        session::routes,
+        operations::routes,
     ];
     parts.into_iter().fold(Api::new(), |api, part| part(api))
 }

@@ -2,6 +2,7 @@
 //! some at the same moment.
 
 mod customers;
+mod heritage;
 mod living;
 mod read_side;
 
@@ -16,6 +17,7 @@ use factum::{CodecError, CommandMetadata, Outcome};
 use factum_core::{AsOf, EventStore, Position, Revision, StreamName, Timestamp};
 
 pub use customers::{ForgetError, Forgotten, forget, register};
+pub use heritage::{HERITAGE, HeritageError, heritage};
 pub use living::Living;
 pub use read_side::{Following, ReadSide, ReadSideError, follow, show};
 

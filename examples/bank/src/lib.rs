@@ -13,6 +13,7 @@ mod bank;
 mod customer;
 pub mod demo;
 mod desk;
+mod domain;
 mod event;
 mod money;
 mod order;
@@ -26,6 +27,7 @@ pub use customer::{
     Address, Customer, CustomerCommand, CustomerEvent, CustomerId, CustomerRefusal, Customers,
     FORMER_CUSTOMER,
 };
+pub use domain::domain;
 pub use event::{AccountEvent, AccountId};
 pub use money::{Currency, Money};
 pub use order::{

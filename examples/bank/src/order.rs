@@ -112,7 +112,7 @@ impl TransferEvent {
 }
 
 /// How far a transfer has come.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub enum TransferStatus {
     /// Nobody has asked for it.
     #[default]
@@ -128,7 +128,7 @@ pub enum TransferStatus {
 }
 
 /// What the events of a transfer come to.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct TransferRecord {
     /// How far it has come.
     pub status: TransferStatus,

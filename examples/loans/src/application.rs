@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::{LoanEvent, OfferState, OfferStep, Status, Step, WorkItem, WorkState};
 
@@ -70,6 +70,13 @@ impl Application {
             activities: self.activities,
             last_activity: self.last_at.as_deref(),
         }
+    }
+}
+
+/// As people see it: in words.
+impl Serialize for Application {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.view().serialize(serializer)
     }
 }
 

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use factum::{DefinitionError, Projection, ProjectionError, Projections};
+use factum::{DefinitionError, Domain, Projection, ProjectionError, Projections};
 use factum_cli::{KnownHere, Served, serve_locally};
 use factum_core::read_model::{ReadModels, Version};
 use factum_core::{BoxFuture, ErrorKind, EventStore};
 use factum_server::{By, KnownProjections, ReadSideError};
 use factum_vault::SealingStore;
-use loans::{decision_times, funnel, workload};
+use loans::{CATEGORY, LoanDecider, decision_times, funnel, workload};
 
 use crate::Failure;
 
@@ -25,7 +25,10 @@ pub(crate) async fn serve(
     };
     make(store, Arc::clone(&read_models), sealing.is_some()).await?;
     let known = Arc::new(KnownLoans);
-    let served = Served { log, sealing, read_models: Some(read_models), known, listen };
+    let domain = Domain::new().aggregate("Application", CATEGORY, LoanDecider);
+    let domain = domain.map_err(|error| Failure::new(ErrorKind::SchemaViolation, &error))?;
+    let domain = Some(Arc::new(domain));
+    let served = Served { log, sealing, read_models: Some(read_models), known, domain, listen };
     let began = |address| {
         eprintln!(
             "the loan book is at http://{address}/ui/ and kurrentdb://{address}?tls=false; Ctrl-C ends it"

@@ -120,7 +120,9 @@ impl Demo {
         make(&*read_models, &lost_cards, &origin(&*log).await?, &by)?;
 
         let vault = sealing.vault().clone();
+        let domain = Arc::new(bank::domain().map_err(|e| stopped(&e))?);
         let parts = Parts::assemble(log, Some(vault), Some(read_models), Arc::new(KnownHere)).await?;
+        let parts = parts.with_domain(domain);
         let server = listen_locally(&parts, args.listen.as_deref(), &args.console).await?;
         let letters = server.consumer(LETTERS.0, LETTERS.1).await.map_err(|e| stopped(&e))?;
         let mut work = vec![tokio::spawn(write_letters(letters))];

@@ -4,7 +4,7 @@ use std::io::{BufRead, Read};
 
 use factum_core::{
     Append, AppendError, AppendId, Delete, DeleteMode, EventId, EventStore, ExpectedRevision, NewEvent,
-    PRIVACY_STREAM, REDACTIONS_STREAM, Revision, STREAM_DELETED_TYPE, StreamName, StreamWrite,
+    PRIVACY_STREAM, REDACTIONS_STREAM, Revision, STREAM_DELETED_TYPE, StreamName, StreamWrite, Timestamp,
 };
 use uuid::Uuid;
 
@@ -28,11 +28,19 @@ const WINDOW_BYTES: usize = 16 * 1024 * 1024;
 /// Names the ids of events that have none (UUID version 5): never to be changed, or repeats are not recognised.
 const ID_SPACE: Uuid = Uuid::from_u128(0x61d9_0be4_27f3_5c08_a51e_93d7_4cf2_6b84);
 
+/// How events of another log are taken over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NdjsonImport {
+    /// When the other log recorded an event becomes when it happened, where the event does not say that itself. Without it
+    /// such an event is as old as the import, and questions about earlier moments do not find it.
+    pub keep_times: bool,
+}
+
 /// Imports events, one JSON object per line, gzip or plain, as [`crate::export_ndjson`] writes them.
 ///
 /// `id`, `stream`, `type`, `schemaVersion`, `contentType`, `tags`, `data`, `metadata`, `occurredTime` and `appendId`
 /// are kept; events of one append id stay one append. `revision` gives the order in the stream; `position` and
-/// `time` are the log's to give and are not read. A tombstone is a delete for good; metadata streams are written
+/// `time` are the log's to give: the first is not read, the second as `options` say. A tombstone is a delete for good; metadata streams are written
 /// like others. A redacted event comes back as a `$redacted` event in its place, and the record of redactions as
 /// `$redactions-imported`. Run again, an import adds nothing; one that was cut goes on where it stopped.
 ///
@@ -42,9 +50,10 @@ const ID_SPACE: Uuid = Uuid::from_u128(0x61d9_0be4_27f3_5c08_a51e_93d7_4cf2_6b84
 pub async fn import_ndjson(
     store: &dyn EventStore,
     input: impl Read + Send,
+    options: NdjsonImport,
     progress: &mut (dyn FnMut(ImportProgress) + Send),
 ) -> Result<ImportSummary, ImportError> {
-    let mut lines = Lines::open(input)?;
+    let mut lines = Lines::open(input, options)?;
     let mut import = Import { store, window: Vec::new(), window_bytes: 0, summary: ImportSummary::default() };
     let mut batch = Batch::default();
     loop {
@@ -80,6 +89,7 @@ pub async fn import_ndjson(
 struct Lines<'r> {
     input: Input<'r>,
     buffer: Vec<u8>,
+    options: NdjsonImport,
 }
 
 struct Line {
@@ -96,9 +106,9 @@ impl Line {
 }
 
 impl<'r> Lines<'r> {
-    fn open(input: impl Read + Send + 'r) -> Result<Self, ImportError> {
+    fn open(input: impl Read + Send + 'r, options: NdjsonImport) -> Result<Self, ImportError> {
         let input = Input::open(input).map_err(|source| ImportError::Input { line: 0, source })?;
-        Ok(Self { input, buffer: Vec::new() })
+        Ok(Self { input, buffer: Vec::new(), options })
     }
 
     /// The next event; empty lines are passed over.
@@ -135,7 +145,7 @@ impl<'r> Lines<'r> {
     }
 
     fn line_of(&self, read: ReadEvent, number: u64) -> Result<Line, String> {
-        let ReadEvent { stream, revision, append_id, id_given, mut event } = read;
+        let ReadEvent { stream, revision, append_id, id_given, recorded_elsewhere, mut event } = read;
         let mut stream = stream.ok_or("it has no 'stream': an import must know where each event goes")?;
         if stream.as_str() == REDACTIONS_STREAM {
             stream = StreamName::new(IMPORTED_REDACTIONS).map_err(|e| e.to_string())?;
@@ -146,6 +156,11 @@ impl<'r> Lines<'r> {
         if !id_given {
             let name = [number.to_le_bytes().as_slice(), self.buffer.trim_ascii()].concat();
             event.id = EventId(Uuid::new_v5(&ID_SPACE, &name));
+        }
+        if self.options.keep_times && event.occurred_at.is_none() {
+            let time = recorded_elsewhere.ok_or("it has no 'time' that could be kept")?;
+            event.occurred_at =
+                Some(Timestamp::parse(&time).map_err(|e| format!("its 'time' is none: {e}"))?);
         }
         event.check(&stream).map_err(|e| e.to_string())?;
         Ok(Line { stream, revision, append_id, event })

@@ -57,8 +57,9 @@ impl ConsoleArgs {
         }
     }
 
-    /// The server with the console's routes, unless there is to be none.
+    /// The server with the manual's routes, and with the console's unless there is to be none.
     pub(crate) fn beside(&self, server: Server) -> Server {
+        let server = server.with_routes(factum_console::manual::routes());
         let mode = match self.console {
             ConsoleMode::Full => Mode::Full,
             ConsoleMode::ReadOnly => Mode::ReadOnly,

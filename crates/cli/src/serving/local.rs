@@ -4,6 +4,7 @@ use std::io::ErrorKind as IoErrorKind;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use factum::Domain;
 use factum_core::EventStore;
 use factum_core::read_model::ReadModels;
 use factum_server::{KnownProjections, RunningServer, ServeError, ServerOptions};
@@ -28,6 +29,8 @@ pub struct Served {
     pub read_models: Option<Arc<dyn ReadModels>>,
     /// The projections that it knows the code of.
     pub known: Arc<dyn KnownProjections>,
+    /// Its types: what its aggregates and events are.
+    pub domain: Option<Arc<Domain>>,
     /// Where to listen: an address of this machine; `None`: the usual one, or a free port where that is taken.
     pub listen: Option<String>,
 }
@@ -38,8 +41,11 @@ pub struct Served {
 /// Why it cannot be served.
 pub async fn serve_locally(served: Served, began: impl FnOnce(SocketAddr) + Send) -> Result<(), NotDone> {
     let mut signals = Signals::listen().map_err(|error| Failure::io("the server did not start", &error))?;
-    let Served { log, sealing, read_models, known, listen } = served;
-    let parts = Parts::of(log, sealing, read_models, known).await?;
+    let Served { log, sealing, read_models, known, domain, listen } = served;
+    let mut parts = Parts::of(log, sealing, read_models, known).await?;
+    if let Some(domain) = domain {
+        parts = parts.with_domain(domain);
+    }
     let server = listen_locally(&parts, listen.as_deref(), &ConsoleArgs::full()).await?;
     began(server.address());
     tokio::select! {

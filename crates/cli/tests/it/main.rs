@@ -6,6 +6,7 @@ mod append;
 mod book;
 mod demo;
 #[cfg(unix)]
+mod demo_folds;
 mod demo_served;
 mod export_import;
 mod factum;

@@ -1,6 +1,6 @@
 //! Whether everything in a log survives being written as lines and read again.
 
-use factum_cli::{ImportError, ImportSummary, export_ndjson, import_ndjson};
+use factum_cli::{ImportError, ImportSummary, NdjsonImport, export_ndjson, import_ndjson};
 use factum_core::{
     Append, AppendId, Delete, DeleteMode, ErrorKind, EventStore, EventStoreExt, EventType, ExpectedRevision,
     MemoryStore, NewEvent, Read, RecordedEvent, RecordedHeader, Revision, SchemaVersion, Selector,
@@ -19,7 +19,7 @@ fn export(store: &dyn EventStore) -> Vec<u8> {
 }
 
 fn import(store: &dyn EventStore, lines: &[u8]) -> Result<ImportSummary, ImportError> {
-    run(import_ndjson(store, lines, &mut |_| {}))
+    run(import_ndjson(store, lines, NdjsonImport::default(), &mut |_| {}))
 }
 
 fn all(store: &dyn EventStore) -> Vec<RecordedEvent> {
@@ -242,4 +242,30 @@ fn a_stream_that_holds_something_else_is_not_touched() {
     let error = import(&other, &export(&store)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
     assert_eq!(all(&other).len(), 1);
+}
+
+#[test]
+fn the_times_of_another_log_are_kept_where_that_is_asked_for() {
+    let lines = br#"{"stream":"a-1","type":"A","time":"2019-03-01T10:00:00Z","data":{}}
+{"stream":"a-1","type":"B","time":"2019-03-01T11:00:00Z","occurredTime":"2019-02-28T00:00:00Z","data":{}}
+"#;
+    let store = MemoryStore::new();
+    let keep = NdjsonImport { keep_times: true };
+    let import = |lines: &[u8]| run(import_ndjson(&store, lines, keep, &mut |_| {}));
+    assert_eq!(import(lines).unwrap().new, 2);
+    let occurred = |at: usize| all(&store)[at].occurred_at().map(|time| time.to_string());
+    assert_eq!(occurred(0).unwrap(), "2019-03-01T10:00:00Z");
+    assert_eq!(occurred(1).unwrap(), "2019-02-28T00:00:00Z", "what the event itself says is kept");
+
+    let again = import(lines).unwrap();
+    assert_eq!((again.new, again.known), (0, 2));
+    for bad in [
+        r#"{"stream":"a-2","type":"A"}"#,
+        r#"{"stream":"a-2","type":"A","time":"noon"}"#,
+        r#"{"stream":"a-2","type":"A","time":5}"#,
+    ] {
+        let error = import(bad.as_bytes()).unwrap_err();
+        assert!(matches!(&error, ImportError::Malformed { what, .. } if what.contains("'time'")), "{error}");
+    }
+    assert_eq!(all(&store).len(), 2, "nothing of a faulty line is written");
 }

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use axum::body::{Body, to_bytes};
-use factum_console::{Environment, Look, Mode, Options, routes};
+use factum_console::{Environment, Look, Mode, Options, Routes, manual, routes};
 use http::{HeaderMap, Request, StatusCode};
 use tower_service::Service;
 
@@ -23,11 +23,15 @@ impl Answer {
 }
 
 async fn ask_with(options: Options, path: &str, headers: &[(&str, &str)]) -> Answer {
+    ask_of(routes(options).merge(manual::routes()), path, headers).await
+}
+
+async fn ask_of(mut routes: Routes, path: &str, headers: &[(&str, &str)]) -> Answer {
     let mut request = Request::builder().uri(path);
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
-    let answer = routes(options).call(request.body(Body::empty()).unwrap()).await.unwrap();
+    let answer = routes.call(request.body(Body::empty()).unwrap()).await.unwrap();
     let (parts, body) = answer.into_parts();
     let body = to_bytes(body, 10_000_000).await.unwrap().to_vec();
     Answer { status: parts.status, headers: parts.headers, body }
@@ -114,4 +118,38 @@ async fn the_environment_is_text() {
     let environment = Some(Environment { name: "<b>prod</b>".to_owned(), look: Look::Production });
     let page = ask_with(Options { environment, ..Options::default() }, "/ui/", &[]).await.text();
     assert!(page.contains("&#60;b&#62;prod") && !page.contains("<b>"), "{page}");
+}
+
+#[tokio::test]
+async fn the_manual_is_served_under_the_same_policy_and_leads_to_itself() {
+    assert_eq!(ask("/docs").await.header("location"), "/docs/");
+    for path in [
+        "/docs/",
+        "/docs/guides/aggregate",
+        "/docs/reference/cli",
+        "/docs/reference/http",
+        "/docs/reference/format",
+    ] {
+        let answer = ask(path).await;
+        assert_eq!(
+            (answer.status, answer.header("content-type")),
+            (StatusCode::OK, "text/html; charset=utf-8"),
+            "{path}"
+        );
+        assert!(answer.header("content-security-policy").starts_with("default-src 'none'"), "{path}");
+        let text = answer.text();
+        for refused in ["style=", "<script", "<style", "{{#"] {
+            assert!(!text.contains(refused), "{path} has {refused}");
+        }
+        assert!(text.contains("<h1") && text.contains("aria-current=\"page\"") || path == "/docs/", "{path}");
+    }
+    assert!(ask("/docs/guides/aggregate").await.text().contains("impl Decider for Orders"));
+    assert_eq!(ask("/docs/pictures/time-travel.png").await.header("content-type"), "image/png");
+    assert_eq!(ask("/docs/manual.css").await.header("content-type"), "text/css; charset=utf-8");
+    assert!(ask("/docs/manual.md").await.text().contains("# Replay a bug"));
+    for path in ["/docs/no/such/page", "/docs/pictures/../../Cargo.toml", "/docs/README.md"] {
+        let answer = ask(path).await;
+        assert_eq!(answer.status, StatusCode::NOT_FOUND, "{path}");
+        assert!(answer.text().contains("No such page"), "{path}");
+    }
 }

@@ -2,14 +2,14 @@
 import {
   html, api, useApi, useEffect, useMemo, useRef, useState, useKeys, path, go, queryString, copy, visited, printJson, textOf, diffValues, applyPatch, clone, visibleText, plural, numberText, toast, shellQuote, personalOf, isContainer,
 } from '../core.js';
-import { Page, Section, Remote, Tabs, Text, Type, Time, Ago, Num, Bytes, Payload, Raw, Hex, Redacted, Diff, Facts, Menu, Notice, ProblemNotice, Loading, CopyButton, StreamLink, EventLink, CorrelationLink, size, urls } from '../widgets.js';
+import { Page, Section, Remote, Tabs, Text, Type, Time, Ago, Num, Bytes, Payload, Raw, Hex, Redacted, Diff, Facts, Menu, Notice, ProblemNotice, Loading, CopyButton, StreamLink, EventLink, CorrelationLink, Upcasting, size, urls } from '../widgets.js';
 
-const TABS = ['data', 'metadata', 'raw', 'cloudevent'];
+const TABS = ['data', 'upcasted', 'metadata', 'raw', 'cloudevent'];
 const SCOPES = ['stream', 'category', 'correlation', 'log'];
 const QUERY = { tab: { default: 'data', read: text => (TABS.includes(text) ? text : undefined) }, scope: { default: 'stream', read: text => (SCOPES.includes(text) ? text : undefined) }, open: false };
 
 function Screen({ params, query, set }) {
-  const url = params.id !== undefined ? path`/v1/events/${params.id}` : path`/v1/streams/${params.stream}/events/${params.revision}` + (query.open ? '?personal=open' : '');
+  const url = params.id !== undefined ? path`/v1/events/${params.id}` : path`/v1/streams/${params.stream}/events/${params.revision}` + queryString({ personal: query.open ? 'open' : null, upcast: 'true' });
   const answer = useApi(url);
   const event = answer.data;
   useEffect(() => {
@@ -69,7 +69,9 @@ function Event({ event, query, set }) {
     { key: 'c e', label: 'copy the data', run: () => { copy(text(), 'Data copied'); } },
     { key: 'c r', label: 'copy as a Rust fixture', run: () => { copyFixture(false); } },
   ]);
-  const tabs = [{ id: 'data', label: 'Data' }, { id: 'metadata', label: 'Metadata' }, { id: 'raw', label: 'Raw' }, { id: 'cloudevent', label: 'CloudEvent' }];
+  // Of an event of today there is nothing else to see.
+  const isOld = event.upcasted && (event.upcasted.steps.length > 0 || event.upcasted.error !== undefined);
+  const tabs = [{ id: 'data', label: isOld ? 'As stored' : 'Data' }, ...(isOld || query.tab === 'upcasted' ? [{ id: 'upcasted', label: 'After upcasting' }] : []), { id: 'metadata', label: 'Metadata' }, { id: 'raw', label: 'Raw' }, { id: 'cloudevent', label: 'CloudEvent' }];
   const ndjson = () => `{"type":${JSON.stringify(event.type)},"id":${JSON.stringify(event.id)},"contentType":${JSON.stringify(event.contentType)},${raw !== undefined ? `"data":${raw}` : `"dataBase64":${JSON.stringify(event.dataBase64 ?? '')}`}${textOf(event, 'metadata') ? `,"metadata":${textOf(event, 'metadata')}` : ''}}`;
   return html`<${Page} kicker=${html`Event #${revision} of <${StreamLink} stream=${stream} />`} title=${html`<${Type} type=${event.type} clip=${80} />`}
     sentence=${html`Recorded at <${Time} at=${event.time} show="exact" />, <${Ago} at=${event.time} />.`}
@@ -91,6 +93,7 @@ function Event({ event, query, set }) {
         <${Tabs} tabs=${tabs} current=${query.tab} onChange=${tab => set({ tab })} label="Parts of the event" />
         <div role="tabpanel" aria-label=${query.tab} class="event-body">
           ${query.tab === 'data' && html`<${Payload} event=${event} />`}
+          ${query.tab === 'upcasted' && html`<${Upcast} event=${event} />`}
           ${query.tab === 'metadata' && html`<${Payload} event=${event} member="metadata" />`}
           ${query.tab === 'raw' && html`<${RawPart} event=${event} raw=${raw} />`}
           ${query.tab === 'cloudevent' && html`<${CloudEvent} event=${event} />`}
@@ -125,6 +128,12 @@ function hasSealed(value) {
   return isContainer(value) && Object.values(value).some(hasSealed);
 }
 
+/** As the application reads it today: what it becomes, and how. */
+function Upcast({ event }) {
+  const { upcasted } = event;
+  return html`${upcasted?.data !== undefined && upcasted.steps.length > 0 && html`<p class="quiet">The application reads it as ${upcasted.type} v${upcasted.schemaVersion}. What is stored stays as it is.</p><${Payload} event=${{ type: upcasted.type, data: upcasted.data }} />`}<${Upcasting} event=${event} />`;
+}
+
 function RawPart({ event, raw }) {
   if (event.redacted) return html`<${Redacted} of=${event.redacted} />`;
   if (raw === undefined) return event.dataBase64 !== undefined ? html`<${Hex} base64=${event.dataBase64} />` : html`<p class="quiet">No data.</p>`;
@@ -144,15 +153,15 @@ function CloudEvent({ event }) {
 
 /** What the event did to the state: the step of history at its revision. */
 function Changed({ event }) {
-  const answer = useApi(path`/v1/streams/${event.stream}/history` + queryString({ from: String(event.revision), limit: 1 }));
+  const answer = useApi(path`/v1/streams/${event.stream}/history` + queryString({ from: String(event.revision), limit: 1, fold: 'default' }));
   const items = useMemo(() => {
     const step = answer.data?.steps?.[0];
     if (!step || String(step.revision) !== String(event.revision)) return null;
     const before = answer.data.base?.state ?? {};
-    return { items: diffValues(before, applyPatch(clone(before), step.patch)), skipped: step.skipped };
+    return { items: diffValues(before, applyPatch(clone(before), step.patch)), skipped: step.skipped, error: step.error, fold: answer.data.fold };
   }, [answer.data]);
-  return html`<${Section} title=${items && !items.skipped ? `What it changed: ${plural(items.items.length, 'field')}` : 'What it changed'} actions=${html`<a class="link" href=${urls.state(event.stream, event.revision)}>through time</a>`}>
-    ${answer.error ? html`<p class="quiet"><${Text} value=${answer.error.message} /></p>` : !items ? html`<${Loading} on=${answer.loading} what="the state" />` : items.skipped ? html`<p class="quiet">Nothing: its data is not merged (${visibleText(String(items.skipped))}).</p>` : html`<${Diff} items=${items.items} empty="Nothing: the state was that already." />`}</${Section}>`;
+  return html`<${Section} title=${items && !items.skipped && !items.error ? `What it changed: ${plural(items.items.length, 'field')}` : 'What it changed'} actions=${html`${items && items.fold !== 'merge' && html`<span class="quiet">as <${Text} value=${items.fold.replace(/^\w+:/, '')} clip=${40} /></span> `}<a class="link" href=${urls.state(event.stream, event.revision)}>through time</a>`}>
+    ${answer.error ? html`<p class="quiet"><${Text} value=${answer.error.message} /></p>` : !items ? html`<${Loading} on=${answer.loading} what="the state" />` : items.error ? html`<${Notice} kind="bad" title="The fold fails at it"><${Text} value=${items.error} clip=${600} /></${Notice}>` : items.skipped ? html`<p class="quiet">Nothing: its data is not merged (${visibleText(String(items.skipped))}).</p>` : html`<${Diff} items=${items.items} empty="Nothing: the state was that already." />`}</${Section}>`;
 }
 
 /** The event before or after in a scope, asked when it is wanted. */

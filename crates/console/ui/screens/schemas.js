@@ -1,6 +1,6 @@
 // Which event types are there, what shape has their data, and what do upcasters make of the old ones?
 import { html, useMemo, useApi, go, path, queryString, diffValues, personalOf, isObject, isNumber, plural, numberText, printJson } from '../core.js';
-import { Page, Section, Remote, Table, Tabs, Choice, Notice, Empty, Status, Text, Time, Num, Type, Value, Payload, Diff, EventLink, CopyButton, Code, urls } from '../widgets.js';
+import { Page, Section, Remote, Table, Tabs, Choice, Notice, Empty, Status, Text, Time, Num, Type, Value, Payload, Diff, EventLink, CopyButton, Code, Upcasting, urls } from '../widgets.js';
 
 // ---- What is said. Pure. ----------------------------------------------------------------------------------------------
 
@@ -145,14 +145,17 @@ function One({ type, query, set }) {
   const data = answer.data ?? (nothing ? { versions: [], examples: [] } : null);
   const versions = (data?.versions ?? []).filter(isObject);
   const events = sample.data?.items ?? [];
-  const tabs = [...(versions.length > 0 ? [{ id: 'schema', label: 'Registered', count: versions.length }] : []), { id: 'fields', label: 'Inferred' }, { id: 'examples', label: 'Examples' }];
-  const tab = tabs.some(one => one.id === query.tab) ? query.tab : tabs[0].id;
+  const upcasting = data?.upcasting ?? null;
+  const counts = useApi('/v1/types' + queryString({ q: type, limit: 1, system: type.startsWith('$') ? 'true' : null })).data?.items?.find(one => one.type === type)?.versions ?? [];
+  const tabs = [...(upcasting ? [{ id: 'upcasters', label: 'Upcasters', count: upcasting.steps.length }] : []), ...(versions.length > 0 ? [{ id: 'schema', label: 'Registered', count: versions.length }] : []), { id: 'fields', label: 'Inferred' }, { id: 'examples', label: 'Examples' }];
+  const tab = tabs.some(one => one.id === query.tab) ? query.tab : tabs.find(one => one.id !== 'upcasters' || one.count > 0).id;
   return html`<${Page} kicker=${html`<a class="link" href="/ui/schemas">Schemas</a>`} title=${html`<${Type} type=${type} clip=${120} />`} sentence=${data && html`<${Said} of=${typeSentence(type, versions)} />`} actions=${html`<a class="button" href=${urls.type(type)}>Its events</a>`}>
     <${Remote} of=${data ? { ...answer, data, error: null } : answer} what="the schema">${() => html`
       <${Tabs} label="About this type" tabs=${tabs} current=${tab} onChange=${id => set({ tab: id, v: null }, { push: true })} />
+      ${tab === 'upcasters' && html`<${Chain} upcasting=${upcasting} counts=${counts} examples=${data.examples ?? []} />`}
       ${tab === 'schema' && html`<${Registered} versions=${versions} query=${query} set=${set} />`}
       ${tab === 'fields' && html`<${Inferred} answer=${sample} events=${events} type=${type} whole=${events.length < SAMPLE && !sample.data?.page?.next} />`}
-      ${tab === 'examples' && html`<${Examples} examples=${data.examples ?? []} events=${events} sample=${sample} />`}`}</${Remote}>
+      ${tab === 'examples' && html`<${Examples} examples=${data.examples ?? []} events=${events} sample=${sample} known=${upcasting !== null} />`}`}</${Remote}>
   </${Page}>`;
 }
 
@@ -188,13 +191,36 @@ function Share({ of, sampled }) {
   return html`<span class="strip-box" title=${`${numberText(of.events)} of ${numberText(sampled)}`}><span class="strip idle" aria-hidden="true"><span style=${{ width: `${of.permille / 10}%` }} /></span><span class="num">${words}</span></span>`;
 }
 
-/** The newest event of each version, and what upcasters make of it where the server knows them. */
-function Examples({ examples, events, sample }) {
+/** A stored event of each version, and what upcasters make of it where the server knows them. */
+function Examples({ examples, events, sample, known }) {
   const list = newestOfEach([...examples, ...events]);
   if (list.length === 0) return html`<${Remote} of=${sample} what="examples">${() => html`<${Empty} title="No example">No event of this type is stored.</${Empty}>`}</${Remote}>`;
   return html`${list.map(event => html`<${Section} key=${event.id} title=${`v${event.schemaVersion ?? 1}`} actions=${html`<${EventLink} stream=${event.stream} revision=${event.revision} /><span class="quiet"><${Time} at=${event.time} show="short" /></span>`}>
     <div class="columns even"><div><h3>As stored</h3><${Payload} event=${event} /></div>
-      <div>${event.upcasted !== undefined ? html`<h3>After upcasting</h3><${Diff} items=${diffValues(event.data, event.upcasted)} empty="Upcasters leave it as it is." />` : html`<h3>Upcasters</h3><p class="quiet">They belong to the program that reads the events, and this server does not run it.</p>`}</div></div></${Section}>`)}`;
+      <div><h3>After upcasting</h3>${event.upcasted !== undefined || !known ? html`<${Upcasting} event=${event} />` : html`<p class="quiet"><a class="link" href=${`${urls.event(event.stream, event.revision)}?tab=upcasted`}>What the upcasters make of it</a></p>`}</div></div></${Section}>`)}`;
+}
+
+/** The versions of a type: how many events are of each, and what leads from one to the next, with a stored event. */
+function Chain({ upcasting, counts, examples }) {
+  const total = counts.reduce((sum, one) => sum + one.events, 0);
+  const newest = Math.max(upcasting.version, ...counts.map(one => one.version));
+  const oldest = Math.min(upcasting.version, ...counts.map(one => one.version));
+  const versions = Array.from({ length: Math.min(64, newest - oldest + 1) }, (_, i) => oldest + i);
+  // One stored event for each step: one of the step's own version if there is one, else of an older one.
+  const exampleOf = from => [...examples].filter(one => (one.schemaVersion ?? 1) <= from && one.upcasted?.steps?.some(step => step.from === from)).sort((p, q) => (q.schemaVersion ?? 1) - (p.schemaVersion ?? 1))[0];
+  return html`<p class="under">The application reads <${Text} value=${upcasting.type} clip=${60} /> v${upcasting.version}.${upcasting.aliases.length > 0 && html` It was also called ${upcasting.aliases.map((one, i) => html`${i ? ', ' : ''}<${Text} value=${one} clip=${60} />`)}.`}${upcasting.steps.length === 0 && ' There was no other version, so there is no upcaster.'}</p>
+    ${total > 0 && html`<${Section} title="Stored events by version"><${Table} caption="Stored events by version" rows=${versions} keyOf=${one => one} columns=${[
+    { key: 'version', label: 'Version', width: 160, cell: one => html`v${one}${one === upcasting.version ? html` <span class="quiet">current</span>` : one > upcasting.version ? html` <${Status} kind="bad">unknown to the application</${Status}>` : ''}` },
+    { key: 'events', label: 'Events', width: '24%', align: 'end', cell: one => html`<${Num} value=${counts.find(of => of.version === one)?.events ?? 0} />` },
+    { key: 'share', label: 'Share', cell: one => { const events = counts.find(of => of.version === one)?.events ?? 0; return html`<${Share} of=${{ events, permille: Math.floor(events * 1000 / total) }} sampled=${total} />`; } },
+  ]} /></${Section}>`}
+    ${upcasting.steps.map(step => {
+    const example = exampleOf(step.from);
+    const done = example?.upcasted.steps.find(one => one.from === step.from);
+    const before = example && (example.upcasted.steps.find(one => one.to === step.from)?.data ?? example.data);
+    return html`<${Section} key=${step.from} title=${`v${step.from} → v${step.to}`} actions=${example && html`<${EventLink} stream=${example.stream} revision=${example.revision} />`}><ul class="plain">${step.does.map(one => html`<li><${Text} value=${one} clip=${200} /></li>`)}</ul>${done ? html`<${Diff} items=${diffValues(before, done.data)} empty="It leaves this event as it is." />` : html`<p class="quiet">No event among those that were looked at is of this version.</p>`}</${Section}>`;
+  })}
+    ${examples.filter(one => one.upcasted?.error !== undefined).map(one => html`<${Notice} kind="bad" title="The application cannot read one of its events"><${EventLink} stream=${one.stream} revision=${one.revision} />: <${Text} value=${one.upcasted.error} clip=${600} /></${Notice}>`)}`;
 }
 export function newestOfEach(events) {
   const seen = new Map();

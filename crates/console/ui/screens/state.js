@@ -9,7 +9,7 @@ import { Icon, Page, ProblemNotice, Notice, Empty, Loading, Text, Time, Type, Va
 const readAt = text => (/^\d{1,15}$/.test(text) ? Number(text) : !Number.isNaN(Date.parse(text)) ? text : undefined);
 const readRevision = text => (/^\d{1,15}$/.test(text) ? Number(text) : undefined);
 const QUERY = {
-  at: { default: null, read: readAt }, fold: 'merge', a: { default: null, read: readRevision }, b: { default: null, read: readRevision },
+  at: { default: null, read: readAt }, fold: '', a: { default: null, read: readRevision }, b: { default: null, read: readRevision },
   view: { default: 'state', read: text => (text === 'diff' || text === 'state' ? text : undefined) },
   by: { default: 'event', read: text => (text === 'event' || text === 'time' ? text : undefined) },
   off: { default: null, read: readRevision }, watch: '', field: '', pane: { default: 'state', read: text => (['events', 'state', 'event'].includes(text) ? text : undefined) },
@@ -32,11 +32,18 @@ const SPEEDS = [['1', '1×'], ['4', '4×'], ['16', '16×'], ['real', 'as it was'
 /** The page that is most likely wanted, asked for together with what the stream is. */
 let ahead = null;
 function askAhead(stream, query) {
-  const key = JSON.stringify([stream, query.fold]);
+  const fold = query.fold || 'default';
+  const key = JSON.stringify([stream, fold]);
   if (ahead?.key === key || typeof query.at === 'string') return;
   const number = Math.floor((query.at ?? 0) / PAGE);
-  ahead = { key, number, page: wholePage(stream, number * PAGE, (number + 1) * PAGE, query.fold) };
+  ahead = { key, number, page: wholePage(stream, number * PAGE, (number + 1) * PAGE, fold) };
   ahead.page.catch(() => {});
+}
+const MERGE = { fold: 'merge', kind: 'merge', name: 'merge' };
+/** An older server has no such list, and knows one fold. */
+function foldsOf(answer) {
+  if (answer.data) return answer.data;
+  return answer.error ? { default: 'merge', items: [MERGE], note: null } : null;
 }
 
 function Screen({ params, query, set }) {
@@ -44,6 +51,7 @@ function Screen({ params, query, set }) {
   useMemo(() => askAhead(stream, query), [stream]);
   useEffect(() => () => { ahead = null; }, [stream]);
   const info = useApi(path`/v1/streams/${stream}`);
+  const folds = foldsOf(useApi(`/v1/folds${queryString({ stream })}`));
   useEffect(() => { visited(`${stream}, through time`, urls.state(stream)); }, [stream]);
   if (info.error && !info.data) {
     return html`<${Page} title=${html`<${Text} value=${stream} clip=${60} />`} kicker="State through time"><${ProblemNotice} error=${info.error} retry=${info.reload} /></${Page}>`;
@@ -52,10 +60,13 @@ function Screen({ params, query, set }) {
   if (info.data.lastRevision === null || info.data.lastRevision === undefined) {
     return html`<${Page} title=${html`<${Text} value=${stream} clip=${60} />`} kicker="State through time"><${Empty} title="Nothing has happened in this stream">It has no events that can be seen.</${Empty}></${Page}>`;
   }
-  return html`<${Travel} stream=${stream} info=${info.data} query=${query} set=${set} />`;
+  const fold = query.fold || folds?.default;
+  if (!fold) return html`<${Loading} on what="the folds" first />`;
+  // Another fold is another history: nothing of the one before is kept.
+  return html`<${Travel} key=${`${stream}\n${fold}`} stream=${stream} info=${info.data} fold=${fold} folds=${folds} query=${query} set=${set} />`;
 }
 
-function Travel({ stream, info, query, set }) {
+function Travel({ stream, info, fold, folds, query, set }) {
   const first = Number(info.firstVisible ?? 0);
   const [head, setHead] = useState(Number(info.lastRevision));
   const headNow = useRef(Number(info.lastRevision));
@@ -89,7 +100,7 @@ function Travel({ stream, info, query, set }) {
     if (typeof query.at === 'number') { setAt(clamp(query.at, first, head)); setReady(true); }
     else if (query.at === null) { setAt(head); setReady(true); }
     else {
-      api(path`/v1/streams/${stream}/state` + queryString({ at: query.at })).then(
+      api(path`/v1/streams/${stream}/state` + queryString({ at: query.at, fold: ofFold(fold) })).then(
         answer => { setAt(answer.at?.revision ?? first); setReady(true); },
         problem => { setError(problem); setReady(true); },
       );
@@ -99,8 +110,8 @@ function Travel({ stream, info, query, set }) {
   // ---- Pages of history.
   const load = useCallback((number, again = false) => {
     if (number < 0 || (asked.current.has(number) && !again)) return asked.current.get(number) ?? Promise.resolve();
-    const early = !again && ahead?.number === number && ahead.key === JSON.stringify([stream, query.fold]) ? ahead.page : null;
-    const promise = (early ?? wholePage(stream, Math.max(number * PAGE, first), (number + 1) * PAGE, query.fold)).then(page => {
+    const early = !again && ahead?.number === number && [fold, ...(fold === folds?.default ? ['default'] : [])].some(one => ahead.key === JSON.stringify([stream, one])) ? ahead.page : null;
+    const promise = (early ?? wholePage(stream, Math.max(number * PAGE, first), (number + 1) * PAGE, fold)).then(page => {
       cursor.current.add(number, page);
       if (cursor.current.pages.size > KEPT_PAGES) {
         const far = [...cursor.current.pages.keys()].reduce((worst, one) => (Math.abs(one - number) > Math.abs(worst - number) ? one : worst), number);
@@ -112,7 +123,7 @@ function Travel({ stream, info, query, set }) {
     }, problem => { asked.current.delete(number); setError(problem); });
     asked.current.set(number, promise);
     return promise;
-  }, [stream, first, query.fold]);
+  }, [stream, first, fold]);
   const moved = useRef(-RESTS);
   useEffect(() => {
     // Who drags over a long stream does not want each page on the way: a jump is asked for at once, what follows it soon
@@ -149,8 +160,8 @@ function Travel({ stream, info, query, set }) {
   });
   useEffect(() => { if (isLive) setAt(head); }, [isLive, head]);
 
-  // ---- What if: the events from the one that is left out, merged anew in the browser.
-  const whatIf = useWhatIf(stream, query.off, head, cursor.current, loadedAt, load);
+  // ---- What if: the events from the one that is left out, merged anew in the browser, or folded anew by the server.
+  const whatIf = useWhatIf(stream, fold, query.off, head, cursor.current, loadedAt, load);
   const shown = whatIf.cursor && at >= query.off ? whatIf.cursor : cursor.current;
   const isHere = shown.has(at) && ready;
 
@@ -172,7 +183,7 @@ function Travel({ stream, info, query, set }) {
   if (view) lastView.current = view;
   const visible = view ?? lastView.current;
   const step = shown.step(at) ?? cursor.current.step(at);
-  useEffect(() => { if (step && view) say(`event ${at}, ${step.type}, ${plural(view.changes.length, 'field')} changed`); }, [at, view]);
+  useEffect(() => { if (step && view) say(`event ${at}, ${step.type}, ${step.error ? 'the fold failed' : `${plural(view.changes.length, 'field')} changed`}`); }, [at, view]);
 
   // ---- Watch.
   const watch = useMemo(() => {
@@ -234,7 +245,7 @@ function Travel({ stream, info, query, set }) {
     if (!field) { toast('Choose a field first: j and k move among them'); return; }
     const found = shown.setBy(field, at);
     if (typeof found === 'number') { goto(found); return; }
-    const answer = await api(path`/v1/streams/${stream}/blame` + queryString({ at: String(at), path: field })).catch(problem => { setError(problem); return null; });
+    const answer = await api(path`/v1/streams/${stream}/blame` + queryString({ at: String(at), path: field, fold: ofFold(fold), without: query.off !== null && at >= query.off ? String(query.off) : null })).catch(problem => { setError(problem); return null; });
     const origin = answer?.items?.find(item => item.pointer === field)?.setBy ?? answer?.items?.[0]?.setBy;
     if (origin) goto(Number(origin.revision)); else if (answer) toast('No event is known to have set it');
   };
@@ -276,7 +287,7 @@ function Travel({ stream, info, query, set }) {
     <header class="tt-head">
       <h1><a class="link plain" href=${urls.stream(stream)}><${Text} value=${stream} clip=${48} /></a></h1>
       <p class="quiet tt-about">${category && html`category <a class="link" href=${urls.category(category)}><${Text} value=${category} clip=${24} /></a> · `}${plural(total, 'event')}</p>
-      <label class="tt-fold">state by <select value=${query.fold} onChange=${event => set({ fold: event.target.value }, { push: true })}><option value="merge">merge (default)</option>${query.fold !== 'merge' && html`<option value=${query.fold}>${visibleText(query.fold)}</option>`}</select></label>
+      <label class="tt-fold">state by <${Folds} fold=${fold} folds=${folds} onChange=${wanted => set({ fold: wanted === folds?.default ? '' : wanted }, { push: true })} /></label>
       <span class="grow" />
       ${sideways}
       <button type="button" aria-pressed=${isLive ? 'true' : 'false'} onClick=${toLive} title="Follow the newest event (l)">${isLive ? '● ' : ''}Live</button>
@@ -300,18 +311,18 @@ function Travel({ stream, info, query, set }) {
         <button type="button" aria-pressed=${query.b !== null ? 'true' : 'false'} title="Mark B here (Shift M); else B is where you are" onClick=${() => (query.b === at ? set({ b: null }) : mark('b'))}>B${query.b !== null ? ` #${query.b}` : ''}</button>
         <button type="button" aria-pressed=${query.view === 'diff' ? 'true' : 'false'} title="Difference A to B (d)" onClick=${toggleDiff}>Diff</button>
       </span>
-      <button type="button" aria-pressed=${query.off !== null ? 'true' : 'false'} title="What if this event had not happened (x)" onClick=${toggleOff} disabled=${query.fold !== 'merge'}>What if…</button>
+      <button type="button" aria-pressed=${query.off !== null ? 'true' : 'false'} title="What if this event had not happened (x)" onClick=${toggleOff}>What if…</button>
       <button type="button" aria-pressed=${query.watch ? 'true' : 'false'} title="Watch an expression (w)" onClick=${() => setDialog('watch')}>Watch</button>
       <${Menu} label="More" items=${[
     { label: 'The world at this moment…', run: () => setDialog('world') },
     { label: 'Copy this state', run: () => copy(printJson(shown.seek(at) ?? {}), 'State copied') },
-    { label: 'Copy as curl', run: () => copy(`curl '${location.origin}${path`/v1/streams/${stream}/state`}?at=${at}'`, 'curl copied') },
-    { label: 'Copy for the command line', run: () => copy(`factum state ${shellWord(stream)} --at ${at}`, 'Command copied') },
+    { label: 'Copy as curl', run: () => copy(`curl '${location.origin}${path`/v1/streams/${stream}/state`}${queryString({ at: String(at), fold: ofFold(fold) })}'`, 'curl copied') },
+    ...(fold === 'merge' ? [{ label: 'Copy for the command line', run: () => copy(`factum state ${shellWord(stream)} --at ${at}`, 'Command copied') }] : []),
     { label: 'Add to compare', run: () => { comparing.value = [...new Set([...comparing.value, stream])]; go(`/ui/compare${queryString({ s: comparing.value })}`); } },
   ]} />
     </div>
     ${query.off !== null && html`<div class="tt-whatif" role="status"><strong>What if #${query.off}${cursor.current.step(query.off) ? ` ${visibleText(cursor.current.step(query.off).type)}` : ''} had not happened?</strong> ${
-      whatIf.error ? html`<${Text} value=${whatIf.error} />` : whatIf.loading ? 'Merging the later events anew…' : at < query.off ? 'You are before it: nothing is different yet.' : html`Only in this browser. ${plural(visible?.real?.size ?? 0, 'field')} would be different after #${at}${whatIf.cut ? `; only the first ${numberText(WHAT_IF_LIMIT)} later events are taken` : ''}.`
+      whatIf.error ? html`<${Text} value=${whatIf.error} />` : whatIf.loading ? (fold === 'merge' ? 'Merging the later events anew…' : 'The server folds the later events anew…') : at < query.off ? 'You are before it: nothing is different yet.' : html`${fold === 'merge' ? 'Only in this browser.' : 'Folded without it for this page only: nothing is written.'} ${plural(visible?.real?.size ?? 0, 'field')} would be different after #${at}${whatIf.cut ? `; only the first ${numberText(WHAT_IF_LIMIT)} later events are taken` : ''}.`
     } <button type="button" onClick=${() => set({ off: null }, { push: true })}>It did happen</button></div>`}
     ${error && html`<${ProblemNotice} error=${error} retry=${() => { setError(null); load(Math.floor(at / PAGE), true); }} />`}
     <div class="tt-panes"><${Choice} label="Pane" options=${[['events', 'Events'], ['state', 'State'], ['event', 'Event']]} value=${query.pane} onChange=${pane => set({ pane })} /></div>
@@ -325,7 +336,7 @@ function Travel({ stream, info, query, set }) {
       </section>
       <section class="tt-column tt-event" aria-labelledby="tt-event"><${EventPane} stream=${stream} at=${at} step=${step} isOff=${query.off === at} /></section>
     </div>
-    ${dialog === 'history' && field && html`<${FieldHistory} stream=${stream} pointer=${field} at=${at} goto=${goto} onClose=${() => { setDialog(null); set({ field: '' }); }} />`}
+    ${dialog === 'history' && field && html`<${FieldHistory} stream=${stream} fold=${fold} off=${query.off} pointer=${field} at=${at} goto=${goto} onClose=${() => { setDialog(null); set({ field: '' }); }} />`}
     ${dialog === 'watch' && html`<${WatchDialog} text=${query.watch || (field ? plainPath(field) : '')} onClose=${() => setDialog(null)} onSet=${text => { set({ watch: text }); setDialog(null); }} sample=${shown.seek(at)} />`}
     ${dialog === 'world' && html`<${WorldDialog} step=${step} stream=${stream} onClose=${() => setDialog(null)} />`}
   </div>`;
@@ -355,9 +366,20 @@ function stateRows(state, changes) {
   return rows;
 }
 
+const ofFold = fold => (fold === 'merge' ? null : fold);
+/** How the states are made: by name, the stream's usual one marked. */
+function Folds({ fold, folds, onChange }) {
+  const items = folds?.items ?? [];
+  const named = items.some(one => one.fold === fold) ? items : [...items, { fold, kind: '', name: fold }];
+  const groups = [['aggregate', 'Aggregates'], ['merge', 'Any JSON stream'], ['projection', 'Projections'], ['', 'Asked for']];
+  return html`<select value=${fold} title=${folds?.note ? visibleText(folds.note) : undefined} onChange=${event => onChange(event.target.value)}>${groups.map(([kind, label]) => {
+    const own = named.filter(one => one.kind === kind);
+    return own.length > 0 && html`<optgroup label=${label}>${own.map(one => html`<option value=${one.fold}>${visibleText(one.name)}${one.fold === folds?.default ? ' (default)' : ''}</option>`)}</optgroup>`;
+  })}</select>`;
+}
 /** The steps of a page. Where patches are big the server gives them in several answers. */
-async function wholePage(stream, from, end, fold) {
-  const ask = start => api(path`/v1/streams/${stream}/history` + queryString({ from: String(start), limit: end - start, fold: fold === 'merge' ? null : fold }));
+async function wholePage(stream, from, end, fold, without = null) {
+  const ask = start => api(path`/v1/streams/${stream}/history` + queryString({ from: String(start), limit: end - start, fold: ofFold(fold), without: without === null ? null : String(without) }));
   const page = await ask(from);
   const steps = page.steps;
   let { next } = page;
@@ -369,8 +391,8 @@ async function wholePage(stream, from, end, fold) {
   return { ...page, steps: steps.filter(step => step.revision < end) };
 }
 
-/** A cursor over history without one event, made in the browser. */
-function useWhatIf(stream, off, head, cursor, loadedAt, load) {
+/** A cursor over history without one event, made in the browser; of the application's folds, asked of the server. */
+function useWhatIf(stream, fold, off, head, cursor, loadedAt, load) {
   const [made, setMade] = useState({ off: null, cursor: null, error: null, cut: false });
   const isHere = off !== null && cursor.has(off);
   useEffect(() => { if (off !== null) load(Math.floor(off / PAGE)); }, [off]);
@@ -380,6 +402,11 @@ function useWhatIf(stream, off, head, cursor, loadedAt, load) {
     let ended = false;
     (async () => {
       try {
+        if (fold !== 'merge') {
+          const folded = await foldedWithout(stream, fold, off, head, cursor);
+          if (!ended) setMade({ off, error: null, ...folded });
+          return;
+        }
         const events = [];
         let from = off + 1;
         while (from <= head && events.length < WHAT_IF_LIMIT) {
@@ -418,6 +445,19 @@ function useWhatIf(stream, off, head, cursor, loadedAt, load) {
     return () => { ended = true; };
   }, [off, isHere, made.off]);
   return { ...made, cursor: made.off === off ? made.cursor : null, loading: off !== null && made.off !== off };
+}
+
+/** Pages from the one of the event on, as the server folds them without it. Earlier ones are as they were. */
+async function foldedWithout(stream, fold, off, head, cursor) {
+  const other = new Cursor();
+  const own = Math.floor(off / PAGE);
+  for (const [number, page] of cursor.pages) if (number < own) other.add(number, { base: { state: page.base }, steps: page.steps });
+  const last = Math.min(Math.floor(head / PAGE), own + Math.ceil(WHAT_IF_LIMIT / PAGE) - 1);
+  for (let number = own; number <= last; number++) {
+    const page = await wholePage(stream, number * PAGE, (number + 1) * PAGE, fold, off);
+    other.add(number, { ...page, steps: page.steps.map(step => (step.without ? { ...step, isOff: true } : step)) });
+  }
+  return { cursor: other, cut: Math.floor(head / PAGE) > last };
 }
 
 // ---- The slider and its ticks ---------------------------------------------------------------------------------------
@@ -477,10 +517,11 @@ function tickBars(cursor, first, head, times) {
   const count = head - first + 1;
   const out = [];
   const bins = Math.min(count, BINS);
-  const sums = Array.from({ length: bins }, () => ({ n: 0, known: 0, hues: new Map() }));
+  const sums = Array.from({ length: bins }, () => ({ n: 0, known: 0, failed: false, hues: new Map() }));
   const take = (bin, step) => {
     const one = sums[bin];
     one.known++;
+    if (step.error) one.failed = true;
     one.n = Math.max(one.n, new Set(step.patch.map(op => op.path)).size);
     const hue = typeHue(step.type);
     one.hues.set(hue, (one.hues.get(hue) ?? 0) + 1);
@@ -491,7 +532,7 @@ function tickBars(cursor, first, head, times) {
     const slots = new Map();
     for (const [revision, place] of times) {
       const slot = Math.min(width - 1, Math.floor(place * width));
-      if (!slots.has(slot)) slots.set(slot, { n: 0, known: 0, hues: new Map() });
+      if (!slots.has(slot)) slots.set(slot, { n: 0, known: 0, failed: false, hues: new Map() });
       sums[0] = slots.get(slot);
       take(0, cursor.step(revision));
     }
@@ -502,8 +543,10 @@ function tickBars(cursor, first, head, times) {
   }
   const most = Math.max(1, ...out.map(bar => bar.one.n));
   const gap = out.length > 200 || times ? 0.3 : 1.2;
-  return out.map(({ x, w, one }) => ({ x, w: Math.max(0.8, w - gap), h: one.known ? 6 + 16 * Math.sqrt(one.n / most) : 2, hue: one.known ? [...one.hues].sort((p, q) => q[1] - p[1])[0][0] : -1 }));
+  return out.map(({ x, w, one }) => ({ x, w: Math.max(0.8, w - gap), h: one.failed ? 22 : one.known ? 6 + 16 * Math.sqrt(one.n / most) : 2, hue: one.failed ? FAILED : one.known ? [...one.hues].sort((p, q) => q[1] - p[1])[0][0] : -1 }));
 }
+/** Stands for the hue of a bar with an event that the fold fails at. */
+const FAILED = -2;
 function Ticks({ bars, here }) {
   // One path per hue, drawn twice: full up to here, pale after it. Scrubbing moves two clips and nothing else.
   const paths = useMemo(() => {
@@ -512,7 +555,7 @@ function Ticks({ bars, here }) {
       const d = `M${bar.x.toFixed(2)} 22v${(-bar.h).toFixed(1)}h${bar.w.toFixed(2)}v${bar.h.toFixed(1)}z`;
       byHue.set(bar.hue, (byHue.get(bar.hue) ?? '') + d);
     }
-    return [...byHue].map(([hue, d]) => html`<path key=${hue} class=${hue < 0 ? 'tt-unknown' : `tt-bar hue-${hue}`} d=${d} />`);
+    return [...byHue].map(([hue, d]) => html`<path key=${hue} class=${hue === FAILED ? 'tt-failed' : hue < 0 ? 'tt-unknown' : `tt-bar hue-${hue}`} d=${d} />`);
   }, [bars]);
   const x = here * 1000;
   return html`<svg viewBox="0 0 1000 22" preserveAspectRatio="none" aria-hidden="true" focusable="false">
@@ -580,7 +623,7 @@ function EventList({ cursor, loadedAt, first, head, at, goto, load, watched, wat
     const step = cursor.step(revision);
     const isKnown = cursor.has(revision);
     const seen = watched?.get(revision);
-    rows.push(reuse(revision, [step, isKnown, i, revision === at, revision > at, revision === off, revision === a, revision === b, watched !== null, seen, goto], () => html`<li key=${revision} class=${`tt-row${revision === at ? ' now' : ''}${revision > at ? ' later' : ''}${revision === off ? ' off' : ''}`} aria-current=${revision === at ? 'true' : undefined} style=${{ top: `${i * ROW}px` }} onClick=${() => goto(revision)}>
+    rows.push(reuse(revision, [step, isKnown, i, revision === at, revision > at, revision === off, revision === a, revision === b, watched !== null, seen, goto], () => html`<li key=${revision} class=${`tt-row${revision === at ? ' now' : ''}${revision > at ? ' later' : ''}${revision === off ? ' off' : ''}${step?.error ? ' failed' : ''}`} aria-current=${revision === at ? 'true' : undefined} style=${{ top: `${i * ROW}px` }} onClick=${() => goto(revision)}>
       <button type="button" tabindex=${revision === at ? 0 : -1} class="tt-rev" aria-label=${`Event ${revision}${step ? ` ${visibleText(step.type)}` : ''}`}>${revision}</button>
       ${step ? html`<span class=${`tt-dot hue-${typeHue(step.type)}`} aria-hidden="true" /><span class="tt-type"><${Text} value=${step.type} clip=${36} /></span>` : html`<span class="tt-dot" /><span class="tt-type quiet">${isKnown ? 'not there any more' : '…'}</span>`}
       ${revision === a && html`<span class="tt-mark">A</span>`}${revision === b && html`<span class="tt-mark">B</span>`}${step?.skipped && html`<span class="tt-mark warn" title=${`skipped: ${visibleText(String(step.skipped))}`}>skipped</span>`}${step?.error && html`<span class="tt-mark bad" title=${visibleText(String(step.error))}>failed</span>`}
@@ -691,8 +734,8 @@ function EventPane({ stream, at, step, isOff }) {
 
 // ---- Dialogs --------------------------------------------------------------------------------------------------------
 
-function FieldHistory({ stream, pointer, at, goto, onClose }) {
-  const answer = useApi(path`/v1/streams/${stream}/history` + queryString({ path: pointer }));
+function FieldHistory({ stream, fold, off, pointer, at, goto, onClose }) {
+  const answer = useApi(path`/v1/streams/${stream}/history` + queryString({ path: pointer, fold: ofFold(fold), without: off === null ? null : String(off) }));
   const items = answer.data?.items ?? [];
   const valueOf = item => (item.absent ? undefined : item.value);
   const numbers = items.filter(item => isNumber(valueOf(item)));

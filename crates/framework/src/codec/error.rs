@@ -226,7 +226,7 @@ fn at_field(field: &str) -> String {
 }
 
 impl DecodeFault {
-    pub(super) fn data(error: &serde_json::Error, data: &[u8]) -> Self {
+    pub(crate) fn data(error: &serde_json::Error, data: &[u8]) -> Self {
         let why = describe(error);
         let mut path = place::path_at(data, error.line(), error.column());
         if why.starts_with(PLAIN_OBJECT) {
@@ -251,7 +251,7 @@ impl DecodeFault {
 }
 
 /// serde's text without the value that it found: that may be somebody's secret.
-pub(super) fn describe(error: &serde_json::Error) -> String {
+pub(crate) fn describe(error: &serde_json::Error) -> String {
     let text = error.to_string();
     stripped(&text).unwrap_or(text)
 }

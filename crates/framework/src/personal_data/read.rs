@@ -16,6 +16,8 @@ const EXPECTED: &str = "a personal value (an object with '$personal' or '$pii'):
                         that says whose it is";
 /// Begins the error about an object that is no personal value. The error's place is in the object, at its first key.
 pub(crate) const PLAIN_OBJECT: &str = "another object where there should be a personal value";
+/// Of a sealed value: what is stored in clear beside it.
+const PARTIAL: &str = "p";
 const MALFORMED: &str = "this is no personal value as Factum writes it";
 
 pub(super) fn read<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
@@ -45,10 +47,12 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for Outer<'_, T> {
                 members.personal(self.0).ok_or_else(|| A::Error::custom(MALFORMED))?
             }
             // The store was read without its vault.
-            Some(OuterName::Sealed) => Personal {
-                state: State::Unavailable(Unavailable::NoVault),
-                partial: map.next_value::<InClear>()?.0.map(Box::new),
-            },
+            Some(OuterName::Sealed) => {
+                let envelope: Value = map.next_value()?;
+                let Value::Object(members) = &envelope else { return Err(A::Error::custom(MALFORMED)) };
+                let partial = members.get(PARTIAL).cloned().map(Box::new);
+                Personal { state: State::Sealed(Box::new(envelope)), partial }
+            }
             Some(OuterName::Other) => {
                 return Err(A::Error::custom(format_args!("{PLAIN_OBJECT}: expected {EXPECTED}")));
             }
@@ -259,35 +263,4 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for Inner<T> {
 
 fn said<'de, T: Sayable, A: MapAccess<'de>>(map: &mut A) -> Result<T, A::Error> {
     map.next_value().map(|Said(value)| value)
-}
-
-/// What a sealed value shows without its vault.
-struct InClear(Option<Value>);
-
-impl<'de> Deserialize<'de> for InClear {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(Envelope)
-    }
-}
-
-struct Envelope;
-
-impl<'de> Visitor<'de> for Envelope {
-    type Value = InClear;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a sealed value")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<InClear, A::Error> {
-        let mut partial = None;
-        while let Some(name) = map.next_key::<String>()? {
-            if name == "p" {
-                partial = Some(map.next_value()?);
-            } else {
-                map.next_value::<IgnoredAny>()?;
-            }
-        }
-        Ok(InClear(partial))
-    }
 }

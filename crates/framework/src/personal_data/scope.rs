@@ -14,6 +14,8 @@ pub(crate) enum Writing {
     Event,
     /// A state, or a record of ours: values stay with whom they belong to.
     Copy,
+    /// A state, for somebody to look at: no value is written, whoever looks.
+    Shown,
     /// The inside of a personal value, which is sealed as a whole.
     Inside,
 }
@@ -54,6 +56,11 @@ pub(crate) fn event<R>(subject: Option<Named>, write: impl FnOnce() -> R) -> R {
 /// Writes a state or a record.
 pub(crate) fn copy<R>(write: impl FnOnce() -> R) -> R {
     within(Scope { writing: Writing::Copy, subject: None }, write)
+}
+
+/// Writes a state to be looked at.
+pub(crate) fn show<R>(write: impl FnOnce() -> R) -> R {
+    within(Scope { writing: Writing::Shown, subject: None }, write)
 }
 
 /// Writes the inside of a personal value.

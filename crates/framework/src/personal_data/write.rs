@@ -1,7 +1,9 @@
 //! How is a personal value written, and when does it refuse to be?
 
 use factum_core::PERSONAL_MEMBER;
-use factum_vault::{InvalidName, Keep, KeyId, KeyOwner, Purpose, Subject, Unavailable, key_id_text};
+use factum_vault::{
+    InvalidName, Keep, KeyId, KeyOwner, Purpose, SEALED_MEMBER, Subject, Unavailable, key_id_text,
+};
 use serde::ser::{Error as _, Serialize, SerializeMap, Serializer};
 use serde_json::Value;
 
@@ -53,8 +55,12 @@ pub(super) fn write<T: Serialize, S: Serializer>(
     if writing == Writing::Inside {
         return Err(refuse(NotWritten::Nested));
     }
+    if writing == Writing::Shown {
+        return shown(personal, serializer);
+    }
     let marker = match &personal.state {
         State::Unavailable(why) => return Err(refuse(NotWritten::Unavailable(*why))),
+        State::Sealed(_) => return Err(refuse(NotWritten::Unavailable(Unavailable::NoVault))),
         State::Erased { erasure, key, .. } => {
             let (key, owner) = key.clone().ok_or_else(|| refuse(NotWritten::NeverSealed))?;
             let members = Members::Erased { key, owner: owner.map(|o| *o), erasure: erasure.to_string() };
@@ -82,6 +88,27 @@ pub(super) fn write<T: Serialize, S: Serializer>(
         let nested = error.to_string() == NotWritten::Nested.to_string();
         refuse(if nested { NotWritten::Nested } else { NotWritten::Json })
     })?;
+    map.end()
+}
+
+/// What anybody may see of it: that it is sealed, as it stands in the log, that it was erased, or why it cannot be opened. Of a
+/// value that is open here only that there is one.
+fn shown<T, S: Serializer>(personal: &Personal<T>, serializer: S) -> Result<S::Ok, S::Error> {
+    let mut map = serializer.serialize_map(Some(1))?;
+    if let State::Sealed(envelope) = &personal.state {
+        map.serialize_entry(SEALED_MEMBER, envelope)?;
+        return map.end();
+    }
+    let mut members = serde_json::Map::new();
+    match &personal.state {
+        State::Erased { erasure, .. } => members.insert("e".to_owned(), erasure.to_string().into()),
+        State::Unavailable(why) => members.insert("u".to_owned(), why.word().into()),
+        State::Value { .. } | State::Sealed(_) => members.insert("hidden".to_owned(), true.into()),
+    };
+    if let Some(partial) = personal.partial() {
+        members.insert("c".to_owned(), partial.clone());
+    }
+    map.serialize_entry(PERSONAL_MEMBER, &members)?;
     map.end()
 }
 

@@ -144,7 +144,8 @@ impl DeclaredProjection {
         self.types.iter().map(|word| word.value.as_str())
     }
 
-    fn concerns(&self, stream: &str) -> bool {
+    /// Whether it is about events of this stream, as far as the declaration names categories and prefixes.
+    pub fn concerns(&self, stream: &str) -> bool {
         self.category.as_deref().is_none_or(|category| category_of(stream) == Some(category))
             && self.stream_prefix.as_deref().is_none_or(|prefix| stream.starts_with(prefix))
     }

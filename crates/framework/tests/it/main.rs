@@ -7,6 +7,7 @@ mod codec;
 mod copied;
 mod declared;
 mod derived;
+mod domain;
 mod execute;
 mod faulty;
 mod given;

@@ -14,9 +14,10 @@ use tokio::sync::watch;
 
 use super::acl::{Acl, Bearer, Settings, Wanted, allows};
 use super::{Action, Caller, OPS};
+use crate::sessions::{Session, SessionKey, Sessions};
 use crate::sign_in::{Credentials, credentials};
 use crate::tokens::Tokens;
-use crate::users::{Known, Overloaded, Passwords, SETTINGS_STREAM, known};
+use crate::users::{Known, Overloaded, Passwords, SETTINGS_STREAM, Secret, known};
 
 /// Streams whose access list is remembered.
 const MAX_LISTS: usize = 16_384;
@@ -45,6 +46,9 @@ pub(crate) enum SignInError {
     /// The users cannot be read.
     #[error(transparent)]
     Read(#[from] ReadError),
+    /// A session has no id.
+    #[error("the system gives no randomness: {0}")]
+    Randomness(#[source] std::io::Error),
 }
 
 #[derive(Default)]
@@ -61,6 +65,7 @@ pub(crate) struct Guard {
     passwords: Arc<Passwords>,
     tokens: Tokens,
     anonymous: Anonymous,
+    sessions: Sessions,
     /// Behind a lock that is held for a look-up, never for a read of the store.
     remembered: RwLock<Remembered>,
     changes: watch::Sender<u64>,
@@ -85,9 +90,10 @@ impl Guard {
         passwords: Arc<Passwords>,
         tokens: Tokens,
         anonymous: Anonymous,
+        sessions: Sessions,
     ) -> Self {
         let remembered = RwLock::default();
-        Self { store, passwords, tokens, anonymous, remembered, changes: watch::Sender::new(0) }
+        Self { store, passwords, tokens, anonymous, sessions, remembered, changes: watch::Sender::new(0) }
     }
 
     // A thread that panicked under the lock left a map that is whole: each change of it is one call.
@@ -309,18 +315,70 @@ impl Guard {
                 (login, user)
             }
             Some(Credentials::Password { login, password }) => {
-                let user = self.user(&login).await?;
-                // A user who is not there takes as long as one who is.
-                if !self.passwords.check(&login, &password, user.as_deref(), from).await? {
-                    return Err(SignInError::Wrong);
-                }
-                (login, user)
+                self.with_password(&login, &password, from).await?;
+                return Ok(Caller::User(login.into()));
             }
         };
         match user {
             Some(user) if !user.is_disabled() => Ok(Caller::User(login.into())),
             _ => Err(SignInError::Wrong),
         }
+    }
+
+    /// The user of this name, if the password is theirs and they may sign in.
+    async fn with_password(
+        &self,
+        login: &str,
+        password: &Secret,
+        from: Option<IpAddr>,
+    ) -> Result<Arc<Known>, SignInError> {
+        let user = self.user(login).await?;
+        // A user who is not there takes as long as one who is.
+        if !self.passwords.check(login, password, user.as_deref(), from).await? {
+            return Err(SignInError::Wrong);
+        }
+        user.filter(|user| !user.is_disabled()).ok_or(SignInError::Wrong)
+    }
+
+    /// Begins a session of a user whose password, which comes from an address, is right. The id is told here only.
+    pub(crate) async fn begin_session(
+        &self,
+        login: &str,
+        password: &Secret,
+        from: Option<IpAddr>,
+    ) -> Result<(Secret, Session), SignInError> {
+        let user = self.with_password(login, password, from).await?;
+        self.sessions.begin(&user).map_err(SignInError::Randomness)
+    }
+
+    /// The session that a request shows, which is used now; `None` where it has ended. It ends with its user, and with the
+    /// password that it began with.
+    pub(crate) async fn session(&self, key: SessionKey) -> Result<Option<Session>, ReadError> {
+        let Some(session) = self.sessions.used(key) else { return Ok(None) };
+        match self.user(session.login()).await? {
+            Some(user) if !user.is_disabled() && session.is_of(&user) => Ok(Some(session)),
+            _ => {
+                self.end_session(key);
+                Ok(None)
+            }
+        }
+    }
+
+    /// Ends a session, and what goes on in its name.
+    pub(crate) fn end_session(&self, key: SessionKey) {
+        if self.sessions.end(key) {
+            self.forgotten(|_| {});
+        }
+    }
+
+    /// Whether those who do not sign in may do what everybody may who does.
+    pub(super) fn admits_strangers(&self) -> bool {
+        self.anonymous == Anonymous::Admitted
+    }
+
+    /// Every session.
+    pub(crate) fn sessions(&self) -> &Sessions {
+        &self.sessions
     }
 }
 
@@ -333,6 +391,10 @@ mod tests {
 
     use super::*;
 
+    fn sessions() -> Sessions {
+        Sessions::new(Arc::new(factum_core::SystemClock), 0)
+    }
+
     async fn guard(users: &[&str]) -> Guard {
         let store = Arc::new(MemoryStore::new());
         for user in users {
@@ -342,7 +404,7 @@ mod tests {
             let append = store.append_to(stream.expect("a name"), ExpectedRevision::Any, vec![event]);
             append.await.expect("appended");
         }
-        Guard::new(store, Arc::new(Passwords::new()), Tokens::default(), Anonymous::Refused)
+        Guard::new(store, Arc::new(Passwords::new()), Tokens::default(), Anonymous::Refused, sessions())
     }
 
     #[tokio::test]
@@ -447,7 +509,7 @@ mod tests {
         let store = Withholding { store: MemoryStore::new(), has_read: closed(), may_give: closed() };
         let store = Arc::new(store);
         let passwords = Arc::new(Passwords::new());
-        let guard = Guard::new(store.clone(), passwords, Tokens::default(), Anonymous::Refused);
+        let guard = Guard::new(store.clone(), passwords, Tokens::default(), Anonymous::Refused, sessions());
         let change = async {
             store.has_read.acquire().await.expect("open").forget();
             let event = NewEvent::json(EventType::new("$metadata").expect("a type"), r#"{"$acl":{"$r":[]}}"#);

@@ -50,6 +50,10 @@ impl Drop for Forgets<'_> {
 fn forget(guard: &Guard, stream: &str) {
     if let Some(described) = stream.strip_prefix("$$") {
         guard.forget_list(described);
+        // A stream is deleted by its metadata, and a user with its stream.
+        if let Some(login) = described.strip_prefix(USER_STREAM_PREFIX) {
+            guard.forget_user(login);
+        }
     } else if stream == SETTINGS_STREAM {
         guard.forget_settings();
     } else if let Some(login) = stream.strip_prefix(USER_STREAM_PREFIX) {

@@ -55,7 +55,7 @@ async fn begin(
     };
     let (key, form) = (group(&options)?, EventForm { ids: uuid_form(&options)? });
     // Taken before the check, so that no change after it is missed.
-    let right = shared.access.hold(&call.caller);
+    let right = shared.access.hold(&call);
     shared.access.check(&call.caller, Action::Read(key.source_name())).await?;
     let slots = usize::try_from(options.buffer_size).unwrap_or(1).clamp(1, MAX_SLOTS);
     let who = ConsumerInfo {

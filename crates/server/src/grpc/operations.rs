@@ -10,6 +10,7 @@ use wire::scavenge_resp::ScavengeResult;
 
 use crate::access::Action;
 use crate::call::Call;
+use crate::operations::By;
 use crate::scavenges::{self, Begun};
 use crate::shared::Shared;
 use crate::status;
@@ -64,7 +65,8 @@ impl wire::operations_server::Operations for Operations {
                 "there is nothing to scavenge: this server's store keeps no files",
             ));
         };
-        Ok(match scavenges::start(&self.shared, maintenance, by.name(), "") {
+        let begun = scavenges::start(&self.shared, maintenance, By::caller(&by), "").await;
+        Ok(match begun.map_err(|error| status::of_append(&error, "StartScavenge"))? {
             Begun::Started(id) => answer(id, ScavengeResult::Started),
             Begun::InProgress(id) => answer(id, ScavengeResult::InProgress),
         })

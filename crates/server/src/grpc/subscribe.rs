@@ -37,7 +37,7 @@ pub(super) async fn answers(
     reading: Reading,
 ) -> Result<Answers<Answer>, Status> {
     debug_assert_eq!(reading.direction, Direction::Forwards, "options refuse the other");
-    let hold = shared.access.hold(&call.caller);
+    let hold = shared.access.hold(&call);
     shared.access.check(&call.caller, Action::Read(reading.source.name())).await?;
     let filter =
         reading.filter.as_ref().map_or_else(|| reading.source.filter(), |filter| filter.store.clone());

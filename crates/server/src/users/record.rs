@@ -89,6 +89,12 @@ impl From<UserRecord> for Known {
 }
 
 impl Known {
+    /// A user as this text has it, for tests of others.
+    #[cfg(test)]
+    pub(crate) fn of_text(login: &str, data: &[u8]) -> Self {
+        UserRecord::parse(login, data).expect("a user").into()
+    }
+
     pub(crate) fn login(&self) -> &str {
         &self.0.login_name
     }

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::answer::{json, linked, url};
 use super::ask::{Ask, MAX_LIMIT};
 use super::fresh;
-use super::names::{self, Order, Progress, State, Stream};
+use super::names::{self, Order, Progress, State, Stream, TypeVersion};
 use super::problem::{Problem, Slug};
 use super::route::{AFTER, Api, CURSOR, Kind, LIMIT, Operation, Param, WAIT};
 use crate::access::{Action, Caller};
@@ -371,6 +371,19 @@ struct TypeItem {
     name: String,
     count: u64,
     schema_version: u32,
+    versions: Vec<VersionItem>,
+}
+
+#[derive(Serialize)]
+struct VersionItem {
+    version: u32,
+    events: u64,
+}
+
+impl From<&TypeVersion> for VersionItem {
+    fn from(of: &TypeVersion) -> Self {
+        Self { version: of.version, events: of.events }
+    }
 }
 
 async fn types(ask: Ask) -> Result<Response, Problem> {
@@ -388,6 +401,11 @@ async fn types(ask: Ask) -> Result<Response, Problem> {
                 name: of.name.to_string(),
                 count: of.count,
                 schema_version: of.schema_version,
+                versions: of
+                    .versions
+                    .iter()
+                    .map(|of| VersionItem { version: of.version, events: of.events })
+                    .collect(),
             })
             .collect()
     };

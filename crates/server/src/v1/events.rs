@@ -6,7 +6,7 @@ use factum_protocol::{Breaks, LinkTarget, Payload};
 use serde::Serialize;
 
 use super::accept::{Form, form};
-use super::answer::{escaped, event_json, linked, tagged};
+use super::answer::{event_json, linked, segment, tagged};
 use super::ask::{Ask, digits, shown, stream_name};
 use super::cloud;
 use super::follow;
@@ -14,6 +14,7 @@ use super::privacy::{PERSONAL, as_wanted};
 use super::problem::{Problem, Slug};
 use super::reading::{Found, Wanted};
 use super::route::{AFTER, Api, Kind, LIMIT, Operation, Param, WAIT};
+use super::upcasted::{self, UPCAST};
 use crate::access::Action;
 use crate::links::{self, Links};
 use crate::source::{Resolved, Source};
@@ -56,7 +57,7 @@ pub(super) fn routes(api: Api) -> Api {
             PART,
             "One event of a stream, by its revision, or the first or last one",
         )
-        .query(&[RESOLVE, PERSONAL, AFTER, WAIT])
+        .query(&[RESOLVE, PERSONAL, UPCAST, AFTER, WAIT])
         .answer(ONE_EVENT),
     )
     .get(
@@ -88,7 +89,7 @@ pub(super) fn routes(api: Api) -> Api {
         "/v1/events/{id}",
         by_id,
         Operation::new("getEvent", PART, "One event, by its id")
-            .query(&[PERSONAL, AFTER, WAIT])
+            .query(&[PERSONAL, UPCAST, AFTER, WAIT])
             .answer(ONE_EVENT),
     )
 }
@@ -124,7 +125,7 @@ async fn of_stream(ask: Ask) -> Result<Response, Problem> {
     let stream = ask.stream()?;
     ask.may(Action::Read(stream.as_str())).await?;
     let form = form(&ask.headers, &PAGE_FORMS)?;
-    let path = format!("/v1/streams/{}/events", escaped(stream.as_str()));
+    let path = format!("/v1/streams/{}/events", segment(stream.as_str()));
     let wanted = Wanted::of_stream(&ask, stream)?;
     if form.follows() {
         return follow::answer(ask, wanted, form).await;
@@ -243,7 +244,12 @@ async fn one(ask: &Ask, form: Form, event: Resolved) -> Result<Response, Problem
         Form::CloudEvent => cloud_event(resolved),
         _ => None,
     };
-    let body = body.unwrap_or_else(|| event_json(resolved, Payload::Whole, Breaks::Keep));
+    let as_stored = || event_json(resolved, Payload::Whole, Breaks::Keep);
+    let body = match (body, &resolved.event, upcasted::wanted(ask)?) {
+        (Some(body), ..) => body,
+        (None, Some(event), Some(domain)) => upcasted::beside(domain, event, as_stored()),
+        (None, ..) => as_stored(),
+    };
     Ok(tagged(&ask.headers, form.media(), body))
 }
 

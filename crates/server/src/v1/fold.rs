@@ -1,143 +1,49 @@
 //! What a stream comes to at a moment, without folding all of it each time.
 //!
 //! Every thousand events the state is remembered, within a limit of bytes. What can change the past makes it be forgotten: a
-//! redaction, an erasure, a truncation. States with personal data are never remembered.
+//! redaction, an erasure, a truncation. States with personal data are never remembered, nor are rows.
 
-use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+mod origins;
+mod remembered;
+mod rows;
+mod state;
+mod which;
 
-use factum::{JsonState, Skipped};
 use factum_core::{
-    AsOf, EventReader, EventStore, EventStoreExt, PERSONAL_MEMBER, PRIVACY_STREAM, REDACTIONS_STREAM, Read,
-    ReadError, ReadFrom, RecordedEvent, Revision, Selector, StreamName, StreamState, Timestamp,
+    AsOf, EventReader, EventStore, EventStoreExt, PRIVACY_STREAM, REDACTIONS_STREAM, Read, ReadError,
+    ReadFrom, RecordedEvent, Revision, Selector, StreamName, StreamState,
 };
 
 use super::problem::Problem;
 use crate::shared::Shared;
 
+pub(crate) use origins::Origins;
+pub(crate) use remembered::Folds;
+use remembered::{Past, Under};
+pub(crate) use state::{Failure, Fold, Outcome, Reached};
+pub(crate) use which::{NO_DOMAIN, Which, names_of, which};
+
 /// Events between two states that are remembered.
 const EVERY: u64 = 1_000;
-/// Bytes of states that are remembered, by the length of their text.
-const MAX_BYTES: usize = 32 * 1024 * 1024;
-/// How much more a state takes than its text.
-const BYTES_PER_TEXT_BYTE: usize = 4;
 
-/// The event that a fold has come to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Reached {
-    pub(crate) revision: Revision,
-    pub(crate) time: Timestamp,
-    pub(crate) event_type: String,
-}
-
-impl Reached {
-    pub(crate) fn of(event: &RecordedEvent) -> Self {
-        let event_type = event.event_type().to_owned();
-        Self { revision: event.revision(), time: event.recorded_at(), event_type }
-    }
-}
-
-/// A state, and how far it has come.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Fold {
-    pub(crate) state: JsonState,
-    /// The last event in it; `None` before the first one.
-    pub(crate) at: Option<Reached>,
-}
-
-/// States that are remembered.
-#[derive(Debug, Default)]
-pub(crate) struct Folds {
-    /// A lock, since it is held for a look-up only.
-    known: Mutex<Known>,
-}
-
-#[derive(Debug, Default)]
-struct Known {
-    /// What the past rests on; with another one, everything is forgotten.
-    past: Past,
-    /// By stream and by the number of events before.
-    states: BTreeMap<(StreamName, u64), Remembered>,
-    bytes: usize,
-    uses: u64,
-}
-
-#[derive(Debug)]
-struct Remembered {
-    fold: Fold,
-    first_visible: Option<Revision>,
-    bytes: usize,
-    used: u64,
-}
-
-/// The last word about what was taken out of the log.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Past {
-    redactions: Option<Revision>,
-    privacy: Option<Revision>,
-}
-
-impl Folds {
-    fn known(&self) -> MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The latest remembered state of the stream that has no event at `before` or after it.
-    fn find(
-        &self,
-        stream: &StreamName,
-        past: Past,
-        first: Option<Revision>,
-        before: u64,
-    ) -> Option<(u64, Fold)> {
-        let mut known = self.known();
-        if known.past != past {
-            *known = Known { past, ..Known::default() };
-            return None;
-        }
-        known.uses += 1;
-        let uses = known.uses;
-        let (from, to) = ((stream.clone(), 0), (stream.clone(), before));
-        // Only what is remembered is looked at, however far a reader asks.
-        let mut nearest = known.states.range_mut(from..=to).rev();
-        let ((_, place), found) = nearest.find(|(_, found)| found.first_visible == first)?;
-        found.used = uses;
-        Some((*place, found.fold.clone()))
-    }
-
-    fn remember(&self, stream: &StreamName, past: Past, first: Option<Revision>, place: u64, fold: &Fold) {
-        let text = fold.state.to_json();
-        let bytes = text.len() * BYTES_PER_TEXT_BYTE;
-        if text.contains(PERSONAL_MEMBER) || bytes > MAX_BYTES / 4 {
-            return;
-        }
-        let mut known = self.known();
-        if known.past != past {
-            return;
-        }
-        known.uses += 1;
-        let remembered = Remembered { fold: fold.clone(), first_visible: first, bytes, used: known.uses };
-        if let Some(old) = known.states.insert((stream.clone(), place), remembered) {
-            known.bytes -= old.bytes;
-        }
-        known.bytes += bytes;
-        while known.bytes > MAX_BYTES {
-            let oldest = known.states.iter().min_by_key(|(_, of)| of.used).map(|(key, _)| key.clone());
-            let Some(removed) = oldest.and_then(|key| known.states.remove(&key)) else { break };
-            known.bytes -= removed.bytes;
-        }
-    }
+/// How a stream is folded.
+pub(crate) struct How<'a> {
+    /// By what.
+    pub(crate) which: &'a Which,
+    /// The events that are left out, as if they had not happened; in order.
+    pub(crate) without: &'a [Revision],
 }
 
 /// A fold that is under way: the events after the state that it began with.
 pub(crate) struct Folding<'a> {
     shared: &'a Shared,
     stream: StreamName,
+    how: How<'a>,
     reader: Box<dyn EventReader>,
     past: Past,
     first_visible: Option<Revision>,
-    /// Whether states on the way are remembered.
-    remembers: bool,
+    /// States before this place are remembered: none beyond an event that is left out.
+    remembers_before: u64,
     /// The place of the next state that is to be remembered.
     next_place: u64,
     /// The stream's last revision.
@@ -151,10 +57,11 @@ impl<'a> Folding<'a> {
     /// Begins as near before the event `before` as a remembered state allows, and sees the stream as of `at`.
     ///
     /// # Errors
-    /// What the store says.
+    /// What the store says, and what refuses the fold.
     pub(crate) async fn begin(
         shared: &'a Shared,
         stream: &StreamName,
+        how: How<'a>,
         before: Revision,
         at: AsOf,
     ) -> Result<Self, Problem> {
@@ -165,22 +72,34 @@ impl<'a> Folding<'a> {
         };
         // What happened when it was not recorded yet may stand anywhere; what grows old goes without a word.
         let in_order = !matches!(at, AsOf::Occurred(_));
-        let remembers = in_order && store.stream_metadata(stream.clone()).await?.max_age.is_none();
+        let remembers = in_order
+            && how.which.is_remembered()
+            && store.stream_metadata(stream.clone()).await?.max_age.is_none();
+        let remembers_before = match (remembers, how.without.first()) {
+            (false, _) => 0,
+            (true, Some(first)) => first.0.saturating_add(1),
+            (true, None) => u64::MAX,
+        };
         let head =
             store.read(Read::backwards(Selector::Stream(stream.clone())).limit(1)).await?.head().clone();
         let first_visible = head.first_visible;
-        let known =
-            if remembers { shared.v1.folds.find(stream, past, first_visible, before.0) } else { None };
-        let (place, fold) = known.unwrap_or_default();
+        let before = before.0.min(remembers_before.saturating_sub(1));
+        let under = Under { stream, fold: how.which.name(), past, first_visible };
+        let known = if remembers { shared.v1.folds.find(&under, before) } else { None };
+        let (place, fold) = match known {
+            Some(known) => known,
+            None => (0, Fold::begin(shared, how.which).await?),
+        };
         let read = Read::stream(stream.clone()).from(ReadFrom::Revision(Revision(place))).at(at);
         let reader = store.read(read).await?;
         Ok(Self {
             shared,
             stream: stream.clone(),
+            how,
             reader,
             past,
             first_visible,
-            remembers,
+            remembers_before,
             next_place: place + EVERY,
             head: head.stream.and_then(StreamState::last_revision),
             fold,
@@ -207,43 +126,57 @@ impl<'a> Folding<'a> {
     }
 
     /// Folds it.
-    pub(crate) fn apply(&mut self, event: &RecordedEvent) -> Result<(), Skipped> {
-        let revision = event.revision().0;
-        if revision >= self.next_place {
-            let place = revision / EVERY * EVERY;
-            if self.remembers {
-                self.shared.v1.folds.remember(&self.stream, self.past, self.first_visible, place, &self.fold);
+    ///
+    /// # Errors
+    /// What refuses the fold: that an event cannot be folded is an outcome.
+    pub(crate) async fn apply(&mut self, event: &RecordedEvent) -> Result<Outcome, Problem> {
+        let revision = event.revision();
+        if revision.0 >= self.next_place {
+            let place = revision.0 / EVERY * EVERY;
+            if place < self.remembers_before {
+                let under = Under {
+                    stream: &self.stream,
+                    fold: self.how.which.name(),
+                    past: self.past,
+                    first_visible: self.first_visible,
+                };
+                self.shared.v1.folds.remember(&under, place, &mut self.fold).await;
             }
             self.next_place = place + EVERY;
         }
-        let outcome = self.fold.state.apply(event);
-        self.fold.at = Some(Reached::of(event));
-        outcome
+        if self.how.without.binary_search(&revision).is_ok() {
+            self.fold.at = Some(Reached::of(event));
+            return Ok(Outcome::LeftOut);
+        }
+        self.fold.apply(event).await
     }
 
     /// Folds everything before `before`. The first event at it or after it, if there is one, comes back.
     ///
     /// # Errors
-    /// What the store says.
+    /// What the store says, and what refuses the fold.
     pub(crate) async fn up_to(&mut self, before: Revision) -> Result<Option<RecordedEvent>, Problem> {
         while let Some(event) = self.next().await? {
             if event.revision() >= before {
                 return Ok(Some(event));
             }
-            // What is skipped is counted by the state.
-            let _ = self.apply(&event);
+            // What is not folded is counted by the state.
+            self.apply(&event).await?;
         }
         Ok(None)
     }
 }
 
-/// The stream's state as of a moment, and its last revision today.
+/// Before which revision everything had happened at a moment, where moments and revisions go together; `None`: nothing had.
 ///
 /// # Errors
 /// What the store says.
-pub(crate) async fn state_at(shared: &Shared, stream: &StreamName, at: AsOf) -> Result<Fold, Problem> {
-    // Where moments and revisions go together, the revision says how much is remembered.
-    let before = match at {
+pub(crate) async fn revision_before(
+    shared: &Shared,
+    stream: &StreamName,
+    at: AsOf,
+) -> Result<Option<Revision>, Problem> {
+    Ok(match at {
         AsOf::Revision(revision) => Some(revision.next()),
         AsOf::Occurred(_) => Some(Revision::START),
         AsOf::Now | AsOf::Position(_) | AsOf::Recorded(_) => {
@@ -251,9 +184,24 @@ pub(crate) async fn state_at(shared: &Shared, stream: &StreamName, at: AsOf) -> 
             let store: &dyn EventStore = shared.store.as_ref();
             store.read_all(read).await?.first().map(|event| event.revision().next())
         }
+    })
+}
+
+/// The stream's state as of a moment.
+///
+/// # Errors
+/// What the store says, and what refuses the fold.
+pub(crate) async fn state_at(
+    shared: &Shared,
+    stream: &StreamName,
+    how: How<'_>,
+    at: AsOf,
+) -> Result<Fold, Problem> {
+    // The revision says how much is remembered.
+    let Some(before) = revision_before(shared, stream, at).await? else {
+        return Fold::begin(shared, how.which).await;
     };
-    let Some(before) = before else { return Ok(Fold::default()) };
-    let mut folding = Folding::begin(shared, stream, before, at).await?;
+    let mut folding = Folding::begin(shared, stream, how, before, at).await?;
     folding.up_to(Revision(u64::MAX)).await?;
     Ok(folding.fold)
 }

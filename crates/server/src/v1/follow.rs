@@ -36,7 +36,7 @@ const LAST_EVENT_ID: &str = "last-event-id";
 /// `bad-parameter` for a place that is none, and what the store says.
 pub(super) async fn answer(ask: Ask, wanted: Wanted, form: Form) -> Result<Response, Problem> {
     let follows = ask.flag("follow", true)?;
-    let hold = ask.shared.access.hold(&ask.call.caller);
+    let hold = ask.shared.access.hold(&ask.call);
     ask.may(Action::Read(wanted.source.name())).await?;
     may_open(&ask).await?;
     let from = begin(&ask, &wanted).await?;

@@ -22,6 +22,8 @@ use crate::shared::Shared;
 const MAX_STREAMS: usize = 2_000_000;
 /// The most types that are known.
 const MAX_TYPES: usize = 10_000;
+/// The most versions of a type whose events are counted.
+const MAX_VERSIONS: usize = 32;
 /// How long to wait before the log is followed again after it could not be read.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -54,6 +56,17 @@ pub(crate) struct Type {
     pub(crate) name: Arc<str>,
     pub(crate) count: u64,
     pub(crate) schema_version: u32,
+    /// Its schema versions, those that were seen first.
+    pub(crate) versions: Vec<TypeVersion>,
+}
+
+/// What is known of a schema version of a type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TypeVersion {
+    pub(crate) version: u32,
+    pub(crate) events: u64,
+    /// The place of the last of them.
+    pub(crate) last: Position,
 }
 
 #[derive(Debug)]
@@ -245,6 +258,12 @@ impl Known {
             if let Some(of) = usize::try_from(number).ok().and_then(|number| self.types.get_mut(number)) {
                 of.count += 1;
                 of.schema_version = of.schema_version.max(version);
+                if let Some(known) = of.versions.iter_mut().find(|known| known.version == version) {
+                    known.events += 1;
+                    known.last = event.position();
+                } else if of.versions.len() < MAX_VERSIONS {
+                    of.versions.push(TypeVersion { version, events: 1, last: event.position() });
+                }
             }
             return number;
         }
@@ -254,7 +273,12 @@ impl Known {
         }
         let number = u32::try_from(self.types.len()).unwrap_or(u32::MAX);
         let name: Arc<str> = name.into();
-        self.types.push(Type { name: name.clone(), count: 1, schema_version: version });
+        self.types.push(Type {
+            name: name.clone(),
+            count: 1,
+            schema_version: version,
+            versions: vec![TypeVersion { version, events: 1, last: event.position() }],
+        });
         self.type_numbers.insert(name, number);
         number
     }

@@ -23,11 +23,11 @@ const PAGE: &str = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><ti
                     <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
                     <link rel=\"stylesheet\" href=\"/docs/api/swagger-ui.css\"><div id=\"api\"></div>\
                     <script src=\"/docs/api/swagger-ui-bundle.js\"></script><script src=\"/docs/api/start.js\"></script></html>";
-const START: &str =
-    "SwaggerUIBundle({ url: '/openapi.json', dom_id: '#api', deepLinking: true, validatorUrl: null });\n";
+const START: &str = "SwaggerUIBundle({ url: '/openapi.json', dom_id: '#api', deepLinking: true, validatorUrl: null, \
+     requestInterceptor: request => { request.headers['X-Factum-Csrf'] = '1'; return request; } });\n";
 
 /// Bodies that must be there.
-const NEEDED: [&str; 3] = ["NewEvents", "Append", "StreamMetadata"];
+const NEEDED: [&str; 4] = ["NewEvents", "Append", "StreamMetadata", "SignIn"];
 
 /// The document, as it is served and as `docs/openapi.json` has it.
 pub(super) static TEXT: LazyLock<String> = LazyLock::new(|| {
@@ -80,7 +80,7 @@ fn document(operations: &[Described]) -> Value {
             "license": { "name": "MIT OR Apache-2.0" },
         },
         "servers": [{ "url": "/" }],
-        "security": [{}, { "basic": [] }, { "bearer": [] }],
+        "security": [{}, { "basic": [] }, { "bearer": [] }, { "session": [] }],
         "tags": parts.iter().map(|part| json!({ "name": part })).collect::<Vec<_>>(),
         "paths": paths,
         "components": {
@@ -88,6 +88,10 @@ fn document(operations: &[Described]) -> Value {
             "securitySchemes": {
                 "basic": { "type": "http", "scheme": "basic" },
                 "bearer": { "type": "http", "scheme": "bearer" },
+                "session": {
+                    "type": "apiKey", "in": "cookie", "name": "factum_session_2113",
+                    "description": "From POST /v1/session; the name ends with the server's port. Writes need the header X-Factum-Csrf: 1.",
+                },
             },
         },
     })
@@ -148,6 +152,9 @@ fn parameter(place: &str, param: &Param) -> Value {
         Kind::Text => json!({ "type": "string" }),
         Kind::Texts => json!({ "type": "array", "items": { "type": "string", "minLength": 1 } }),
         Kind::Number => json!({ "type": "integer", "minimum": 0, "maximum": u64::MAX }),
+        Kind::Numbers => {
+            json!({ "type": "array", "items": { "type": "integer", "minimum": 0, "maximum": u64::MAX } })
+        }
         Kind::Limit => json!({ "type": "integer", "minimum": 1 }),
         Kind::Flag => json!({ "type": "boolean" }),
         Kind::OneOf(words) => json!({ "type": "string", "enum": words }),

@@ -49,6 +49,8 @@ pub(crate) enum Kind {
     Texts,
     /// A whole number from 0.
     Number,
+    /// A whole number from 0, several times.
+    Numbers,
     /// How many entries, from 1; more than 1,000 are 1,000.
     Limit,
     /// True or false.

@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use axum::response::Response;
-use factum_core::{EventStoreExt, EventType, Read, SCHEMAS_STREAM, SchemaRegistry, SchemaVersion, Selector};
+use factum_core::{
+    EventStoreExt, EventType, Position, Read, ReadFrom, RecordedEvent, SCHEMAS_STREAM, SchemaRegistry,
+    SchemaVersion, Selector,
+};
 use factum_protocol::{Breaks, Payload};
 use serde::Serialize;
 use serde_json::Value;
@@ -11,8 +14,10 @@ use serde_json::value::RawValue;
 
 use super::answer::{event_json, json};
 use super::ask::{Ask, shown};
+use super::names;
 use super::problem::{Problem, Slug};
 use super::route::{Api, Operation};
+use super::upcasted::{Chain, beside};
 use crate::access::Action;
 use crate::source::Resolved;
 
@@ -82,6 +87,7 @@ struct OneAnswer<'a> {
     #[serde(rename = "type")]
     event_type: &'a str,
     versions: Vec<VersionItem<'a>>,
+    upcasting: Option<Chain>,
     examples: Vec<Box<RawValue>>,
 }
 
@@ -100,23 +106,64 @@ async fn one(ask: Ask) -> Result<Response, Problem> {
         return Err(Problem::new(Slug::NotFound, detail));
     }
     let versions = versions.into_iter().map(|(version, schema)| VersionItem { version: version.0, schema });
-    Ok(json(&OneAnswer { event_type: &event_type, versions: versions.collect(), examples }))
+    let domain = ask.shared.ops.domain.as_ref();
+    let upcasting = domain.and_then(|domain| domain.kind(&event_type)).map(Chain::from);
+    Ok(json(&OneAnswer { event_type: &event_type, versions: versions.collect(), upcasting, examples }))
 }
 
-/// The newest events of the type that the caller may see.
+/// The newest events of the type that the caller may see, and the oldest one of each other version among the first ones: each with
+/// what the application reads in it, where that is known.
 async fn examples(ask: &Ask, event_type: &EventType) -> Result<Vec<Box<RawValue>>, Problem> {
-    let read = Read::backwards(Selector::event_type(event_type.clone())).limit(EXAMINED);
-    let mut examples = Vec::new();
-    for event in ask.shared.store.read_all(read).await? {
-        if examples.len() == EXAMPLES {
+    let of_type = || Selector::event_type(event_type.clone());
+    let mut found: Vec<RecordedEvent> = Vec::new();
+    for event in ask.shared.store.read_all(Read::backwards(of_type()).limit(EXAMINED)).await? {
+        if found.len() == EXAMPLES {
             break;
         }
-        if ask.may(Action::Read(event.stream())).await.is_ok()
-            && let Some(event) = super::events::visible(ask, &event).await?
-        {
-            let text = event_json(&Resolved::plain(event), Payload::Whole, Breaks::Keep);
-            examples.extend(RawValue::from_string(text).ok());
+        found.extend(seen(ask, &event).await?);
+    }
+    for event in ask.shared.store.read_all(Read::forwards(of_type()).limit(EXAMINED)).await? {
+        if !found.iter().any(|known| known.schema_version() == event.schema_version()) {
+            found.extend(seen(ask, &event).await?);
         }
     }
-    Ok(examples)
+    for last in of_versions(ask, event_type) {
+        for event in ask
+            .shared
+            .store
+            .read_all(Read::forwards(Selector::All).from(ReadFrom::Position(last)).limit(1))
+            .await?
+        {
+            let is_new = !found.iter().any(|known| known.schema_version() == event.schema_version());
+            if is_new && event.event_type() == event_type.as_str() {
+                found.extend(seen(ask, &event).await?);
+            }
+        }
+    }
+    let domain = ask.shared.ops.domain.as_deref();
+    let examples = found.into_iter().filter_map(|event| {
+        let text = event_json(&Resolved::plain(event.clone()), Payload::Whole, Breaks::Keep);
+        let text = match domain {
+            Some(domain) => beside(domain, &event, text),
+            None => text,
+        };
+        RawValue::from_string(text).ok()
+    });
+    Ok(examples.collect())
+}
+
+/// Where the last event of each version is, as far as the log has been looked through for names.
+fn of_versions(ask: &Ask, event_type: &EventType) -> Vec<Position> {
+    names::begin(&ask.shared);
+    let known = ask.shared.v1.names.look();
+    let of = known.types().iter().find(|of| *of.name == *event_type.as_str());
+    of.map(|of| of.versions.iter().map(|version| version.last).collect()).unwrap_or_default()
+}
+
+/// The event, if the caller may see it.
+async fn seen(ask: &Ask, event: &RecordedEvent) -> Result<Option<RecordedEvent>, Problem> {
+    match ask.may(Action::Read(event.stream())).await {
+        Ok(()) => super::events::visible(ask, event).await,
+        Err(_) => Ok(None),
+    }
 }

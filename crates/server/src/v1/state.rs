@@ -1,15 +1,17 @@
 //! Time travel: what a stream comes to at a moment, how it came to that, and which event set what.
 
 use axum::response::Response;
-use factum::{JsonChange, Origin, Skipped, diff_json};
+use factum::{JsonChange, Origin, Skipped, diff_json, json_at};
 use factum_core::{AsOf, Revision, StreamName};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::accept::Form;
 use super::answer::tagged;
-use super::ask::{Ask, shown};
-use super::fold::{Fold, Folding, Reached, state_at};
+use super::ask::{Ask, digits, shown};
+use super::fold::{
+    Failure, Fold, Folding, How, Origins, Outcome, Reached, Which, revision_before, state_at, which,
+};
 use super::patch;
 use super::place::{kind_of, moment_of};
 use super::problem::{Problem, Slug};
@@ -22,8 +24,22 @@ const PART: &str = "Time travel";
 const MAX_ANSWER_BYTES: usize = 16 * 1024 * 1024;
 /// Events that one answer about a field looks at, after which it says where to go on.
 const MAX_EXAMINED: u64 = 20_000;
-const FOLD: Param =
-    Param::new("fold", Kind::OneOf(&["merge"]), "How events become a state: JSON merge patch");
+/// Events whose changes are looked at for one answer about who set what, where the fold does not know it by itself.
+const MAX_BLAMED: u64 = 20_000;
+/// Bytes of states that are compared for it.
+const MAX_BLAMED_BYTES: usize = 256 * 1024 * 1024;
+/// Most events that are left out of one fold.
+const MAX_WITHOUT: usize = 20;
+const FOLD: Param = Param::new(
+    "fold",
+    Kind::Like("^(merge|default|aggregate:.+|projection:.+)?$"),
+    "How events become a state: merge (JSON merge patch), the stream's default, or one that /v1/folds names [merge]",
+);
+const WITHOUT: Param = Param::new(
+    "without",
+    Kind::Numbers,
+    "Revisions of events that are left out, as if they had not happened; at most 20",
+);
 const AT: Param = Param::new("at", Kind::Text, "As it was then: a revision, @POSITION or a time [now]");
 const KIND: Param = Param::new(
     "kind",
@@ -37,7 +53,7 @@ pub(super) fn routes(api: Api) -> Api {
         "/v1/streams/{stream}/state",
         state,
         Operation::new("getStreamState", PART, "What a stream of JSON events comes to, at any moment")
-            .query(&[AT, FOLD, KIND, AFTER, WAIT])
+            .query(&[AT, FOLD, WITHOUT, KIND, AFTER, WAIT])
             .answer(&[("application/json", "StreamState")]),
     )
     .get(
@@ -52,6 +68,7 @@ pub(super) fn routes(api: Api) -> Api {
             Param::new("from", Kind::Number, "The first revision [0]"),
             LIMIT,
             FOLD,
+            WITHOUT,
             Param::new("path", Kind::Text, "A JSON pointer: the values of this field only"),
             AFTER,
             WAIT,
@@ -67,6 +84,7 @@ pub(super) fn routes(api: Api) -> Api {
                 KIND,
                 Param::new("path", Kind::Text, "A JSON pointer: at it or below it"),
                 FOLD,
+                WITHOUT,
                 AFTER,
                 WAIT,
             ])
@@ -85,6 +103,7 @@ pub(super) fn routes(api: Api) -> Api {
                 Param::new("b", Kind::Text, "The other moment [now]"),
                 KIND,
                 FOLD,
+                WITHOUT,
                 AFTER,
                 WAIT,
             ])
@@ -92,16 +111,48 @@ pub(super) fn routes(api: Api) -> Api {
     )
 }
 
-/// The stream that is folded, if the caller may read it.
-async fn stream_of(ask: &Ask) -> Result<StreamName, Problem> {
+/// What is folded, and how.
+struct Asked {
+    stream: StreamName,
+    which: Which,
+    without: Vec<Revision>,
+}
+
+impl Asked {
+    fn how(&self) -> How<'_> {
+        How { which: &self.which, without: &self.without }
+    }
+
+    fn fold(&self) -> &str {
+        self.which.name()
+    }
+
+    fn numbers(&self) -> Vec<u64> {
+        self.without.iter().map(|revision| revision.0).collect()
+    }
+}
+
+/// What is folded, if the caller may read it.
+async fn asked(ask: &Ask) -> Result<Asked, Problem> {
     let stream = ask.stream()?;
     ask.may(Action::Read(stream.as_str())).await?;
-    ask.one_of("fold", &[("merge", ())])?;
     if IndexStream::parse(&stream).is_some() {
         let detail = format!("'{stream}' is an index of links: it has no state of its own");
         return Err(Problem::new(Slug::BadRequest, detail));
     }
-    Ok(stream)
+    let mut without = Vec::new();
+    for text in ask.all("without").filter(|text| !text.is_empty()) {
+        let revision = digits(text).map(Revision).ok_or_else(|| {
+            Problem::parameter("without", format!("'without' is a revision, and not '{}'", shown(text)))
+        })?;
+        without.push(revision);
+    }
+    if without.len() > MAX_WITHOUT {
+        return Err(Problem::parameter("without", format!("at most {MAX_WITHOUT} events are left out")));
+    }
+    without.sort_unstable();
+    let which = which(ask, &stream).await?;
+    Ok(Asked { stream, which, without })
 }
 
 fn pointer_of(ask: &Ask) -> Result<Option<&str>, Problem> {
@@ -115,8 +166,11 @@ fn pointer_of(ask: &Ask) -> Result<Option<&str>, Problem> {
     Err(Problem::parameter("path", detail))
 }
 
-fn raw(fold: &Fold) -> Box<RawValue> {
-    RawValue::from_string(fold.state.to_json()).unwrap_or_default()
+/// The state as JSON; one that has none is refused.
+async fn raw(fold: &mut Fold) -> Result<Box<RawValue>, Problem> {
+    fold.json().await?.map_err(|why| {
+        Problem::new(Slug::Refused, why).next("Ask for another fold: /v1/folds?stream= says which there are.")
+    })
 }
 
 #[derive(Serialize)]
@@ -140,24 +194,47 @@ fn body(ask: &Ask, value: &impl Serialize) -> Result<Response, Problem> {
 }
 
 #[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 struct StateAnswer<'a> {
     stream: &'a str,
-    fold: &'static str,
+    fold: &'a str,
     at: Option<At>,
     state: Box<RawValue>,
     merged: u64,
     skipped: u64,
+    failed: u64,
+    first_failure: Option<FailedAt>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    without: Vec<u64>,
+}
+
+/// The first event that a fold fails at.
+#[derive(Serialize)]
+struct FailedAt {
+    revision: u64,
+    #[serde(rename = "type")]
+    event_type: String,
+    why: String,
+}
+
+impl From<Failure> for FailedAt {
+    fn from(Failure { revision, event_type, why }: Failure) -> Self {
+        Self { revision: revision.0, event_type, why }
+    }
 }
 
 async fn state(ask: Ask) -> Result<Response, Problem> {
-    let stream = stream_of(&ask).await?;
-    let fold = state_at(&ask.shared, &stream, at(&ask, "at")?).await?;
+    let asked = asked(&ask).await?;
+    let mut fold = state_at(&ask.shared, &asked.stream, asked.how(), at(&ask, "at")?).await?;
     let answer = StateAnswer {
-        stream: stream.as_str(),
-        fold: "merge",
-        state: raw(&fold),
-        merged: fold.state.merged(),
-        skipped: fold.state.skipped(),
+        stream: asked.stream.as_str(),
+        fold: asked.fold(),
+        state: raw(&mut fold).await?,
+        merged: fold.folded,
+        skipped: fold.skipped,
+        failed: fold.failed,
+        first_failure: fold.first_failure.map(FailedAt::from),
+        without: asked.numbers(),
         at: fold.at.map(At::from),
     };
     body(&ask, &answer)
@@ -189,6 +266,10 @@ struct HistoryStep<'a> {
     inverse: Vec<patch::Step<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     skipped: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    without: bool,
 }
 
 /// Why an event left the state as it was.
@@ -203,18 +284,19 @@ fn skipped_word(skipped: Skipped) -> &'static str {
 }
 
 async fn history(ask: Ask) -> Result<Response, Problem> {
-    let stream = stream_of(&ask).await?;
+    let asked = asked(&ask).await?;
     let from = Revision(ask.number("from")?.unwrap_or(0));
     let limit = match ask.text("limit") {
         Some(_) => ask.limit()?,
         None => DEFAULT_STEPS,
     };
     if let Some(pointer) = pointer_of(&ask)? {
-        return field_history(&ask, &stream, pointer, from, limit).await;
+        return field_history(&ask, &asked, pointer, from, limit).await;
     }
-    let mut folding = Folding::begin(&ask.shared, &stream, from, AsOf::Now).await?;
+    let mut folding = Folding::begin(&ask.shared, &asked.stream, asked.how(), from, AsOf::Now).await?;
     let mut pending = folding.up_to(from).await?;
-    let base = Base { revision: folding.fold.at.as_ref().map(|at| at.revision.0), state: raw(&folding.fold) };
+    let revision = folding.fold.at.as_ref().map(|at| at.revision.0);
+    let base = Base { revision, state: raw(&mut folding.fold).await? };
     let mut before = base.state.clone();
     let mut steps = String::from("[");
     let mut next = None;
@@ -224,9 +306,20 @@ async fn history(ask: Ask) -> Result<Response, Problem> {
             next = Some(event.revision().0);
             break;
         }
-        let outcome = folding.apply(&event);
-        let after = if outcome.is_ok() { raw(&folding.fold) } else { before.clone() };
-        let changes = if outcome.is_ok() { diff_json(&before, &after) } else { Vec::new() };
+        let mut outcome = folding.apply(&event).await?;
+        let mut after = before.clone();
+        if outcome == Outcome::Folded {
+            match folding.fold.json().await? {
+                Ok(json) => after = json,
+                Err(why) => outcome = Outcome::Failed(why),
+            }
+        }
+        let changes = diff_json(&before, &after);
+        let (skipped, error) = match &outcome {
+            Outcome::Folded | Outcome::LeftOut => (None, None),
+            Outcome::Skipped(skipped) => (Some(skipped_word(*skipped)), None),
+            Outcome::Failed(why) => (None, Some(why.clone())),
+        };
         let step = HistoryStep {
             revision: event.revision().0,
             position: event.position().to_string(),
@@ -236,7 +329,9 @@ async fn history(ask: Ask) -> Result<Response, Problem> {
             occurred_time: event.occurred_at().map(|at| at.to_string()),
             patch: patch::forwards(&changes),
             inverse: patch::backwards(&changes),
-            skipped: outcome.err().map(skipped_word),
+            skipped,
+            error,
+            without: outcome == Outcome::LeftOut,
         };
         if count > 0 {
             steps.push(',');
@@ -250,12 +345,13 @@ async fn history(ask: Ask) -> Result<Response, Problem> {
     }
     steps.push(']');
     let answer = HistoryAnswer {
-        stream: stream.as_str(),
-        fold: "merge",
+        stream: asked.stream.as_str(),
+        fold: asked.fold(),
         base,
         steps: RawValue::from_string(steps).unwrap_or_default(),
         next,
         head: folding.head.map(|head| head.0),
+        without: asked.numbers(),
     };
     body(&ask, &answer)
 }
@@ -266,11 +362,13 @@ const DEFAULT_STEPS: usize = 500;
 #[derive(Serialize)]
 struct HistoryAnswer<'a> {
     stream: &'a str,
-    fold: &'static str,
+    fold: &'a str,
     base: Base,
     steps: Box<RawValue>,
     next: Option<u64>,
     head: Option<u64>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    without: Vec<u64>,
 }
 
 #[derive(Serialize)]
@@ -290,7 +388,7 @@ struct FieldValue {
 #[derive(Serialize)]
 struct FieldHistory<'a> {
     stream: &'a str,
-    fold: &'static str,
+    fold: &'a str,
     path: &'a str,
     items: Vec<FieldValue>,
     next: Option<u64>,
@@ -299,14 +397,17 @@ struct FieldHistory<'a> {
 
 async fn field_history(
     ask: &Ask,
-    stream: &StreamName,
+    asked: &Asked,
     pointer: &str,
     from: Revision,
     limit: usize,
 ) -> Result<Response, Problem> {
-    let mut folding = Folding::begin(&ask.shared, stream, from, AsOf::Now).await?;
+    let mut folding = Folding::begin(&ask.shared, &asked.stream, asked.how(), from, AsOf::Now).await?;
     let mut pending = folding.up_to(from).await?;
-    let mut before = folding.fold.at.as_ref().and_then(|_| folding.fold.state.get(pointer));
+    let mut before = match folding.fold.at {
+        Some(_) => value_at(&mut folding.fold, pointer).await?,
+        None => None,
+    };
     let mut items = Vec::new();
     let (mut next, mut examined) = (None, 0);
     while let Some(event) = pending {
@@ -315,8 +416,8 @@ async fn field_history(
             break;
         }
         examined += 1;
-        if folding.apply(&event).is_ok() {
-            let after = folding.fold.state.get(pointer);
+        if folding.apply(&event).await? == Outcome::Folded {
+            let after = value_at(&mut folding.fold, pointer).await?;
             if before.as_ref().map(|raw| raw.get()) != after.as_ref().map(|raw| raw.get()) {
                 items.push(FieldValue {
                     revision: event.revision().0,
@@ -333,7 +434,14 @@ async fn field_history(
         pending = folding.next().await?;
     }
     let head = folding.head.map(|head| head.0);
-    body(ask, &FieldHistory { stream: stream.as_str(), fold: "merge", path: pointer, items, next, head })
+    body(
+        ask,
+        &FieldHistory { stream: asked.stream.as_str(), fold: asked.fold(), path: pointer, items, next, head },
+    )
+}
+
+async fn value_at(fold: &mut Fold, pointer: &str) -> Result<Option<Box<RawValue>>, Problem> {
+    Ok(json_at(&*raw(fold).await?, pointer).map(ToOwned::to_owned))
 }
 
 #[derive(Serialize)]
@@ -371,31 +479,77 @@ struct BlameItem {
 #[derive(Serialize)]
 struct BlameAnswer<'a> {
     stream: &'a str,
-    fold: &'static str,
+    fold: &'a str,
     at: Option<At>,
     items: Vec<BlameItem>,
+    /// The first event whose changes were looked at, where that was not the first one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    since: Option<u64>,
 }
 
 async fn blame(ask: Ask) -> Result<Response, Problem> {
-    let stream = stream_of(&ask).await?;
+    let asked = asked(&ask).await?;
     let pointer = pointer_of(&ask)?.unwrap_or_default();
-    let fold = state_at(&ask.shared, &stream, at(&ask, "at")?).await?;
-    let leaves = fold.state.blame(pointer);
-    if leaves.is_empty() && !pointer.is_empty() {
-        let detail = format!("the state of '{stream}' has nothing at {}", shown(pointer));
+    let (items, at, since) = match asked.which {
+        Which::Merge => {
+            let fold = state_at(&ask.shared, &asked.stream, asked.how(), at(&ask, "at")?).await?;
+            let leaves = fold.blame(pointer).unwrap_or_default().into_iter();
+            let item = |leaf: factum::Blame| BlameItem {
+                pointer: leaf.pointer,
+                value: leaf.value,
+                set_by: leaf.set_by.as_deref().map(SetBy::from),
+            };
+            (leaves.map(item).collect::<Vec<_>>(), fold.at, None)
+        }
+        Which::Aggregate { .. } | Which::Rows { .. } => traced(&ask, &asked, pointer).await?,
+    };
+    if items.is_empty() && !pointer.is_empty() {
+        let detail = format!("the state of '{}' has nothing at {}", asked.stream, shown(pointer));
         return Err(Problem::new(Slug::NotFound, detail)
             .with("path", pointer)
             .next("Ask for /history?path= with the same pointer: it has every value that was ever there."));
     }
-    let items = leaves
-        .into_iter()
-        .map(|leaf| BlameItem {
-            pointer: leaf.pointer,
-            value: leaf.value,
-            set_by: leaf.set_by.as_deref().map(SetBy::from),
-        })
-        .collect();
-    body(&ask, &BlameAnswer { stream: stream.as_str(), fold: "merge", at: fold.at.map(At::from), items })
+    let (stream, fold) = (asked.stream.as_str(), asked.fold());
+    body(&ask, &BlameAnswer { stream, fold, at: at.map(At::from), items, since })
+}
+
+/// Who set what, by the changes of the last events before the moment.
+async fn traced(
+    ask: &Ask,
+    asked: &Asked,
+    pointer: &str,
+) -> Result<(Vec<BlameItem>, Option<Reached>, Option<u64>), Problem> {
+    let moment = at(ask, "at")?;
+    let before = revision_before(&ask.shared, &asked.stream, moment).await?.unwrap_or_default();
+    let since = Revision(before.0.saturating_sub(MAX_BLAMED));
+    let mut folding = Folding::begin(&ask.shared, &asked.stream, asked.how(), since, moment).await?;
+    let mut pending = folding.up_to(since).await?;
+    let mut origins = Origins::since(raw(&mut folding.fold).await?);
+    let (mut examined, mut bytes) = (0, 0);
+    while let Some(event) = pending {
+        examined += 1;
+        if examined > MAX_BLAMED || bytes > MAX_BLAMED_BYTES {
+            let detail = format!(
+                "the states after more than {MAX_BLAMED} events, or {MAX_BLAMED_BYTES} bytes of them, would have to be compared"
+            );
+            let next =
+                "Ask for /history?path= with a pointer: it has every value of one field, page by page.";
+            return Err(Problem::new(Slug::Refused, detail).next(next));
+        }
+        if folding.apply(&event).await? == Outcome::Folded
+            && let Ok(after) = folding.fold.json().await?
+        {
+            bytes += after.get().len();
+            origins.take(after, || Origin::of(&event));
+        }
+        pending = folding.next().await?;
+    }
+    let items = origins.blame(pointer).into_iter().map(|leaf| BlameItem {
+        pointer: leaf.pointer,
+        value: leaf.value,
+        set_by: leaf.set_by.as_deref().map(SetBy::from),
+    });
+    Ok((items.collect(), folding.fold.at, (since > Revision::START).then_some(since.0)))
 }
 
 #[derive(Serialize)]
@@ -422,19 +576,27 @@ impl From<JsonChange> for DiffItem {
 #[derive(Serialize)]
 struct DiffAnswer<'a> {
     stream: &'a str,
-    fold: &'static str,
+    fold: &'a str,
     a: Option<At>,
     b: Option<At>,
     items: Vec<DiffItem>,
 }
 
 async fn diff(ask: Ask) -> Result<Response, Problem> {
-    let stream = stream_of(&ask).await?;
+    let asked = asked(&ask).await?;
     let (a, b) = (at(&ask, "a")?, at(&ask, "b")?);
-    let before =
-        if ask.text("a").is_some() { state_at(&ask.shared, &stream, a).await? } else { Fold::default() };
-    let after = state_at(&ask.shared, &stream, b).await?;
-    let items = diff_json(&raw(&before), &raw(&after)).into_iter().map(DiffItem::from).collect();
-    let (a, b) = (before.at.map(At::from), after.at.map(At::from));
-    body(&ask, &DiffAnswer { stream: stream.as_str(), fold: "merge", a, b, items })
+    let shared = &ask.shared;
+    // One after the other: rows have their tables for themselves.
+    let (before, a) = {
+        let mut fold = match ask.text("a") {
+            Some(_) => state_at(shared, &asked.stream, asked.how(), a).await?,
+            None => Fold::begin(shared, &asked.which).await?,
+        };
+        (raw(&mut fold).await?, fold.at.map(At::from))
+    };
+    let mut fold = state_at(shared, &asked.stream, asked.how(), b).await?;
+    let after = raw(&mut fold).await?;
+    let items = diff_json(&before, &after).into_iter().map(DiffItem::from).collect();
+    let (stream, b) = (asked.stream.as_str(), fold.at.map(At::from));
+    body(&ask, &DiffAnswer { stream, fold: asked.fold(), a, b, items })
 }

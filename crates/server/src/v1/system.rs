@@ -8,7 +8,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::answer::{json, with_status};
-use super::ask::{Ask, Document, shown};
+use super::ask::{Ask, Document, check_reason, shown, unrecorded};
 use super::problem::{Problem, Slug};
 use super::route::{Api, Operation};
 use crate::access::Action;
@@ -19,8 +19,6 @@ use crate::scavenges::{self, Begun, Scavenge};
 use crate::users::Standing;
 
 const PART: &str = "The machine";
-/// Longest reason, in bytes.
-const MAX_REASON_BYTES: usize = 1_024;
 
 /// The routes.
 pub(super) fn routes(api: Api) -> Api {
@@ -284,10 +282,7 @@ struct EstimateAnswer {
 
 async fn start_scavenge(ask: Ask, Document(body): Document<StartBody>) -> Result<Response, Problem> {
     ask.may(Action::Operate).await?;
-    if body.reason.len() > MAX_REASON_BYTES {
-        let detail = format!("a reason has at most {MAX_REASON_BYTES} bytes");
-        return Err(Problem::new(Slug::BadJson, detail).with("field", "reason"));
-    }
+    check_reason(&body.reason)?;
     let maintenance = maintenance(&ask)?;
     if body.dry_run {
         let estimate = tokio::task::spawn_blocking(move || maintenance.estimate())
@@ -303,7 +298,7 @@ async fn start_scavenge(ask: Ask, Document(body): Document<StartBody>) -> Result
             bytes: estimate.bytes,
         }));
     }
-    match scavenges::start(&ask.shared, maintenance, ask.call.caller.name(), &body.reason) {
+    match scavenges::start(&ask.shared, maintenance, ask.by(), &body.reason).await.map_err(unrecorded)? {
         Begun::Started(id) => shown_scavenge(&ask, StatusCode::ACCEPTED, &id.to_string()),
         Begun::InProgress(id) => Err(Problem::new(Slug::Conflict, format!("the scavenge {id} runs already"))
             .with("id", id.to_string())),

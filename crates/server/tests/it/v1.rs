@@ -1,12 +1,17 @@
 //! The HTTP API through its port, with a client that knows nothing but HTTP.
 
 mod events;
+mod folds;
 mod following;
 mod front;
 mod lists;
 mod machine;
 mod openapi;
+mod operations;
+mod parked;
+mod problems;
 mod rights;
+mod session;
 mod time_travel;
 mod writing;
 

@@ -7,6 +7,7 @@ use factum_core::EventStore;
 
 use super::Dice;
 use super::customers::{FORGOTTEN, PEOPLE, customer};
+use super::heritage::HERITAGE;
 use crate::{
     AccountCommand, AccountId, Address, Bank, BankError, Currency, CustomerCommand, Money, TransferCommand,
     TransferId, TransferOrder,
@@ -48,7 +49,7 @@ impl Living {
     }
 
     /// What a bank has on its desk in the morning: a large transfer that waits for approval, two that found a frozen account,
-    /// a card that was reported lost twice.
+    /// a card that was reported lost twice. The account from the first years is to be [there](super::heritage).
     ///
     /// # Errors
     /// What failed.
@@ -70,7 +71,7 @@ impl Living {
         ] {
             self.request(TransferId::new(number), to.clone(), eur(amount)).await?;
         }
-        Ok(())
+        self.ask(&AccountId::new(HERITAGE), AccountCommand::Deposit(eur(18_400)), "branch").await
     }
 
     /// One command, or the few that belong together. That a rule is against it is business as usual.
