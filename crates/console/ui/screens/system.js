@@ -274,7 +274,7 @@ function Config({ query, set }) {
   return html`<${Frame} part="config" title="Configuration" sentence=${list && { tone: 'idle', text: list.length === 0 ? 'Settings are shown to those who operate the server.' : `${plural(list.length, 'setting')}, ${changed === 0 ? 'all as they come' : `${numberText(changed)} changed`}.` }}>
     <div class="filters"><input type="search" aria-label="Filter settings" placeholder="Filter settings" value=${query.q} onInput=${event => set({ q: event.target.value })} /></div>
     <${Remote} of=${answer} what="the configuration">${() => (list ? html`<${Table} caption="Settings" rows=${rows} keyOf=${one => one.name} empty=${html`<p class="quiet pad">No setting fits.</p>`} columns=${[
-    { key: 'name', label: 'Setting', width: '30%', cell: one => html`<span class="mono"><${Text} value=${one.name} clip=${48} /></span>` },
+    { key: 'name', label: 'Setting', width: '34%', className: 'wraps', cell: one => html`<span class="mono"><${Text} value=${one.name} clip=${48} /></span>` },
     { key: 'value', label: 'Value', cell: one => html`<span class=${isDefault(one) ? 'mono quiet' : 'mono'}><${Setting} value=${one.value} /></span>` },
     { key: 'source', label: 'From', width: 110, cell: one => html`<${Status} kind=${isDefault(one) ? 'idle' : 'busy'}><${Text} value=${one.source ?? 'unknown'} /></${Status}>` },
     { key: 'default', label: 'As it comes', wide: true, cell: one => html`<span class="mono quiet"><${Setting} value=${one.default} /></span>` },
