@@ -55,13 +55,15 @@ export function Type({ type, clip = 40, link = false }) {
     link ? html`<a class="link" href=${urls.type(type)}>${name}</a>` : name}</span>`;
 }
 
-/** A moment. `show`: full, clock, second, short, date. The title has all digits and the age. */
+/** A moment. `show`: full, clock, second, short, brief, date. The title has all digits and the age. */
 export function Time({ at, show = 'full' }) {
   if (!at) return html`<span class="quiet">unknown</span>`;
   const time = readTime(at);
   const title = time ? `${timeText(at, zone.value, 'exact')}, ${agoText(time.millis, now.peek())}` : undefined;
   return html`<time class="time" datetime=${at} title=${title}>${timeText(at, zone.value, show)}</time>`;
 }
+/** A column of moments, without the year and the seconds where the window is narrow: the title has them. */
+export const timeColumn = (label, at, more) => ({ label, width: isNarrow.value ? 96 : 168, cell: row => html`<${Time} at=${at(row)} show=${isNarrow.value ? 'brief' : 'short'} />`, ...more });
 /** How long ago, kept up to date. */
 export function Ago({ at }) {
   const time = typeof at === 'number' ? { millis: at } : readTime(at);

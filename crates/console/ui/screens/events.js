@@ -1,6 +1,6 @@
 // What is in the log, and what comes into it now?
 import {
-  html, usePages, useSearch, useApi, useEffect, useMemo, useRef, useState, useKeys, follow, go, queryString, numberText, plural, compile, visibleText, now, live,
+  html, usePages, useSearch, useApi, useEffect, useMemo, useRef, useState, useKeys, follow, go, queryString, numberText, plural, compile, visibleText, now, isNarrow,
 } from '../core.js';
 import { Page, Remote, Table, Text, Type, Time, Line, Payload, StreamLink, EventLink, Status, Searched, ProblemNotice, Num, Choice, urls } from '../widgets.js';
 
@@ -41,13 +41,13 @@ function Screen({ query, set }) {
 
 const columns = (mute) => [
   { label: 'Position', width: 96, align: 'end', wide: true, cell: event => html`<${Num} value=${event.position} />` },
-  { label: 'Time', width: 116, cell: event => html`<${Time} at=${event.time} show="clock" />` },
+  { label: 'Time', width: isNarrow.value ? 76 : 116, cell: event => html`<${Time} at=${event.time} show=${isNarrow.value ? 'second' : 'clock'} />` },
   { label: 'Type', width: '20%', cell: event => html`<${Type} type=${event.type} clip=${32} />` },
   { label: 'Event', width: '24%', cell: event => html`<${EventLink} stream=${event.stream} revision=${event.revision} />` },
   { label: 'Data', wide: true, cell: event => html`<${Line} event=${event} />` },
   ...(mute ? [{ label: html`<span class="offscreen">Mute</span>`, width: 64, wide: true, cell: event => html`<button type="button" class="more" title=${`Show no more of ${visibleText(event.type)}`} onClick=${() => mute(event.type)}>mute</button>` }] : []),
 ];
-const rows = (list, all, more, isBusy) => html`<${Table} rows=${list} keyOf=${event => event.id} caption="Events" allOpen=${all} onNearEnd=${more} onOpen=${event => go(urls.event(event.stream, event.revision))} detail=${event => html`<${Payload} event=${event} open=${2} />`} columns=${columns(null)} empty=${html`<p class="quiet pad">${isBusy ? 'None yet.' : 'No event matches.'}</p>`} />`;
+const rows = (list, all, more, none) => html`<${Table} rows=${list} keyOf=${event => event.id} caption="Events" allOpen=${all} onNearEnd=${more} onOpen=${event => go(urls.event(event.stream, event.revision))} detail=${event => html`<${Payload} event=${event} open=${2} />`} columns=${columns(null)} empty=${html`<p class="quiet pad">${none}</p>`} />`;
 
 function Log({ filter, query, set, where, all }) {
   const forward = query.dir === 'forward' || query.since !== null;
@@ -56,6 +56,7 @@ function Log({ filter, query, set, where, all }) {
   // A condition is looked for beyond what is loaded, in bigger pages.
   const search = useSearch(where.run ? url(SEARCHED) : null, where.run);
   const list = where.run ? search.items : pages.items;
+  const isFiltered = Object.values(filter).some(one => one && one.length !== 0);
   const [jump, setJump] = useState('');
   const submit = event => {
     event.preventDefault();
@@ -66,9 +67,9 @@ function Log({ filter, query, set, where, all }) {
   return html`<div class="filters seek"><span class="choice" role="group" aria-label="Pages">
       <button type="button" disabled=${forward && query.from === 'start'} onClick=${() => set({ from: 'start', dir: 'forward', since: null }, { push: true })}>Oldest</button>
       <button type="button" disabled=${!forward && query.from === 'end'} onClick=${() => set({ from: 'end', dir: 'back', since: null }, { push: true })}>Newest</button></span>
-      <form class="jump" onSubmit=${submit}><input type="text" aria-label="Go to a position or a time in UTC" placeholder="position or 2026-11-22 09:10" value=${jump} onInput=${event => setJump(event.target.value)} /><button type="submit">Go</button></form></div>
+      <form class="jump" onSubmit=${submit}><input type="text" aria-label="Go to a position or a time in UTC" placeholder="4711 or 2026-11-22 09:10" value=${jump} onInput=${event => setJump(event.target.value)} /><button type="submit">Go</button></form></div>
     ${where.run && html`<${Searched} of=${search} what="from here" />`}
-    <${Remote} of=${pages} what="the log">${() => html`${rows(list, all, where.run ? search.near : pages.more, where.run && search.busy)}${pages.moreError && html`<${ProblemNotice} error=${pages.moreError} />`}${!where.run && pages.loadingMore && html`<p class="quiet pad">Loading more…</p>`}`}</${Remote}>`;
+    <${Remote} of=${pages} what="the log">${() => html`${rows(list, all, where.run ? search.near : pages.more, where.run ? (search.busy ? 'None yet.' : search.isWhole ? 'No event matches.' : 'None of those looked at matches.') : isFiltered ? 'No event matches.' : 'No events from here.')}${pages.moreError && html`<${ProblemNotice} error=${pages.moreError} />`}${!where.run && pages.loadingMore && html`<p class="quiet pad">Loading more…</p>`}`}</${Remote}>`;
 }
 
 function Tail({ filter, matches, all }) {

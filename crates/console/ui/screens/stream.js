@@ -2,7 +2,7 @@
 import {
   html, api, useApi, usePages, useSearch, useArrivals, useEffect, useMemo, useRef, useState, useKeys, path, go, queryString, numberText, plural, compile, comparing, visited, copy, mayAppend, mayWrite, visibleText, printJson, toast, isContainer,
 } from '../core.js';
-import { Page, Remote, Table, Text, Type, Time, Line, Payload, Status, Notice, ProblemNotice, Menu, Dialog, Confirm, Facts, Num, Bytes, Value, Tree, EventLink, Searched, size, Empty, urls } from '../widgets.js';
+import { Page, Remote, Table, Text, Type, Time, timeColumn, Line, Payload, Status, Notice, ProblemNotice, Menu, Dialog, Confirm, Facts, Num, Bytes, Value, Tree, EventLink, Searched, size, Empty, urls } from '../widgets.js';
 
 const readFrom = text => (text === 'start' || text === 'end' || /^\d{1,15}$/.test(text) || !Number.isNaN(Date.parse(text)) ? text : undefined);
 const QUERY = { from: { default: 'end', read: readFrom }, dir: { default: 'back', read: text => (text === 'back' || text === 'forward' ? text : undefined) }, type: [], where: '', live: false };
@@ -112,7 +112,7 @@ function Screen({ params, query, set }) {
     { label: 'Type', width: '22%', cell: event => html`<${Type} type=${event.type} clip=${34} />` },
     { label: 'Data', wide: true, cell: event => html`${event.link && event.link.stream !== event.stream && html`<span class="quiet">→ <${EventLink} stream=${event.stream} revision=${event.revision} /> </span>`}<${Line} event=${event} />` },
     { label: 'Size', width: 74, align: 'end', wide: true, cell: event => (event.redacted ? html`<span class="quiet">none</span>` : html`<${Bytes} value=${size(event)} />`) },
-    { label: 'Time', width: 168, cell: event => html`<${Time} at=${event.time} show="short" />` },
+    timeColumn('Time', event => event.time),
   ]} />${pages.moreError && html`<${ProblemNotice} error=${pages.moreError} />`}${pages.loadingMore && html`<p class="quiet pad">Loading more…</p>`}`}</${Remote}>`}
     ${dialog === 'metadata' && html`<${Dialog} title="Metadata of the stream" onClose=${() => setDialog(null)}>${metadata && Object.keys(metadata).length ? html`<${Tree} value=${metadata} label="Metadata" />` : html`<p class="quiet">It has none.</p>`}</${Dialog}>`}
     ${dialog === 'append' && html`<${Append} stream=${stream} head=${head} onClose=${() => setDialog(null)} onDone=${() => { setDialog(null); info.reload(); pages.reload(); }} />`}

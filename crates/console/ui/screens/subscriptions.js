@@ -1,5 +1,5 @@
 // Do the consumer groups keep up, and what is parked, why, and what happens if it is sent again?
-import { html, useState, useEffect, useRef, useApi, api, go, path, mayWrite, copy, download, printJson, plural, numberText, durationText, capital, listed, isAre, visited, toast } from '../core.js';
+import { html, isNarrow, useState, useEffect, useRef, useApi, api, go, path, mayWrite, copy, download, printJson, plural, numberText, durationText, capital, listed, isAre, visited, toast } from '../core.js';
 import {
   Page, Remote, Table, Tabs, Notice, Confirm, Facts, Empty, Status, Text, Ago, Num, Type, Payload, StreamLink, EventLink, urls,
 } from '../widgets.js';
@@ -204,8 +204,8 @@ function ParkedTab({ answer, total, source, group, url, query, set, ask }) {
   const these = (what, revisions) => ask({ what, meant: { revisions }, some: revisions.length });
   const columns = [
     ...(mayWrite ? [{ key: 'pick', label: html`<input type="checkbox" aria-label="Choose all that are shown" checked=${every} onChange=${flipAll} />`, width: 42, cell: one => html`<input type="checkbox" aria-label=${`Choose message ${one.revision}`} checked=${picked.has(one.revision)} onChange=${() => flip(one.revision)} />` }] : []),
-    { key: 'type', label: 'Event', width: '26%', cell: one => (one.event ? html`<${Type} type=${one.event.type} clip=${28} />` : html`<span class="quiet">not there any more</span>`) },
-    { key: 'of', label: 'Of', wide: true, cell: one => (one.event ? html`<${EventLink} stream=${one.event.stream} revision=${one.event.revision} />` : one.link ? html`<${EventLink} stream=${one.link.stream} revision=${one.link.revision} />` : '') },
+    { key: 'type', label: 'Event', width: isNarrow.value ? '44%' : '20%', cell: one => (one.event ? html`<${Type} type=${one.event.type} clip=${28} />` : html`<span class="quiet">not there any more</span>`) },
+    { key: 'of', label: 'Of', width: '24%', wide: true, cell: one => (one.event ? html`<${EventLink} stream=${one.event.stream} revision=${one.event.revision} />` : one.link ? html`<${EventLink} stream=${one.link.stream} revision=${one.link.revision} />` : '') },
     { key: 'reason', label: 'Why it is parked', cell: one => html`<${Text} value=${one.reason || 'no reason was given'} clip=${90} />` },
     ...(all.some(one => one.attempts !== undefined && one.attempts !== null) ? [{ key: 'attempts', label: 'Attempts', width: 84, align: 'end', wide: true, cell: one => html`<${Num} value=${one.attempts} />` }] : []),
     { key: 'time', label: 'Parked', width: 130, align: 'end', wide: true, cell: one => html`<${Ago} at=${one.time} />` },
