@@ -134,10 +134,11 @@ test('a backup is made under a name, read to its end, and has its command', asyn
 });
 
 test('operations: what was done here is told, with who and why', async () => {
-  await server.send('DELETE', '/v1/streams/order-1?reason=asked%20for%20it');
+  await server.append('order-2', [{ type: 'OrderPlaced', data: { total: 12 } }]);
+  await server.send('DELETE', '/v1/streams/order-2?reason=asked%20for%20it');
   const page = await open(server, '/ui/system/operations');
   await page.getByText('asked for it').waitFor();
-  await page.getByText('before the upgrade').waitFor();
+  await page.getByText('order-2').waitFor();
   const { items } = await server.get('/v1/system/operations');
   assert.equal(await page.locator('tbody tr[data-row]').count(), items.filter(one => !one.of).length);
   await done(page, 'operations');

@@ -198,11 +198,11 @@ function BackupList({ of: { directory, items, runs, leftOut }, reload }) {
     ${failed && html`<${Notice} kind="bad" title=${`The backup ${failed.name} was not made`}><${Text} value=${failed.error ?? ''} /></${Notice}>`}
     ${items.length === 0 ? html`<p class="quiet">There is none yet.</p>` : html`<${Table} caption="Backups" rows=${items} keyOf=${one => one.name} columns=${[
     { key: 'name', label: 'Name', cell: one => html`<strong><${Text} value=${one.name} clip=${40} /></strong>` },
-    { key: 'made', label: 'Made', width: 176, cell: one => html`<${Time} at=${one.made} show="short" />` },
-    { key: 'state', label: 'State', width: 150, cell: one => html`<${Status} kind=${!one.complete ? 'bad' : one.verified ? 'good' : 'warn'}>${!one.complete ? 'not complete' : one.verified ? 'verified' : 'not verified'}</${Status}>` },
-    { key: 'bytes', label: 'Size', width: 90, align: 'end', cell: one => html`<${Bytes} value=${one.bytes} />` },
+    { key: 'made', label: 'Made', width: 176, wide: true, cell: one => html`<${Time} at=${one.made} show="short" />` },
+    { key: 'state', label: 'State', width: 120, cell: one => html`<${Status} kind=${!one.complete ? 'bad' : one.verified ? 'good' : 'warn'}>${!one.complete ? 'not complete' : one.verified ? 'verified' : 'not verified'}</${Status}>` },
+    { key: 'bytes', label: 'Size', width: 90, align: 'end', wide: true, cell: one => html`<${Bytes} value=${one.bytes} />` },
     { key: 'position', label: 'Up to', width: 110, align: 'end', wide: true, cell: one => html`<${Num} value=${one.position} />` },
-    { key: 'why', label: 'Restore', width: 110, cell: one => (one.complete ? html`<${CopyButton} text=${one.restore} label=${`Copy the command that restores ${one.name}`} />` : html`<${Text} value=${one.why ?? ''} clip=${60} />`) },
+    { key: 'why', label: 'Restore', width: 90, cell: one => (one.complete ? html`<${CopyButton} text=${one.restore} label=${`Copy the command that restores ${one.name}`} />` : html`<${Text} value=${one.why ?? ''} clip=${60} />`) },
   ]} />`}
     ${asked && html`<${Confirm} title="Back up the log" verb="Back up" effect="Copies everything that is committed, beside what else the server does, and reads the copy to its end. It can be stopped: then nothing is left of it." onConfirm=${start} onClose=${() => ask(false)}>
       <label>Name, or nothing for the time<input type="text" autocomplete="off" pattern=${'[A-Za-z0-9][A-Za-z0-9._\\-]*'} value=${name} onInput=${event => setName(event.target.value)} /></label></${Confirm}>`}
@@ -236,8 +236,8 @@ function Operations() {
   const sentence = pages.first && { tone: 'idle', text: rows.length === 0 ? 'Nobody has done anything yet that is kept with a reason.' : 'Each was in the log before it was done, written by the server alone.' };
   return html`<${Frame} part="operations" title="What operators did" sentence=${sentence}>
     <${Remote} of=${pages} what="operations">${() => (rows.length === 0 ? html`<p class="quiet">Deletes and metadata with a reason, replays of parked messages, scavenges, verifications and backups are told of here.</p>` : html`<${Table} caption="Operations" rows=${rows} keyOf=${one => one.id} onNearEnd=${pages.hasMore ? pages.more : undefined} onOpen=${one => go(urls.event('$operations', one.revision))} columns=${[
-    { key: 'time', label: 'When', width: 176, cell: one => html`<${Time} at=${one.time} show="short" />` },
-    { key: 'what', label: 'What', width: 140, cell: one => html`<${Text} value=${capital(one.what.replaceAll('-', ' '))} />` },
+    { key: 'time', label: 'When', width: 176, wide: true, cell: one => html`<${Time} at=${one.time} show="short" />` },
+    { key: 'what', label: 'What', width: 130, cell: one => html`<${Text} value=${capital(one.what.replaceAll('-', ' '))} />` },
     { key: 'target', label: 'To what', cell: one => (one.target ? html`<${Text} value=${one.target} clip=${40} />` : html`<span class="quiet">the log</span>`) },
     { key: 'outcome', label: 'Outcome', width: 110, cell: one => html`<${Status} kind=${OUTCOMES[one.outcome] ?? 'idle'}><${Text} value=${one.outcome} /></${Status}>` },
     { key: 'actor', label: 'By', width: 110, wide: true, cell: one => html`<${Text} value=${one.actor ?? ''} clip=${20} />` },
