@@ -2,10 +2,11 @@
 
 use clap::Args;
 use factum_core::{AsOf, Direction, EventFilter, EventStore, Read, ReadFrom, StreamView};
+use factum_server::{Moment, TimeKind};
 
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::moment::{Moment, Start, TimeKind};
+use crate::moment::Start;
 use crate::output::EventSink;
 use crate::selector::{SelectorArgs, columns};
 use crate::store::Access;

@@ -5,12 +5,12 @@ use std::str::FromStr;
 use clap::Args;
 use factum::{JsonChange, JsonState, Origin, Skipped, diff_json};
 use factum_core::{AsOf, EventStore, Read, RecordedEvent, StreamName};
+use factum_server::{Moment, MomentError, TimeKind};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::moment::{Moment, TimeKind};
 use crate::output::{Format, Record, clean, indent, record};
 use crate::store::Access;
 
@@ -64,7 +64,8 @@ impl FromStr for Span {
         let (from, to) = text
             .split_once("..")
             .ok_or_else(|| format!("'{text}' is not A..B: give two moments such as 16..17"))?;
-        Ok(Self { from: from.parse()?, to: to.parse()? })
+        let moment = |text: &str| text.parse().map_err(|error: MomentError| error.to_string());
+        Ok(Self { from: moment(from)?, to: moment(to)? })
     }
 }
 

@@ -11,6 +11,7 @@ import { mkdtempSync, readFileSync, rmSync, mkdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import assert from 'node:assert/strict';
+import { path } from '../ui/pure.js';
 
 const require = createRequire(join(process.env.CONSOLE_TEST_MODULES ?? '.', 'package.json'));
 const { chromium } = require('playwright-core');
@@ -60,7 +61,7 @@ export async function startServer({ args = ['--memory', '--insecure'], command =
     get: path => ask('GET', path),
     send: ask,
     /** Appends events (objects, or one JSON text sent as it is) to a stream. */
-    append: (stream, events, headers) => ask('POST', `/v1/streams/${encodeURIComponent(stream)}/events`, events, headers),
+    append: (stream, events, headers) => ask('POST', path`/v1/streams/${stream}/events`, events, headers),
     said: () => said,
     async stop() {
       process_.ref();
@@ -116,8 +117,8 @@ export async function open(server, path, { allow = [], scheme = 'light', width =
   page.on('request', request => {
     const url = request.url();
     if (!url.startsWith(server.url) && !url.startsWith('data:') && !url.startsWith('blob:')) fault(`a request to elsewhere: ${url}`);
-    // What opens over a page is fetched when the page stands.
-    if (request.resourceType() === 'script' && !/\/(palette|cards|fixture)\.js$/.test(url)) page.modules.add(url);
+    // What opens over a page is fetched when the page stands; the feed's worker is no module of the page.
+    if (request.resourceType() === 'script' && !/\/(palette|cards|fixture|sample|live-worker)\.js$/.test(url)) page.modules.add(url);
     page.requests.push(url.slice(server.url.length));
   });
   await page.addInitScript(() => { addEventListener('securitypolicyviolation', event => console.error(`policy: ${event.violatedDirective} ${event.blockedURI}`)); });

@@ -20,6 +20,7 @@ test('pages with code, with pictures and with wide tables', async () => {
 test('from the console to the manual, and on to the next page', async () => {
   const page = await open(server, '/ui/');
   await page.keyboard.press('Control+k');
+  await page.getByRole('combobox').waitFor();
   await page.keyboard.type('manual');
   await page.getByRole('option', { name: /Manual/ }).first().waitFor();
   await page.keyboard.press('Enter');

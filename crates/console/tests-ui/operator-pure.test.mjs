@@ -130,6 +130,12 @@ test('a group that hands nothing out is stalled, whatever its flag says', () => 
 
 test('before a replay the effect is told in numbers', () => {
   assert.equal(subscriptions.replayEffect(37, 412, group({ consumers: 3 })), 'The oldest 37 of 412 parked messages will be sent again to group billing, which has 3 consumers. Its handlers must be idempotent.');
+  assert.match(subscriptions.replayEffect(3, 412, group({ consumers: 3 }), { revisions: [1, 4, 9] }), /^The 3 chosen of 412 parked messages will be sent again/);
+  assert.equal(subscriptions.skipEffect(1, 412, group({}), { revisions: [4] }), 'The chosen one of 412 parked messages of group billing will be dropped: no consumer gets it any more. The events themselves stay in their streams.');
+  const run = { state: 'completed', total: 37, acked: 35, parkedAgain: 2, dropped: 0, gone: 0, left: 0, waiting: 0 };
+  assert.deepEqual(subscriptions.replaySentence(run), { isOver: true, tone: 'warn', title: '37 messages were sent again.', text: '35 acknowledged and 2 parked again.' });
+  assert.equal(subscriptions.replaySentence({ ...run, state: 'running', total: 1, acked: 0, parkedAgain: 0, waiting: 1 }).title, '1 message is being sent again.');
+  assert.match(subscriptions.replaySentence({ ...run, state: 'stopped', acked: 5, parkedAgain: 0, left: 32 }).text, /^5 acknowledged and 32 left parked\.$/);
   assert.match(subscriptions.replayEffect(2, 2, group({ consumers: 0 })), /^All 2 parked messages will be sent again to group billing, which has no consumer now/);
 });
 
@@ -221,4 +227,26 @@ test('the machine: what a scavenge gives back, and what Prometheus needs', () =>
   assert.match(system.scavengeEffect({ segments: 9, rewritten: 2, events: 1204, bytes: 3 * 1024 ** 3 }), /^Removes 1\u202f204 hidden events and gives back 3\.2 GB, in 2 of 9 sealed segments\./);
   assert.match(system.scavengeEffect({ events: 0 }), /^There is nothing to give back/);
   assert.match(system.scrapeConfig('https://shop.example:2113'), /scheme: https\n.*targets: \["shop.example:2113"\]/s);
+});
+
+test('a verification and backups are told of in a sentence', () => {
+  assert.equal(system.verifySentence(null).tone, 'idle');
+  assert.deepEqual(system.verifySentence({ outcome: 'done', damaged: 0, events: 3 }), { tone: 'good', text: 'The last verification found every one of 3 events as it was written.' });
+  assert.equal(system.verifySentence({ outcome: 'done', damaged: 2, events: 3 }).text, 'The last verification found damage in 2 places.');
+  assert.equal(system.verifySentence({ outcome: 'failed', error: 'no' }).tone, 'bad');
+  const at = Date.parse('2026-11-22T12:00:00Z');
+  const backup = (made, more = {}) => ({ name: 'b', made, complete: true, verified: null, ...more });
+  assert.equal(system.backupsSentence([], at).text, 'There is no backup yet.');
+  assert.equal(system.backupsSentence([backup('2026-11-22T11:00:00Z', { complete: false })], at).text, 'There is no backup yet.');
+  assert.deepEqual(system.backupsSentence([backup('2026-11-22T11:00:00Z')], at), { tone: 'good', text: 'The last backup, b, was made 1 h ago, and was never read to its end.' });
+  assert.equal(system.backupsSentence([backup('2026-11-20T11:00:00Z')], at).tone, 'warn');
+  assert.equal(system.detailsOf({ job: 'x', events: 3, bytes: 1000, damage: 0, millis: 40, root: 'ab', places: [] }), '3 events, 1.0 KB, no damage, 40 ms');
+  const lines = system.operationLines([
+    { id: '4', what: 'verify', outcome: 'asked', of: null, details: {} },
+    { id: '3', what: 'verify', outcome: 'stopped', of: '2', details: { millis: 7 } },
+    { id: '2', what: 'verify', outcome: 'asked', of: null, details: { job: 'x' } },
+    { id: '1', what: 'delete-stream', outcome: 'asked', of: null, details: { events: 1 } },
+  ]);
+  assert.deepEqual(lines.map(one => [one.id, one.outcome]), [['4', 'under way'], ['2', 'stopped'], ['1', 'done']]);
+  assert.equal(lines[1].details.millis, 7);
 });

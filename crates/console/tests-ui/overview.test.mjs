@@ -14,6 +14,28 @@ test('an empty store teaches', async () => {
   await done(page, 'overview-empty');
 });
 
+test('sample events are loaded where there are none, once, and drawn as a whole', async () => {
+  const own = await startServer();
+  const page = await open(own, '/ui/');
+  await page.click('.empty button:has-text("Load sample events")');
+  await page.waitForSelector('tr[data-row]:has-text("OrderCompleted")');
+  const { events, streams } = await own.get('/v1/correlations/order-1001');
+  assert.equal(events.length, 12);
+  assert.deepEqual([...streams].sort(), ['order-1001', 'parcel-88', 'payment-501']);
+  assert.equal((await own.get('/v1/streams/order-1001/state')).state.status, 'completed');
+  await page.reload();
+  await page.waitForSelector('.charts');
+  assert.equal(await page.locator('button:has-text("Load sample")').count(), 0);
+  await done(page, 'overview-sample', { pictures: false });
+  await own.stop();
+  const quiet = await startServer({ args: ['--memory', '--insecure', '--console', 'read-only'] });
+  const reader = await open(quiet, '/ui/');
+  await reader.waitForSelector('.empty .command');
+  assert.equal(await reader.locator('button:has-text("Load sample")').count(), 0);
+  await done(reader, 'overview-read-only', { pictures: false });
+  await quiet.stop();
+});
+
 test('what is appended moves the figures and the list', async t => {
   await server.append('order-1', [{ type: 'OrderPlaced', data: { total: 1 } }]);
   const page = await open(server, '/ui/');

@@ -6,6 +6,18 @@ import {
   readQuery, writeQuery, matchRoute, comparePositions, timeText, durationText, numberText, visibleText, middle, typeBadge, typeHue, hexLines, personalOf, clone, Cursor, PAGE, mergeStep, compile,
 } from '../ui/pure.js';
 
+test('a big value is read as a small one is: exact, deep, and with its text', () => {
+  const filler = JSON.stringify('x'.repeat(250_000));
+  for (const member of ['9223372036854775807', '1.10', '1e3', '-0', '0.0000001', '0.10', '120.5', '-17', '123456789012345', '1234567890123456', '0.14285714285714285', '[1.0]', '"1.10"', `${'['.repeat(300)}1${']'.repeat(300)}`]) {
+    const inner = `{"a": ${member}, "__proto__": 1, "filler": ${filler}}`;
+    const read = parseJson(`{"data": ${inner}}`, ['data']);
+    assert.equal(textOf(read, 'data'), inner);
+    assert.equal(printJson(read.data.a, 0), printJson(parseJson(member), 0), member);
+    assert.ok(Object.hasOwn(read.data, '__proto__') && Object.getPrototypeOf(read.data) === Object.prototype);
+  }
+  assert.throws(() => parseJson(`{"data": {"a": tru, "filler": ${filler}}}`, ['data']), /not JSON/);
+});
+
 test('bytes of a text are those of its UTF-8', () => {
   for (const text of ['', 'abc', 'Zürich', '€ 5', '\u{1F600} x', 'a\u202Eb', '\u07ff\u0800\uffff']) assert.equal(utf8Length(text), new TextEncoder().encode(text).length, text);
 });
@@ -133,7 +145,7 @@ test('addresses keep what is not the default, in order, and name what is bad', (
 
 test('names are one part of a path, whatever is in them', () => {
   const routes = [['/ui'], ['/ui/streams'], ['/ui/streams/{stream}'], ['/ui/streams/{stream}/state'], ['/ui/streams/{stream}/{revision}']];
-  for (const name of ['a/b', '$ce-order', 'a b', '😀', 'a%2Fb', '..a', 'state', '<script>', 'ü\u202e']) {
+  for (const name of ['a/b', '$ce-order', 'a b', '😀', 'a%2Fb', '..a', '.', '..', '~.', '~~..', 'state', '<script>', 'ü\u202e']) {
     const found = matchRoute(new URL(path`/ui/streams/${name}/state`, 'http://x').pathname, routes);
     assert.deepEqual([found.route[0], found.params.stream], ['/ui/streams/{stream}/state', name]);
   }

@@ -102,7 +102,7 @@ test('rows are filtered by type and by a condition, opened and walked by keys', 
   await page.waitForFunction(() => document.querySelectorAll('tr[data-row]').length > 30);
   await page.fill('input.where', 'data.total > 140');
   await page.keyboard.press('Enter');
-  await page.waitForSelector('text=loaded events match');
+  await page.waitForSelector('text=/Looked at all 42 events of this stream from here: \\d+ match/');
   await page.fill('input.where', 'data.total >');
   await page.keyboard.press('Enter');
   await page.waitForSelector('input.where[aria-invalid=true]');
@@ -165,4 +165,19 @@ test('an append is refused where the stream has moved, and done where it has not
   await page.waitForSelector('tr[data-row]:has-text("PriceSet")');
   assert.match(await page.textContent('tr[data-row]:has-text("PriceSet")'), /1\.10.*9223372036854775807/);
   await done(page, 'stream-append', { pictures: false });
+});
+
+test('a condition is looked for beyond what is loaded, in bounds, and says how far it looked', async () => {
+  for (let from = 0; from < 23_000; from += 1000) await server.append('rare-1', Array.from({ length: 1000 }, (_, i) => ({ type: 'Counted', data: { n: from + i } })));
+  const page = await open(server, '/ui/streams/rare-1?where=data.n%20%3C%203');
+  await page.waitForSelector('.searched:has-text("Looked at 20\u202f000 events, 0 match. Go on")');
+  assert.match(await page.textContent('.table-box'), /None of those looked at matches/);
+  await page.click('.searched button:has-text("Go on")');
+  await page.waitForSelector('.searched:has-text("Looked at all 23\u202f000 events of this stream from here: 3 match")');
+  assert.equal(await page.locator('tr[data-row]').count(), 3);
+  await page.goto(`${server.url}/ui/events?where=data.n%20%3D%3D%2022990&type=Counted&from=start&dir=forward`);
+  await page.waitForSelector('.searched:has-text("Go on")');
+  await page.click('.searched button:has-text("Go on")');
+  await page.waitForSelector('tr[data-row]:has-text("22990")');
+  await done(page, 'searched', { modules: 7 });
 });

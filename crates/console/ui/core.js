@@ -234,7 +234,47 @@ export function usePages(url) {
   return { ...begin, items, first: begin.data, hasMore: next !== null, more: load, moreError: isOurs ? more.error : null, loadingMore: isOurs && more.loading, reload: again };
 }
 
-// ---- The live feed: one connection for the whole page ---------------------------------------------------------------
+/** Events that a search looks at before it asks whether to go on, and those it finds before it waits for a reader. */
+const LOOKED = 20_000;
+const FOUND = 200;
+/**
+ * The events of a list for which `fits` is true, searched for page by page: `{items, looked, busy, isWhole, error, more, stop,
+ * near}`. It looks at a bounded number and then rests: `more` goes on, and `near` does where it rests only because it has found
+ * enough for now. It begins anew when `url` or `fits` change; null searches nothing.
+ */
+export function useSearch(url, fits) {
+  const [state, setState] = useState(NO_SEARCH);
+  const search = useRef(null);
+  const run = useCallback(async () => {
+    const own = search.current;
+    if (!own || own.busy || !own.next) return;
+    own.busy = true;
+    own.stop = new AbortController();
+    const [looked, found] = [own.looked + LOOKED, own.items.length + FOUND];
+    const show = error => { if (search.current === own) setState({ items: own.items, looked: own.looked, busy: own.busy, isWhole: !own.next, error, hasEnough: !own.busy && !error && own.items.length >= found }); };
+    try {
+      while (own.next && own.looked < looked && own.items.length < found) {
+        show(null);
+        const page = await api(own.next, { signal: own.stop.signal });
+        own.looked += page.items.length;
+        own.items = [...own.items, ...page.items.filter(event => { try { return Boolean(fits(event)); } catch { return false; } })];
+        own.next = page.page?.next ?? null;
+      }
+      own.busy = false;
+      show(null);
+    } catch (error) { own.busy = false; show(error.name === 'AbortError' ? null : error); }
+  }, [fits]);
+  useEffect(() => {
+    search.current = url && fits ? { next: url, items: [], looked: 0, busy: false, stop: null } : null;
+    setState(NO_SEARCH);
+    run();
+    return () => { search.current?.stop?.abort(); search.current = null; };
+  }, [url, fits, run]);
+  return { ...state, more: run, near: state.hasEnough ? run : undefined, stop: () => search.current?.stop?.abort() };
+}
+const NO_SEARCH = { items: [], looked: 0, busy: false, isWhole: false, error: null, hasEnough: false };
+
+// ---- The live feed: one connection for all tabs of the browser, or one for the page --------------------------------------
 
 /** `connecting`, `live`, `lost` or `paused` (the page is not seen). */
 const liveState = signal('connecting');
@@ -302,49 +342,73 @@ function listen(url, { on, onOpen, onEnd, lastId }) {
 }
 const pause = tries => Math.min(15_000, 500 * 2 ** Math.min(tries, 5));
 
-let source = null;
-let retry = 0;
-let hiding = 0;
-function openLive() {
-  if (source) return;
-  const on = {
-    stats(stats) {
-      live.stats.value = stats;
-      live.at.value = Date.now();
-      live.series.value = [...live.series.value.slice(1 - SERIES), stats];
-    },
-    projections(list) { live.projections.value = list.items ?? list; },
-    events(list) {
-      const heads = list.items ?? list.events ?? list;
-      if (list.skipped) live.skipped.value += Number(list.skipped);
-      arrivals.value = { turn: arrivals.peek().turn + 1, heads, skipped: Number(list.skipped ?? 0) };
-      live.events.value = [...[...heads].reverse(), ...live.events.value].slice(0, 20);
-    },
-  };
-  source = listen('/v1/live', {
-    onOpen() { liveState.value = 'live'; live.tries.value = 0; },
-    on(name, data) {
-      try { on[name]?.(parseJson(data)); } catch (error) { console.warn('the live feed sent what is not understood', name, error.message); }
-    },
-    onEnd() {
-      source = null;
-      liveState.value = 'lost';
-      live.tries.value += 1;
-      clearTimeout(retry);
-      retry = setTimeout(openLive, pause(live.tries.value));
-    },
-  });
+const told = {
+  stats(stats) {
+    live.stats.value = stats;
+    live.at.value = Date.now();
+    live.series.value = [...live.series.value.slice(1 - SERIES), stats];
+  },
+  projections(list) { live.projections.value = list.items ?? list; },
+  events(list) {
+    const heads = list.items ?? list.events ?? list;
+    if (list.skipped) live.skipped.value += Number(list.skipped);
+    arrivals.value = { turn: arrivals.peek().turn + 1, heads, skipped: Number(list.skipped ?? 0) };
+    live.events.value = [...[...heads].reverse(), ...live.events.value].slice(0, 20);
+  },
+};
+function hear(name, data) {
+  try { told[name]?.(parseJson(data)); } catch (error) { console.warn('the live feed sent what is not understood', name, error.message); }
 }
+function become(state, tries) {
+  // The feed may have ended because the session has.
+  if (state === 'lost' && liveState.peek() !== 'lost' && signIn.login.peek()) lookForSession();
+  liveState.value = state;
+  live.tries.value = tries;
+}
+
+/** How often a tab says that it is still there, in milliseconds. */
+const BEAT = 25_000;
+/** The feed that all tabs of this browser share; nothing where the browser knows no such thing. Gives a function that leaves it. */
+function shareLive() {
+  let worker;
+  try { worker = new SharedWorker(new URL('./live-worker.js', import.meta.url), { name: 'factum-live' }); } catch { return null; }
+  const watch = () => worker.port.postMessage('watch');
+  worker.port.onmessage = ({ data }) => (data.state ? become(data.state, data.tries) : hear(data.name, data.data));
+  watch();
+  const beat = setInterval(watch, BEAT);
+  return () => { clearInterval(beat); worker.port.onmessage = null; worker.port.postMessage('rest'); };
+}
+/** A feed of this tab alone. Gives a function that ends it. */
+function ownLive() {
+  let tries = 0;
+  let timer = 0;
+  let end = null;
+  const open = () => {
+    end = listen('/v1/live', {
+      onOpen() { tries = 0; become('live', 0); },
+      on: hear,
+      onEnd() { become('lost', ++tries); timer = setTimeout(open, pause(tries)); },
+    });
+  };
+  open();
+  return () => { end(); clearTimeout(timer); };
+}
+
+let leaveLive = null;
+let hiding = 0;
+function openLive() { leaveLive ??= shareLive() ?? ownLive(); }
+function closeLive() { leaveLive?.(); leaveLive = null; }
 /** Begins the feed; the shell does. It rests while nobody looks. */
 export function startLive() {
   openLive();
-  addEventListener('pagehide', () => { source?.(); source = null; });
+  addEventListener('pagehide', closeLive);
   addEventListener('pageshow', event => { if (event.persisted) openLive(); });
-  effect(() => { if (signIn.wanted.value === null) { clearTimeout(retry); openLive(); } });
+  // Whoever has signed in is not made to wait for the next try.
+  effect(() => { if (signIn.turn.value > 0) { closeLive(); openLive(); } });
   document.addEventListener('visibilitychange', () => {
     clearTimeout(hiding);
     if (!document.hidden) { openLive(); return; }
-    hiding = setTimeout(() => { source?.(); source = null; clearTimeout(retry); liveState.value = 'paused'; }, HIDDEN_PATIENCE);
+    hiding = setTimeout(() => { closeLive(); liveState.value = 'paused'; }, HIDDEN_PATIENCE);
   });
 }
 

@@ -13,6 +13,11 @@ export class Exact {
 /** What is nested more deeply than this is kept as text: a page of events must not fail for one of them. */
 const MAX_DEPTH = 256;
 
+/** Characters of a text from which the browser's own reader is tried first. */
+const BIG = 200_000;
+/** What may be a number that is written otherwise than JavaScript would: an exponent, a zero at the end, many digits. */
+const INEXACT = /[\s:,[](?:-0(?![.\d])|-?\d+\.\d*0(?!\d)|-?\d+(?:\.\d+)?[eE]|-?[\d.]{16}|-?0\.0{6})/;
+
 /**
  * Reads JSON as JSON.parse does, with three differences: numbers keep their text, `__proto__` is a plain key, and the
  * text of members named in `keepText` can be asked for with {@link textOf}.
@@ -39,20 +44,32 @@ export function parseJson(text, keepText) {
     at++;
     return plain ? text.slice(start + 1, at - 1) : JSON.parse(text.slice(start, at));
   };
+  let deepest = 0;
   const skip = () => {
     const start = at;
     let open = 0;
+    deepest = 0;
     do {
       const c = text.charCodeAt(at);
       if (Number.isNaN(c)) fail('a value that does not end');
       if (c === 34) { string(); continue; }
-      if (c === 123 || c === 91) open++;
+      if (c === 123 || c === 91) { if (++open > deepest) deepest = open; }
       if (c === 125 || c === 93) open--;
       at++;
     } while (open > 0);
     return text.slice(start, at);
   };
   const number = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y;
+  /** A big value whose numbers a JavaScript number gives back as they are is left to the browser, which is faster by far. */
+  const big = depth => {
+    const start = at;
+    const source = skip();
+    if (depth + deepest <= MAX_DEPTH && !INEXACT.test(source)) {
+      try { return JSON.parse(source); } catch { /* said below, with its place */ }
+    }
+    at = start;
+    return value(depth);
+  };
   const value = depth => {
     blank();
     const c = text.charCodeAt(at);
@@ -70,7 +87,8 @@ export function parseJson(text, keepText) {
         if (text.charCodeAt(at++) !== 58) fail('a colon was expected');
         blank();
         const start = at;
-        const inner = value(depth + 1);
+        const c2 = text.charCodeAt(at);
+        const inner = keepText && (c2 === 123 || c2 === 91) && text.length - at > BIG && keepText.includes(key) ? big(depth + 1) : value(depth + 1);
         if (key === '__proto__') Object.defineProperty(out, key, { value: inner, enumerable: true, configurable: true, writable: true });
         else out[key] = inner;
         if (keepText && keepText.includes(key)) remember(out, key, text.slice(start, at));
@@ -568,9 +586,19 @@ export function compile(text) {
 
 // ---- Addresses ------------------------------------------------------------------------------------------------------
 
+/** Whether it is `.` or `..` after any number of `~`. */
+const isDots = text => /^~*\.\.?$/.test(text);
+/** A name as a part of a path. `.` and `..` are a way up there, also encoded: they get a `~` in front, and so does what looks like that. */
+export const segment = name => (isDots(name) ? '~' : '') + encodeURIComponent(name);
+/** The name that an encoded part stands for. */
+export function ofSegment(part) {
+  const text = decodeURIComponent(part);
+  return text.startsWith('~') && isDots(text) ? text.slice(1) : text;
+}
+
 /** A path of the console or the API with each part encoded whole: `` path`/ui/streams/${name}/state` ``. */
 export function path(parts, ...values) {
-  return parts.reduce((out, part, i) => out + encodeURIComponent(String(values[i - 1])) + part);
+  return parts.reduce((out, part, i) => out + segment(String(values[i - 1])) + part);
 }
 
 /** `?a=1&b=2` of what is set; lists repeat their name. */
@@ -632,7 +660,7 @@ export function matchRoute(pathname, routes) {
     const params = {};
     const fits = wanted.every((want, i) => {
       if (!want.startsWith('{')) return want === parts[i];
-      try { params[want.slice(1, -1)] = decodeURIComponent(parts[i]); } catch { return false; }
+      try { params[want.slice(1, -1)] = ofSegment(parts[i]); } catch { return false; }
       return parts[i] !== '';
     });
     if (fits) return { route, params };
@@ -673,7 +701,7 @@ function partsIn(millis, zone) {
   return Object.fromEntries(format.formatToParts(millis).map(part => [part.type, part.value]));
 }
 
-/** `2026-11-22 09:10:29.000 UTC`, with the digits of the fraction that the store has. `show`: full, exact, clock, date. */
+/** `2026-11-22 09:10:29.000 UTC`, with the digits of the fraction that the store has. `show`: full, exact, clock, second, short, brief, date. */
 export function timeText(text, zone = 'UTC', show = 'full') {
   const time = readTime(text);
   if (!time) return text ?? '';
@@ -685,6 +713,7 @@ export function timeText(text, zone = 'UTC', show = 'full') {
   if (show === 'date') return day;
   if (show === 'clock') return `${clock}.${millis}`;
   if (show === 'second') return clock;
+  if (show === 'brief') return `${p.month}-${p.day} ${p.hour}:${p.minute}`;
   if (show === 'short') return `${day} ${clock}`;
   if (show === 'exact') return `${day} ${clock}.${time.fraction.length > 3 ? time.fraction : millis} ${name}`;
   return `${day} ${clock}.${millis} ${name}`;

@@ -55,13 +55,15 @@ export function Type({ type, clip = 40, link = false }) {
     link ? html`<a class="link" href=${urls.type(type)}>${name}</a>` : name}</span>`;
 }
 
-/** A moment. `show`: full, clock, second, short, date. The title has all digits and the age. */
+/** A moment. `show`: full, clock, second, short, brief, date. The title has all digits and the age. */
 export function Time({ at, show = 'full' }) {
   if (!at) return html`<span class="quiet">unknown</span>`;
   const time = readTime(at);
   const title = time ? `${timeText(at, zone.value, 'exact')}, ${agoText(time.millis, now.peek())}` : undefined;
   return html`<time class="time" datetime=${at} title=${title}>${timeText(at, zone.value, show)}</time>`;
 }
+/** A column of moments, without the year and the seconds where the window is narrow: the title has them. */
+export const timeColumn = (label, at, more) => ({ label, width: isNarrow.value ? 96 : 168, cell: row => html`<${Time} at=${at(row)} show=${isNarrow.value ? 'brief' : 'short'} />`, ...more });
 /** How long ago, kept up to date. */
 export function Ago({ at }) {
   const time = typeof at === 'number' ? { millis: at } : readTime(at);
@@ -154,6 +156,14 @@ export function Stale({ of }) {
 export function Loading({ on, slow, what, first }) {
   if (!on) return html`<div class="loading" />`;
   return html`<div class="loading" role="status">${first && html`<div class="skeleton" /><div class="skeleton" /><div class="skeleton short" />`}<span class=${slow ? '' : 'offscreen'}>Loading ${what}${slow ? ': this takes longer than usual' : ''}…</span></div>`;
+}
+/** How far a search has come ({@link useSearch}), and what can be done about it. `what` is what is searched. */
+export function Searched({ of, what }) {
+  const found = `${numberText(of.items.length)} ${of.items.length === 1 ? 'matches' : 'match'}`;
+  return html`<p class="quiet searched" role="status">${of.busy ? html`Looking: ${plural(of.looked, 'event')} so far, ${found}. <button type="button" class="more" onClick=${of.stop}>Stop</button>`
+    : of.isWhole ? `Looked at all ${plural(of.looked, 'event')} ${what}: ${found}.`
+      : html`Looked at ${plural(of.looked, 'event')}, ${found}. <button type="button" class="more" onClick=${of.more}>Go on</button>`}</p>
+    ${of.error && html`<${ProblemNotice} error=${of.error} retry=${of.more} />`}`;
 }
 /** `tabs`: `[{id, label, count?}]`. */
 export function Tabs({ tabs, current, onChange, label }) {

@@ -58,10 +58,10 @@ pub use personal_data::{
 };
 pub use process::{
     Delivery, Dispatch, Dispatched, Dispatcher, DoneStep, Effect, EventSource, GivenProcess, InputRecord,
-    MAX_INSTANCE_BYTES, OperatorAction, OutstandingStep, PROCESS_STARTED_TYPE, ProcessError, ProcessFilter,
-    ProcessInput, ProcessInstance, ProcessManager, ProcessRecord, ProcessRunner, ProcessStage, ProcessStats,
-    ProcessTimeline, RefusedInstance, RequestError, RetryBudget, TimelineEntry, Trouble, WhenProcess,
-    given_process, list_processes, request_process, show_process,
+    KnownProcesses, MAX_INSTANCE_BYTES, OperatorAction, OutstandingStep, PROCESS_STARTED_TYPE, ProcessError,
+    ProcessFilter, ProcessInput, ProcessInstance, ProcessManager, ProcessRecord, ProcessRunner, ProcessStage,
+    ProcessStats, ProcessTimeline, RefusedInstance, RequestError, RetryBudget, TimelineEntry, Trouble,
+    WhenProcess, given_process, list_processes, request_process, show_process,
 };
 pub use projection::{
     ApplyError, Changed, ChangedTags, Changes, DeclarationCheckError, DeclarationError, DeclaredEvent,

@@ -8,6 +8,7 @@ mod error;
 mod given;
 mod heart;
 mod instance;
+mod known;
 mod load;
 mod operate;
 mod record;
@@ -17,6 +18,7 @@ pub use dispatch::{Delivery, Dispatched, Dispatcher, RetryBudget};
 pub use error::{MAX_INSTANCE_BYTES, ProcessError};
 pub use given::{GivenProcess, WhenProcess, given_process};
 pub use instance::{DoneStep, OutstandingStep, ProcessInstance, ProcessStage, Trouble};
+pub use known::KnownProcesses;
 pub use operate::{
     OperatorAction, ProcessFilter, ProcessTimeline, RequestError, TimelineEntry, list_processes,
     request_process, show_process,

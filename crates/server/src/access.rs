@@ -130,6 +130,14 @@ impl Access {
         }
     }
 
+    /// Whether somebody may do anything at all that has a body: a stranger only where strangers are admitted.
+    pub(crate) fn listens_to(&self, caller: &Caller) -> bool {
+        match &self.guard {
+            Some(guard) => *caller != Caller::Anonymous || guard.admits_strangers(),
+            None => true,
+        }
+    }
+
     /// A right that is used for longer than a moment. Taken before the first [`check`](Access::check), it misses nothing.
     pub(crate) fn hold(&self, call: &Call) -> Hold {
         Hold::new(self.clone(), call)

@@ -10,7 +10,9 @@ mod group;
 mod key;
 mod pinning;
 mod progress;
+mod ranges;
 mod registry;
+mod replays;
 mod running;
 mod settings;
 mod statistics;
@@ -23,15 +25,18 @@ use std::sync::Arc;
 
 use factum_core::{EventId, ReadError, with_causes};
 use tokio::sync::{mpsc, oneshot};
+use uuid::Uuid;
 
 pub(crate) use config::{FilterOn, FilterTest, FilterText, GroupConfig, Start, place_text};
 pub(crate) use consumers::{ConsumerId, ConsumerNumbers};
 pub(crate) use group::{NackAction, Numbers};
 pub(crate) use key::GroupKey;
+pub(crate) use ranges::Ranges;
 pub(crate) use registry::{Change, RegistryHandle, channel};
+pub(crate) use replays::{Chosen, Replay, ReplayState, Wish};
 pub(crate) use running::{Connection, ConsumerInfo, Delivery, Ended};
 pub(crate) use settings::{ExtraStatistics, Settings, Strategy};
-pub(crate) use storage::{ParkedEvent, ParkedSpan};
+pub(crate) use storage::{Parked, ParkedEvent};
 
 use crate::shared::Shared;
 use registry::Request;
@@ -75,6 +80,8 @@ pub(crate) struct GroupInfo {
     pub(crate) last_known: Option<u64>,
     /// How many events are parked, without those that are being replayed.
     pub(crate) parked: u64,
+    /// What was replayed since the group runs, the oldest first.
+    pub(crate) replays: Vec<Replay>,
 }
 
 /// A consumer of a group. Dropping it is not enough to leave: [`leave`](Self::leave) says so at once.
@@ -218,33 +225,70 @@ impl Groups {
         Ok(list)
     }
 
-    /// Delivers parked events again, the oldest first; at most `limit` of them, if there is one.
+    /// Delivers parked events again, the oldest first; `None` where there is none to deliver.
     ///
     /// # Errors
-    /// `Missing`, or `Failed` where the store cannot be read.
-    pub(crate) async fn replay_parked(&self, key: &GroupKey, limit: Option<u64>) -> Result<(), GroupError> {
+    /// `Missing`, or `Failed` where the store cannot be read, or one of them is not parked.
+    pub(crate) async fn replay_parked(
+        &self,
+        key: &GroupKey,
+        chosen: Chosen,
+        wish: Wish,
+    ) -> Result<Option<Replay>, GroupError> {
         let handle = self.find(key).await?;
-        let span = self.span(&handle).await?;
-        self.tell(&handle, Command::Replay { span, limit }).await
+        let parked = self.stored(&handle).await?;
+        let (reply, answer) = oneshot::channel();
+        self.tell(&handle, Command::Replay { parked, chosen, wish, reply }).await?;
+        self.outcome(key, answer).await
     }
 
-    /// Forgets parked events, the oldest first; at most `limit` of them, if there is one.
+    /// How many parked events are meant.
     ///
     /// # Errors
-    /// `Missing`, or `Failed` where the store cannot be read or written.
-    pub(crate) async fn truncate_parked(&self, key: &GroupKey, limit: Option<u64>) -> Result<(), GroupError> {
+    /// `Missing`, or `Failed` where the store cannot be read, or one of them is not parked.
+    pub(crate) async fn count_parked(&self, key: &GroupKey, chosen: &Chosen) -> Result<u64, GroupError> {
         let handle = self.find(key).await?;
-        let span = self.span(&handle).await?;
-        let before = limit.map_or(span.next, |limit| span.first.saturating_add(limit).min(span.next));
-        if before == span.first {
-            return Ok(());
-        }
-        let forgotten =
-            storage::forget_parked(self.shared.store.as_ref(), &handle.streams.parked, before).await;
-        forgotten.map_err(|error| GroupError::Failed { key: key.clone(), why: with_causes(&error) })
+        let there = self.there(&handle, &self.snapshot(&handle).await?).await?;
+        let meant = chosen.among(&there);
+        meant
+            .map(|meant| meant.count())
+            .map_err(|error| GroupError::Failed { key: key.clone(), why: error.to_string() })
     }
 
-    /// Parked events from a number on, the oldest first; at most `count`, and at most a thousand.
+    /// Stops a replay: what no consumer has got yet stays parked. Says whether it ran.
+    ///
+    /// # Errors
+    /// `Missing`.
+    pub(crate) async fn stop_replay(&self, key: &GroupKey, id: Uuid) -> Result<bool, GroupError> {
+        let handle = self.find(key).await?;
+        let (reply, answer) = oneshot::channel();
+        self.tell(&handle, Command::StopReplay { id, reply }).await?;
+        answer.await.map_err(|_| gone(key, &self.shared))
+    }
+
+    /// Forgets parked events: nobody gets them any more. Says how many.
+    ///
+    /// # Errors
+    /// `Missing`, or `Failed` where the store cannot be read or written, or one of them is not parked.
+    pub(crate) async fn forget_parked(&self, key: &GroupKey, chosen: Chosen) -> Result<u64, GroupError> {
+        let handle = self.find(key).await?;
+        let parked = self.stored(&handle).await?;
+        let (reply, answer) = oneshot::channel();
+        self.tell(&handle, Command::Forget { parked, chosen, reply }).await?;
+        self.outcome(key, answer).await
+    }
+
+    async fn outcome<T>(
+        &self,
+        key: &GroupKey,
+        answer: oneshot::Receiver<Result<T, String>>,
+    ) -> Result<T, GroupError> {
+        let outcome = answer.await.map_err(|_| gone(key, &self.shared))?;
+        outcome.map_err(|why| GroupError::Failed { key: key.clone(), why })
+    }
+
+    /// Parked events from a number on, the oldest first; at most `count`, and at most a thousand. Beside them the numbers of
+    /// all that are parked. Those that are being replayed are not.
     ///
     /// # Errors
     /// `Missing`, or `Failed` where the store cannot be read.
@@ -253,13 +297,17 @@ impl Groups {
         key: &GroupKey,
         from: u64,
         count: u64,
-    ) -> Result<(ParkedSpan, Vec<ParkedEvent>), GroupError> {
+    ) -> Result<(Ranges, Vec<ParkedEvent>), GroupError> {
         let handle = self.find(key).await?;
-        let span = self.span(&handle).await?;
-        let page =
-            storage::parked_page(&self.shared, &handle.streams.parked, from, count.min(MAX_PARKED_PAGE))
-                .await;
-        Ok((span, page.map_err(|error| failed(key, &error))?))
+        let there = self.there(&handle, &self.snapshot(&handle).await?).await?;
+        let (mut wanted, mut page) = (there.clone(), Vec::new());
+        wanted.remove(0..from);
+        for range in wanted.first(count.min(MAX_PARKED_PAGE)).iter() {
+            let (parked, count) = (&handle.streams.parked, range.end - range.start);
+            let events = storage::parked_page(&self.shared, parked, range.start, count).await;
+            page.extend(events.map_err(|error| failed(key, &error))?);
+        }
+        Ok((there, page))
     }
 
     async fn find(&self, key: &GroupKey) -> Result<Handle, GroupError> {
@@ -268,25 +316,37 @@ impl Groups {
         found.ok_or_else(|| GroupError::Missing(key.clone()))
     }
 
-    async fn span(&self, handle: &Handle) -> Result<ParkedSpan, GroupError> {
-        let span = storage::parked_span(self.shared.store.as_ref(), &handle.streams.parked).await;
-        span.map_err(|error| failed(&handle.config.key, &error))
+    async fn stored(&self, handle: &Handle) -> Result<Parked, GroupError> {
+        let parked = storage::parked(self.shared.store.as_ref(), &handle.streams.parked).await;
+        parked.map_err(|error| failed(&handle.config.key, &error))
+    }
+
+    /// The parked events, without those that are being replayed.
+    async fn there(&self, handle: &Handle, snapshot: &Snapshot) -> Result<Ranges, GroupError> {
+        let mut there = self.stored(handle).await?.there;
+        there.subtract(&snapshot.away);
+        Ok(there)
+    }
+
+    async fn snapshot(&self, handle: &Handle) -> Result<Snapshot, GroupError> {
+        let (reply, answer) = oneshot::channel();
+        self.tell(handle, Command::Show(reply)).await?;
+        answer.await.map_err(|_| gone(&handle.config.key, &self.shared))
     }
 
     async fn show(&self, handle: &Handle) -> Result<GroupInfo, GroupError> {
         let key = &handle.config.key;
-        let (reply, answer) = oneshot::channel();
-        self.tell(handle, Command::Show(reply)).await?;
-        let snapshot: Snapshot = answer.await.map_err(|_| gone(key, &self.shared))?;
+        let snapshot = self.snapshot(handle).await?;
         let last_known = storage::last_place(self.shared.store.as_ref(), &key.source()).await;
         let last_known = last_known.map_err(|error| failed(key, &error))?;
-        let span = self.span(handle).await?;
+        let parked = self.there(handle, &snapshot).await?.count();
         let status = status::text(&handle.config, &snapshot, last_known, self.shared.options.clock.now());
         Ok(GroupInfo {
             config: handle.config.clone(),
             status,
             last_known,
-            parked: span.count_from(snapshot.replayed_to),
+            parked,
+            replays: snapshot.replays,
             numbers: snapshot.numbers,
             members: snapshot.members,
         })
@@ -356,13 +416,14 @@ mod tests {
         while groups.info(&key).await.unwrap().parked < 3 {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        let (span, page) = groups.parked(&key, 1, 1).await.unwrap();
-        assert_eq!(span, ParkedSpan { first: 0, next: 3 });
+        let (there, page) = groups.parked(&key, 1, 1).await.unwrap();
+        assert_eq!(there, Ranges::from(0..3));
         assert_eq!(page.len(), 1);
         assert_eq!((page[0].revision, page[0].reason.as_str()), (1, "second"));
         assert_eq!(page[0].resolved.event.as_ref().unwrap().revision().0, 1);
         assert_eq!(groups.list().await.unwrap().len(), 1);
-        groups.replay_parked(&key, None).await.unwrap();
+        let replay = groups.replay_parked(&key, Chosen::Oldest(None), Wish::default()).await.unwrap();
+        assert_eq!(replay.unwrap().total, 3);
         assert!(connection.deliveries.recv().await.unwrap().event.link.is_some());
         consumer.leave(Ended::Left).await;
         assert_eq!(connection.ended.await, Ok(Ended::Left));

@@ -8,6 +8,7 @@
 //! an error from `status.rs`.
 
 mod access;
+mod backups;
 mod boot;
 mod call;
 mod connection;
@@ -16,13 +17,16 @@ mod first_bytes;
 mod groups;
 mod grpc;
 mod http;
+mod jobs;
 mod limited;
 mod links;
 mod local_consumer;
 mod maintenance;
 mod metrics;
+mod moment;
 mod notice;
 mod observe;
+mod operations;
 mod ops;
 mod options;
 mod otlp;
@@ -46,10 +50,13 @@ mod users;
 mod v1;
 
 pub use access::Anonymous;
+pub use backups::{Backup, BackupCheck, BackupName, BackupNameError, Backups, BackupsError};
 pub use local_consumer::{ConsumeError, Delivered, LocalConsumer};
 pub use maintenance::{
-    Maintenance, ProcessFigures, Reclaimed, ScavengeEstimate, ScavengeProgress, StorageFigures,
+    Condition, Disk, Fault, Maintenance, ProcessFigures, Progress, Reclaimed, ScavengeEstimate,
+    StorageFigures, Verification,
 };
+pub use moment::{Moment, MomentError, TimeKind};
 pub use notice::{Notice, Notices};
 pub use options::{Console, Endpoint, FirstEvents, LimitError, Limits, ServerOptions, Setting};
 pub use otlp::{Collector, CollectorError, Telemetry};

@@ -18,10 +18,13 @@ mod folds;
 mod follow;
 mod fresh;
 mod front;
+mod jobs;
 mod live;
 mod lookup;
 mod names;
 mod openapi;
+mod operations;
+mod parked;
 mod patch;
 mod place;
 mod privacy;
@@ -36,6 +39,7 @@ mod state;
 mod streams;
 mod subscriptions;
 mod system;
+mod trouble;
 mod upcasted;
 
 use std::sync::Arc;
@@ -56,11 +60,13 @@ pub(crate) struct Own {
     folds: fold::Folds,
     names: names::Names,
     sampler: live::Sampler,
+    /// Where processes stand. A lock across reads: who asks meanwhile waits for the same answer.
+    processes: tokio::sync::Mutex<factum::KnownProcesses>,
 }
 
 /// Every route of the API.
 fn api() -> Api {
-    let parts: [fn(Api) -> Api; 15] = [
+    let parts: [fn(Api) -> Api; 18] = [
         catalog::routes,
         streams::routes,
         events::routes,
@@ -70,12 +76,15 @@ fn api() -> Api {
         lookup::routes,
         live::routes,
         subscriptions::routes,
+        parked::routes,
         projections::routes,
         processes::routes,
         schemas::routes,
         privacy::routes,
         system::routes,
         session::routes,
+        operations::routes,
+        jobs::routes,
     ];
     parts.into_iter().fold(Api::new(), |api, part| part(api))
 }

@@ -26,8 +26,7 @@ pub(super) fn page(address_of_it: &str) -> Option<String> {
     let mut out = format!(
         "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width\">\n<title>{}</title>\n\
-         <link rel=\"icon\" href=\"data:,\">\n\
-         <link rel=\"stylesheet\" href=\"{up}manual.css\">\n\
+         <link rel=\"icon\" href=\"data:,\">\n<link rel=\"stylesheet\" href=\"{up}manual.css\">\n\
          <a class=\"skip\" href=\"#page\">To the text</a>\n<header><a href=\"{up}\">Factum {}</a> \
          <a class=\"narrow\" href=\"#contents\">Contents</a> \
          <a href=\"/ui/\">Console</a> <a href=\"/docs/api\">API</a> <a href=\"{up}manual.md\">Everything as one text</a></header>\n",
@@ -137,10 +136,11 @@ fn body(path: &str, markdown: &str) -> (String, String) {
     });
     let mut out = String::new();
     html::push_html(&mut out, events);
-    // A wide table moves by itself, and not the page.
+    // What is wide moves by itself, and not the page; by keyboard too.
     let out = out
         .replace("<table>", "<div class=\"wide\" tabindex=\"0\"><table>")
-        .replace("</table>", "</table></div>");
+        .replace("</table>", "</table></div>")
+        .replace("<pre>", "<pre tabindex=\"0\">");
     (title, out)
 }
 

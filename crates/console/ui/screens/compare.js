@@ -1,6 +1,6 @@
 // How do the stories of several streams run beside each other?
 import { html, api, useEffect, useMemo, useState, path, queryString, comparing, comparePositions, plural, numberText, go, visibleText } from '../core.js';
-import { Page, Table, Text, Type, Time, StreamLink, Empty, ProblemNotice, Notice, Loading, urls } from '../widgets.js';
+import { Page, Table, Text, Type, timeColumn, StreamLink, Empty, ProblemNotice, Notice, Loading, urls } from '../widgets.js';
 
 const QUERY = { s: [], from: { default: 'end', read: text => (text === 'start' || text === 'end' ? text : undefined) } };
 /** Streams side by side. */
@@ -31,10 +31,10 @@ function Screen({ query, set }) {
     ${streams.length === 0 ? html`<${Empty} title="Nothing to compare yet"><p>Add streams above, or with "Compare" on a stream's page. They are kept in this browser.</p></${Empty}>`
     : found.of !== key && found.lists.length === 0 ? html`<${Loading} on what="the streams" />`
       : html`<div class="swim"><${Table} rows=${rows} keyOf=${row => row.id} caption="Events of the streams side by side" onOpen=${row => go(urls.event(row.stream, row.revision))} columns=${[
-        { label: 'Time', width: 172, cell: row => html`<${Time} at=${row.time} show="short" />` },
+        timeColumn('Time', row => row.time),
         ...streams.map((stream, i) => ({
           label: html`<span class="swim-head"><${StreamLink} stream=${stream} clip=${28} /><button type="button" class="more" aria-label=${`Take ${visibleText(stream)} away`} onClick=${() => change(streams.filter(one => one !== stream))}>✕</button></span>`,
-          cell: row => row.lane === i && html`<a class="link plain" href=${urls.event(row.stream, row.revision)}><${Type} type=${row.type} clip=${narrow ? 22 : 40} /> <span class="quiet">#${row.revision}</span></a>`,
+          cell: row => row.lane === i && html`<a class="link plain" href=${urls.event(row.stream, row.revision)}><span class="quiet">#${row.revision}</span> <${Type} type=${row.type} clip=${narrow ? 22 : 40} /></a>`,
         })),
       ]} /></div>`}
   </${Page}>`;

@@ -1,6 +1,6 @@
 // What belongs together, what caused what, and where did the time go?
 import { html, useApi, useMemo, useState, useRef, useEffect, go, path, readTime, durationText, plural, numberText, middle, visibleText, typeHue, typeBadge, queryString, recent, download, printJson, timeText, zone } from '../core.js';
-import { Page, Remote, Table, Text, Type, Time, Choice, EventLink, StreamLink, Notice, Empty, Menu, urls } from '../widgets.js';
+import { Page, Remote, Table, Text, Type, Time, timeColumn, Choice, EventLink, StreamLink, Notice, Empty, Menu, urls } from '../widgets.js';
 
 const VIEWS = ['lanes', 'tree', 'list'];
 const QUERY = { view: { default: 'lanes', read: text => (VIEWS.includes(text) ? text : undefined) }, sel: '' };
@@ -29,7 +29,7 @@ function Find() {
     { label: 'Seen', width: 76, align: 'end', cell: row => numberText(row.count) },
     { label: 'Streams', width: 84, align: 'end', wide: true, cell: row => numberText(row.streams.size) },
     { label: 'Newest', width: '26%', wide: true, cell: row => html`<${Type} type=${row.last.type} clip=${30} />` },
-    { label: 'Time', width: 170, cell: row => html`<${Time} at=${row.last.time} show="short" />` },
+    timeColumn('Time', row => row.last.time),
   ]} /><p class="quiet pad">Among the newest 200 events of the log.</p>`}</${Remote}></${Page}>`;
 }
 

@@ -166,9 +166,12 @@ function CloudEvent({ event }) {
   return found.text === undefined ? html`<${Loading} on what="the CloudEvent" />` : html`<${Raw} text=${found.text} label="CloudEvent" />`;
 }
 
+/** Bytes of data from which what it changed is not asked for by itself: the answer is as big again, twice. */
+const HEAVY = 1_000_000;
 /** What the event did to the state: the step of history at its revision. */
 function Changed({ event }) {
-  const answer = useApi(path`/v1/streams/${event.stream}/history` + queryString({ from: String(event.revision), limit: 1, fold: 'default' }));
+  const [wanted, want] = useState(() => (size(event) ?? 0) < HEAVY);
+  const answer = useApi(wanted ? path`/v1/streams/${event.stream}/history` + queryString({ from: String(event.revision), limit: 1, fold: 'default' }) : null);
   const items = useMemo(() => {
     const step = answer.data?.steps?.[0];
     if (!step || String(step.revision) !== String(event.revision)) return null;
@@ -176,7 +179,7 @@ function Changed({ event }) {
     return { items: diffValues(before, applyPatch(clone(before), step.patch)), skipped: step.skipped, error: step.error, fold: answer.data.fold };
   }, [answer.data]);
   return html`<${Section} title=${items && !items.skipped && !items.error ? `What it changed: ${plural(items.items.length, 'field')}` : 'What it changed'} actions=${html`${items && items.fold !== 'merge' && html`<span class="quiet">as <${Text} value=${items.fold.replace(/^\w+:/, '')} clip=${40} /></span> `}<a class="link" href=${urls.state(event.stream, event.revision)}>through time</a>`}>
-    ${answer.error ? html`<p class="quiet"><${Text} value=${answer.error.message} /></p>` : !items ? html`<${Loading} on=${answer.loading} what="the state" />` : items.error ? html`<${Notice} kind="bad" title="The fold fails at it"><${Text} value=${items.error} clip=${600} /></${Notice}>` : items.skipped ? html`<p class="quiet">Nothing: its data is not merged (${visibleText(String(items.skipped))}).</p>` : html`<${Diff} items=${items.items} empty="Nothing: the state was that already." />`}</${Section}>`;
+    ${!wanted ? html`<p class="quiet">It is a big event. <button type="button" class="more" onClick=${() => want(true)}>Show what it changed</button></p>` : answer.error ? html`<p class="quiet"><${Text} value=${answer.error.message} /></p>` : !items ? html`<${Loading} on=${answer.loading} what="the state" />` : items.error ? html`<${Notice} kind="bad" title="The fold fails at it"><${Text} value=${items.error} clip=${600} /></${Notice}>` : items.skipped ? html`<p class="quiet">Nothing: its data is not merged (${visibleText(String(items.skipped))}).</p>` : html`<${Diff} items=${items.items} empty="Nothing: the state was that already." />`}</${Section}>`;
 }
 
 /** The event before or after in a scope, asked when it is wanted. */

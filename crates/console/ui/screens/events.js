@@ -1,11 +1,13 @@
 // What is in the log, and what comes into it now?
 import {
-  html, usePages, useApi, useEffect, useMemo, useRef, useState, useKeys, follow, go, queryString, numberText, plural, compile, visibleText, now, live,
+  html, usePages, useSearch, useApi, useEffect, useMemo, useRef, useState, useKeys, follow, go, queryString, numberText, plural, compile, visibleText, now, isNarrow,
 } from '../core.js';
-import { Page, Remote, Table, Text, Type, Time, Line, Payload, StreamLink, EventLink, Status, Notice, ProblemNotice, Num, Choice, urls } from '../widgets.js';
+import { Page, Remote, Table, Text, Type, Time, Line, Payload, StreamLink, EventLink, Status, Searched, ProblemNotice, Num, Choice, urls } from '../widgets.js';
 
 const readFrom = text => (text === 'start' || text === 'end' || /^\d{1,20}$/.test(text) || !Number.isNaN(Date.parse(text)) ? text : undefined);
 const QUERY = { from: { default: 'end', read: readFrom }, dir: { default: 'back', read: text => (text === 'back' || text === 'forward' ? text : undefined) }, since: null, type: [], category: [], stream: '', where: '', system: false, live: false };
+/** Events of a page that is searched. */
+const SEARCHED = 1000;
 /** Rows that the tail keeps. */
 const KEPT = 5000;
 
@@ -27,30 +29,34 @@ function Screen({ query, set }) {
     <${Pick} label="type" chosen=${query.type} options=${(types.data?.items ?? []).map(one => one.type)} onChange=${type => set({ type }, { push: true })} />
     <${Pick} label="category" chosen=${query.category} options=${(categories.data?.items ?? []).map(one => one.category)} onChange=${category => set({ category }, { push: true })} />
     <${Typed} label="Beginning of the stream's name" placeholder="stream: order-" value=${query.stream} onChange=${stream => set({ stream })} />
-    <${Typed} mono label="Condition on the loaded events" placeholder="data.total > 100" value=${query.where} error=${where.error} onChange=${text => set({ where: text })} />
+    <${Typed} mono label="Condition on the events" placeholder="data.total > 100" value=${query.where} error=${where.error} onChange=${text => set({ where: text })} />
     <label class="check"><input type="checkbox" checked=${query.system} onChange=${event => set({ system: event.target.checked }, { push: true })} /> system</label>
   </div>`;
   const actions = html`<button type="button" aria-pressed=${query.live ? 'true' : 'false'} title="Live (l)" onClick=${toggleLive}>${query.live ? '● ' : ''}Live</button><button type="button" aria-pressed=${all ? 'true' : 'false'} onClick=${() => setAll(!all)}>${all ? 'Collapse all' : 'Expand all'}</button>`;
   return html`<${Page} title=${query.live ? 'Live tail' : 'Events'} sentence=${query.live ? 'What comes into the log, as it comes.' : 'The whole log, in the order in which it was written.'} actions=${actions}>
     ${filters}
-    ${query.live ? html`<${Tail} key=${JSON.stringify(filter)} filter=${filter} matches=${matches} all=${all} />` : html`<${Log} filter=${filter} query=${query} set=${set} where=${where} matches=${matches} all=${all} />`}
+    ${query.live ? html`<${Tail} key=${JSON.stringify(filter)} filter=${filter} matches=${matches} all=${all} />` : html`<${Log} filter=${filter} query=${query} set=${set} where=${where} all=${all} />`}
   </${Page}>`;
 }
 
 const columns = (mute) => [
   { label: 'Position', width: 96, align: 'end', wide: true, cell: event => html`<${Num} value=${event.position} />` },
-  { label: 'Time', width: 116, cell: event => html`<${Time} at=${event.time} show="clock" />` },
+  { label: 'Time', width: isNarrow.value ? 76 : 116, cell: event => html`<${Time} at=${event.time} show=${isNarrow.value ? 'second' : 'clock'} />` },
   { label: 'Type', width: '20%', cell: event => html`<${Type} type=${event.type} clip=${32} />` },
   { label: 'Event', width: '24%', cell: event => html`<${EventLink} stream=${event.stream} revision=${event.revision} />` },
   { label: 'Data', wide: true, cell: event => html`<${Line} event=${event} />` },
   ...(mute ? [{ label: html`<span class="offscreen">Mute</span>`, width: 64, wide: true, cell: event => html`<button type="button" class="more" title=${`Show no more of ${visibleText(event.type)}`} onClick=${() => mute(event.type)}>mute</button>` }] : []),
 ];
-const rows = (list, all, more) => html`<${Table} rows=${list} keyOf=${event => event.id} caption="Events" allOpen=${all} onNearEnd=${more} onOpen=${event => go(urls.event(event.stream, event.revision))} detail=${event => html`<${Payload} event=${event} open=${2} />`} columns=${columns(null)} empty=${html`<p class="quiet pad">No event matches.</p>`} />`;
+const rows = (list, all, more, none) => html`<${Table} rows=${list} keyOf=${event => event.id} caption="Events" allOpen=${all} onNearEnd=${more} onOpen=${event => go(urls.event(event.stream, event.revision))} detail=${event => html`<${Payload} event=${event} open=${2} />`} columns=${columns(null)} empty=${html`<p class="quiet pad">${none}</p>`} />`;
 
-function Log({ filter, query, set, where, matches, all }) {
+function Log({ filter, query, set, where, all }) {
   const forward = query.dir === 'forward' || query.since !== null;
-  const pages = usePages(`/v1/events${queryString({ from: query.since ?? query.from, direction: forward ? 'forward' : 'backward', limit: 100, ...filter })}`);
-  const list = useMemo(() => (where.run ? pages.items.filter(matches) : pages.items), [pages.items, where]);
+  const url = limit => `/v1/events${queryString({ from: query.since ?? query.from, direction: forward ? 'forward' : 'backward', limit, ...filter })}`;
+  const pages = usePages(url(100));
+  // A condition is looked for beyond what is loaded, in bigger pages.
+  const search = useSearch(where.run ? url(SEARCHED) : null, where.run);
+  const list = where.run ? search.items : pages.items;
+  const isFiltered = Object.values(filter).some(one => one && one.length !== 0);
   const [jump, setJump] = useState('');
   const submit = event => {
     event.preventDefault();
@@ -61,9 +67,9 @@ function Log({ filter, query, set, where, matches, all }) {
   return html`<div class="filters seek"><span class="choice" role="group" aria-label="Pages">
       <button type="button" disabled=${forward && query.from === 'start'} onClick=${() => set({ from: 'start', dir: 'forward', since: null }, { push: true })}>Oldest</button>
       <button type="button" disabled=${!forward && query.from === 'end'} onClick=${() => set({ from: 'end', dir: 'back', since: null }, { push: true })}>Newest</button></span>
-      <form class="jump" onSubmit=${submit}><input type="text" aria-label="Go to a position or a time in UTC" placeholder="position or 2026-11-22 09:10" value=${jump} onInput=${event => setJump(event.target.value)} /><button type="submit">Go</button></form></div>
-    ${where.run && html`<p class="quiet pad">${numberText(list.length)} of ${plural(pages.items.length, 'loaded event')} ${list.length === 1 ? 'matches' : 'match'}.${pages.hasMore && html` <button type="button" class="more" onClick=${pages.more}>Load more</button>`}</p>`}
-    <${Remote} of=${pages} what="the log">${() => html`${rows(list, all, pages.more)}${pages.moreError && html`<${ProblemNotice} error=${pages.moreError} />`}${pages.loadingMore && html`<p class="quiet pad">Loading more…</p>`}`}</${Remote}>`;
+      <form class="jump" onSubmit=${submit}><input type="text" aria-label="Go to a position or a time in UTC" placeholder="4711 or 2026-11-22 09:10" value=${jump} onInput=${event => setJump(event.target.value)} /><button type="submit">Go</button></form></div>
+    ${where.run && html`<${Searched} of=${search} what="from here" />`}
+    <${Remote} of=${pages} what="the log">${() => html`${rows(list, all, where.run ? search.near : pages.more, where.run ? (search.busy ? 'None yet.' : search.isWhole ? 'No event matches.' : 'None of those looked at matches.') : isFiltered ? 'No event matches.' : 'No events from here.')}${pages.moreError && html`<${ProblemNotice} error=${pages.moreError} />`}${!where.run && pages.loadingMore && html`<p class="quiet pad">Loading more…</p>`}`}</${Remote}>`;
 }
 
 function Tail({ filter, matches, all }) {

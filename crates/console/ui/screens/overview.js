@@ -1,6 +1,6 @@
 // Is it healthy, and what happens now?
-import { html, signal, useApi, useEffect, useMemo, useRef, useState, live, now, timeText, readTime, numberText, durationText, plural, zone, visibleText, go } from '../core.js';
-import { Page, Section, Notice, Empty, Remote, Facts, Text, Time, Ago, Num, Bytes, Type, StreamLink, EventLink, Status, Stale, Table, urls } from '../widgets.js';
+import { html, signal, useApi, useEffect, useMemo, useRef, useState, live, now, timeText, readTime, numberText, durationText, plural, zone, visibleText, go, mayAppend, toast } from '../core.js';
+import { Page, Section, ProblemNotice, Empty, Remote, Facts, Text, Time, Ago, Num, Bytes, Type, StreamLink, EventLink, Status, Stale, Table, urls } from '../widgets.js';
 
 /** The point under the pointer, shared by the charts: how many seconds before the newest. */
 const cross = signal(null);
@@ -20,7 +20,7 @@ function Screen() {
   useEffect(() => { if (seen.current) overview.reload(); seen.current = true; }, [changes, beat]);
   const problems = overview.data?.problems ?? [];
   return html`<${Page} title="Overview" sentence=${html`<${Sentence} overview=${overview} problems=${problems} isEmpty=${isEmpty} />`}>
-    <${Remote} of=${overview} what="the overview">${() => (isEmpty ? html`<${Beginning} />` : html`
+    <${Remote} of=${overview} what="the overview">${() => (isEmpty ? html`<${Beginning} mayLoad=${mayAppend && system.data?.caller?.mayWrite === true} onLoaded=${() => { recent.reload(); overview.reload(); }} />` : html`
       ${problems.length > 0 && html`<${Section} title=${plural(problems.length, 'problem')}><ul class="problems">${problems.map(one => html`<li><${Status} kind="warn"><a class="link" href=${one.url}><${Text} value=${one.what} /></a></${Status}>${one.since && html`<span class="quiet">for <${Lasting} at=${one.since} /></span>`}</li>`)}</ul></${Section}>`}
       <div class="charts" onPointerLeave=${() => { cross.value = null; }}>
         <${Chart} field="appendsPerSecond" label="Appends" unit="/s" /><${Chart} field="readsPerSecond" label="Reads" unit="/s" />
@@ -48,12 +48,25 @@ function Sentence({ overview, problems, isEmpty }) {
   return isEmpty ? 'The store is empty and ready.' : 'Everything is keeping up.';
 }
 
-function Beginning() {
+function Beginning({ mayLoad, onLoaded }) {
+  const [error, setError] = useState(null);
+  const [busy, setBusy] = useState(false);
+  const load = async () => {
+    setBusy(true);
+    setError(null);
+    try {
+      const { loadSample } = await import('../sample.js');
+      toast(`Appended to ${(await loadSample()).join(', ')}`);
+      onLoaded();
+    } catch (problem) { setError(problem); setBusy(false); }
+  };
   return html`<${Empty} title="No events yet" commands=${[
     `factum append order-1 OrderPlaced '{"total": 12}' --url ${location.origin.replace('http', 'kurrentdb').replace('kurrentdbs', 'kurrentdb')}${location.protocol === 'http:' ? '?tls=false' : ''}`,
     `curl ${location.origin}/v1/streams/order-1/events -H 'content-type: application/json' -d '{"type": "OrderPlaced", "data": {"total": 12}}'`,
     'factum demo',
-  ]}><p>Append the first one, and it appears here. Or start a server with a small bank in it, to look around.</p></${Empty}>`;
+  ]}><p>Append the first one with one of these, and it appears here. The last one starts a server of its own with a small bank in it, to look around.</p>
+    ${mayLoad && html`<p>Or take a few events of a shop into this store: an order, its payment and its parcel.${' '}<button type="button" disabled=${busy} onClick=${load}>Load sample events</button></p>`}
+    ${error && html`<${ProblemNotice} error=${error} />`}</${Empty}>`;
 }
 
 /** One figure over the last 15 minutes, a point a second. */

@@ -125,8 +125,8 @@ function List({ query, set }) {
     <${Remote} of=${types} what="event types">${data => html`${data.indexing && html`<${Notice} title="Types are still being gathered">The log was read up to position ${numberText(data.indexing.position)} of ${numberText(data.indexing.of)}: there may be more types, and higher counts. <button type="button" class="more" onClick=${types.reload}>Look again</button></${Notice}>`}<${Table} caption="Event types" rows=${rows} keyOf=${one => one.type} onOpen=${one => go(urls.schema(one.type))}
       empty=${html`<p class="quiet pad">${text ? html`No type has <strong>${query.q}</strong> in its name. <button type="button" class="more" onClick=${() => set({ q: '' })}>Clear the filter</button>` : 'No event type yet.'}</p>`} columns=${[
     { key: 'type', label: 'Event type', cell: one => html`<a class="link" href=${urls.schema(one.type)}><${Type} type=${one.type} clip=${48} /></a>` },
-    ...(counted ? [{ key: 'count', label: 'Events', width: '20%', align: 'end', cell: one => html`<${Num} value=${one.count} />` }] : []),
-    { key: 'versions', label: 'Registered', width: '22%', cell: one => (one.versions.length > 0 ? one.versions.map(version => `v${version}`).join(', ') : html`<span class="quiet">none</span>`) },
+    ...(counted ? [{ key: 'count', label: 'Events', width: 104, align: 'end', cell: one => html`<${Num} value=${one.count} />` }] : []),
+    { key: 'versions', label: 'Registered', width: 116, cell: one => (one.versions.length > 0 ? one.versions.map(version => `v${version}`).join(', ') : html`<span class="quiet">none</span>`) },
     { key: 'newest', label: 'Newest event', width: 120, wide: true, cell: one => (one.schemaVersion === null ? html`<span class="quiet">unknown</span>` : `v${one.schemaVersion}`) },
     { key: 'events', label: html`<span class="offscreen">Its events</span>`, width: 90, align: 'end', wide: true, cell: one => html`<a class="link" href=${urls.type(one.type)}>events</a>` },
   ]} />${data.page?.next && html`<p class="quiet under">The first ${numberText(data.items.length)} types. Others are found by their address: <code>/ui/schemas/TYPE</code></p>`}`}</${Remote}>

@@ -1,18 +1,21 @@
 // What happened in this stream?
 import {
-  html, api, useApi, usePages, useArrivals, useEffect, useMemo, useRef, useState, useKeys, path, go, queryString, numberText, plural, compile, comparing, visited, copy, mayAppend, mayWrite, visibleText, printJson, toast, isContainer,
+  html, api, useApi, usePages, useSearch, useArrivals, useEffect, useMemo, useRef, useState, useKeys, path, go, queryString, numberText, plural, compile, comparing, visited, copy, mayAppend, mayWrite, visibleText, printJson, toast, isContainer,
 } from '../core.js';
-import { Page, Remote, Table, Text, Type, Time, Line, Payload, Status, Notice, ProblemNotice, Menu, Dialog, Confirm, Facts, Num, Bytes, Value, Tree, EventLink, CorrelationLink, size, Loading, Empty, urls } from '../widgets.js';
+import { Page, Remote, Table, Text, Type, Time, timeColumn, Line, Payload, Status, Notice, ProblemNotice, Menu, Dialog, Confirm, Facts, Num, Bytes, Value, Tree, EventLink, Searched, size, Empty, urls } from '../widgets.js';
 
 const readFrom = text => (text === 'start' || text === 'end' || /^\d{1,15}$/.test(text) || !Number.isNaN(Date.parse(text)) ? text : undefined);
 const QUERY = { from: { default: 'end', read: readFrom }, dir: { default: 'back', read: text => (text === 'back' || text === 'forward' ? text : undefined) }, type: [], where: '', live: false };
 const PAGE = 100;
+/** Events of a page that is searched. */
+const SEARCHED = 1000;
 
 function Screen({ params, query, set }) {
   const { stream } = params;
   const info = useApi(path`/v1/streams/${stream}`);
   const forward = query.dir === 'forward';
-  const url = path`/v1/streams/${stream}/events` + queryString({ from: query.from, direction: forward ? 'forward' : 'backward', limit: PAGE, type: query.type });
+  const urlOf = limit => path`/v1/streams/${stream}/events` + queryString({ from: query.from, direction: forward ? 'forward' : 'backward', limit, type: query.type });
+  const url = urlOf(PAGE);
   // Of a stream that is deleted nothing can be read. Most are not: the events are asked for together with what it is.
   const isThere = info.data !== undefined && info.data.state === 'active';
   const pages = usePages(isThere || (!info.data && !info.error) ? url : null);
@@ -46,7 +49,9 @@ function Screen({ params, query, set }) {
     try { return { run: compile(query.where) }; } catch (error) { return { run: null, error: error.message }; }
   }, [query.where]);
   const loaded = useMemo(() => [...fresh, ...pages.items], [fresh, pages.items]);
-  const rows = useMemo(() => (where.run ? loaded.filter(event => { try { return Boolean(where.run({ ...event, data: event.data, metadata: event.metadata })); } catch { return false; } }) : loaded), [loaded, where]);
+  // A condition is looked for beyond what is loaded, in bigger pages.
+  const search = useSearch(isThere && where.run ? urlOf(SEARCHED) : null, where.run);
+  const rows = useMemo(() => (where.run ? [...fresh.filter(event => { try { return Boolean(where.run(event)); } catch { return false; } }), ...search.items.filter(event => !fresh.some(one => one.id === event.id))] : loaded), [loaded, where, search.items]);
   const head = Math.max(Number(info.data?.lastRevision ?? -1), Number(newest));
   const first = Number(info.data?.firstVisible ?? 0);
   const revisions = loaded.map(event => Number(event.revision));
@@ -97,17 +102,17 @@ function Screen({ params, query, set }) {
     </div>`}
     ${waiting > 0 && html`<button type="button" class="pill" onClick=${atHead ? catchUp : toNewest}>${plural(waiting, 'new event')} ↑</button>`}
     ${first > 0 && html`<p class="band">Revisions 0 to ${numberText(first - 1)} were removed${metadata?.$maxCount !== undefined ? ' by $maxCount' : metadata?.$tb !== undefined ? ' by $tb' : metadata?.$maxAge !== undefined ? ' by $maxAge' : ''}.</p>`}
-    ${where.run && html`<p class="quiet pad">${numberText(rows.length)} of ${plural(loaded.length, 'loaded event')} ${rows.length === 1 ? 'matches' : 'match'}.</p>`}
+    ${where.run && isThere && html`<${Searched} of=${search} what="of this stream from here" />`}
     ${info.data && !isThere && state === 'metadataOnly' && html`<${Empty} title="Nothing has happened in this stream">It has metadata, and no events yet.</${Empty}>`}
-    ${isThere && html`<${Remote} of=${pages} what="the events">${() => html`<${Table} rows=${rows} keyOf=${event => event.id} caption="Events" allOpen=${all} onNearEnd=${pages.more} onOpen=${event => go(urls.event(event.link?.stream ?? event.stream, event.link?.revision ?? event.revision))}
+    ${isThere && html`<${Remote} of=${pages} what="the events">${() => html`<${Table} rows=${rows} keyOf=${event => event.id} caption="Events" allOpen=${all} onNearEnd=${where.run ? search.near : pages.more} onOpen=${event => go(urls.event(event.link?.stream ?? event.stream, event.link?.revision ?? event.revision))}
       detail=${event => html`<${Payload} event=${event} open=${2} />`}
-      empty=${html`<${Nothing} stream=${stream} query=${query} set=${set} state=${state} />`}
+      empty=${html`<${Nothing} query=${query} set=${set} state=${state} searching=${search} />`}
       columns=${[
     { label: 'Rev', width: 72, align: 'end', cell: event => html`<a class="link" href=${urls.event(stream, event.link?.revision ?? event.revision)}>${event.link?.revision ?? event.revision}</a>` },
     { label: 'Type', width: '22%', cell: event => html`<${Type} type=${event.type} clip=${34} />` },
     { label: 'Data', wide: true, cell: event => html`${event.link && event.link.stream !== event.stream && html`<span class="quiet">→ <${EventLink} stream=${event.stream} revision=${event.revision} /> </span>`}<${Line} event=${event} />` },
     { label: 'Size', width: 74, align: 'end', wide: true, cell: event => (event.redacted ? html`<span class="quiet">none</span>` : html`<${Bytes} value=${size(event)} />`) },
-    { label: 'Time', width: 168, cell: event => html`<${Time} at=${event.time} show="short" />` },
+    timeColumn('Time', event => event.time),
   ]} />${pages.moreError && html`<${ProblemNotice} error=${pages.moreError} />`}${pages.loadingMore && html`<p class="quiet pad">Loading more…</p>`}`}</${Remote}>`}
     ${dialog === 'metadata' && html`<${Dialog} title="Metadata of the stream" onClose=${() => setDialog(null)}>${metadata && Object.keys(metadata).length ? html`<${Tree} value=${metadata} label="Metadata" />` : html`<p class="quiet">It has none.</p>`}</${Dialog}>`}
     ${dialog === 'append' && html`<${Append} stream=${stream} head=${head} onClose=${() => setDialog(null)} onDone=${() => { setDialog(null); info.reload(); pages.reload(); }} />`}
@@ -127,9 +132,9 @@ function Rules({ metadata }) {
   if (!own.length) return null;
   return html`<p class="quiet rules">${own.map(key => html`<span><code><${Text} value=${key} clip=${24} /></code> <span class="mono"><${Value} value=${metadata[key]} clip=${40} /></span></span>`)}</p>`;
 }
-function Nothing({ stream, query, set, state }) {
+function Nothing({ query, set, state, searching }) {
   if (query.type.length) return html`<div class="pad"><p>No ${query.type.map((one, i) => html`${i ? ', ' : ''}<strong><${Text} value=${one} clip=${40} /></strong>`)} here.</p><p><button type="button" onClick=${() => set({ type: [] })}>Clear the type filter</button></p></div>`;
-  if (query.where) return html`<div class="pad"><p>None of the loaded events matches.</p><p><button type="button" onClick=${() => set({ where: '' })}>Clear the condition</button></p></div>`;
+  if (query.where) return html`<div class="pad"><p>${searching.busy ? 'None yet.' : searching.isWhole ? 'No event matches.' : 'None of those looked at matches.'}</p><p><button type="button" onClick=${() => set({ where: '' })}>Clear the condition</button></p></div>`;
   if (query.from !== 'end') return html`<div class="pad"><p>Nothing from here.</p><p><button type="button" onClick=${() => set({ from: 'end', dir: 'back' })}>Newest</button></p></div>`;
   return html`<div class="pad"><p>${state === 'active' ? 'No events.' : 'No events can be seen.'}</p></div>`;
 }
@@ -156,7 +161,7 @@ function TypeFilter({ types, loaded, onChange }) {
 function Where({ text, error, onChange }) {
   const [draft, setDraft] = useState(text);
   useEffect(() => setDraft(text), [text]);
-  return html`<input type="text" class="mono where" spellcheck="false" aria-label="Condition on the loaded events" aria-invalid=${error ? 'true' : undefined} title=${error ?? 'A condition on the loaded events: data.total > 100'} placeholder="data.total > 100" value=${draft} onInput=${event => setDraft(event.target.value)} onChange=${event => onChange(event.target.value.trim())} />`;
+  return html`<input type="text" class="mono where" spellcheck="false" aria-label="Condition on the events" aria-invalid=${error ? 'true' : undefined} title=${error ?? 'A condition on the events: data.total > 100'} placeholder="data.total > 100" value=${draft} onInput=${event => setDraft(event.target.value)} onChange=${event => onChange(event.target.value.trim())} />`;
 }
 function Append({ stream, head, onClose, onDone }) {
   const [type, setType] = useState('');

@@ -1,6 +1,6 @@
 // Which streams are there?
 import { html, useApi, usePages, useEffect, useState, useRef, go, numberText, queryString, useKeys, visibleText } from '../core.js';
-import { Page, Remote, Table, Text, StreamLink, Type, Time, Num, Status, Empty, Choice, ProblemNotice, urls } from '../widgets.js';
+import { Page, Remote, Table, Text, StreamLink, Type, timeColumn, Status, ProblemNotice, urls } from '../widgets.js';
 
 const SORTS = { name: 1, created: 1, '-created': 1, '-updated': 1 };
 const QUERY = { q: '', category: null, sort: { default: 'name', read: text => (SORTS[text] ? text : undefined) }, system: false };
@@ -36,8 +36,7 @@ function Screen({ query, set }) {
     { label: 'Stream', cell: row => html`<${StreamLink} stream=${row.stream} clip=${72} />${row.state && row.state !== 'active' ? html` <${Status} kind="idle">${row.state}</${Status}>` : ''}` },
     { label: 'Events', width: 84, align: 'end', cell: row => (row.lastRevision === null || row.lastRevision === undefined ? html`<span class="quiet">none</span>` : html`<span title="the highest revision and one; fewer may be left">${numberText(Number(row.lastRevision) + 1)}</span>`) },
     { label: 'Last type', wide: true, width: '24%', cell: row => row.lastType && html`<${Type} type=${row.lastType} clip=${30} />` },
-    { label: 'Created', wide: true, width: 166, cell: row => html`<${Time} at=${row.createdTime} show="short" />` },
-    { label: 'Updated', width: 166, cell: row => html`<${Time} at=${row.updatedTime} show="short" />` },
+    timeColumn('Created', row => row.createdTime, { wide: true }), timeColumn('Updated', row => row.updatedTime),
   ]} />${pages.moreError && html`<${ProblemNotice} error=${pages.moreError} retry=${pages.reload} />`}${pages.loadingMore && html`<p class="quiet pad">Loading more…</p>`}`}</${Remote}>
   </${Page}>`;
 }

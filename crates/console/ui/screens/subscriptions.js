@@ -1,5 +1,5 @@
 // Do the consumer groups keep up, and what is parked, why, and what happens if it is sent again?
-import { html, useState, useEffect, useApi, api, go, path, mayWrite, copy, download, printJson, plural, numberText, durationText, capital, listed, isAre, visited } from '../core.js';
+import { html, isNarrow, useState, useEffect, useRef, useApi, api, go, path, mayWrite, copy, download, printJson, plural, numberText, durationText, capital, listed, isAre, visited, toast } from '../core.js';
 import {
   Page, Remote, Table, Tabs, Notice, Confirm, Facts, Empty, Status, Text, Ago, Num, Type, Payload, StreamLink, EventLink, urls,
 } from '../widgets.js';
@@ -42,13 +42,35 @@ export function groupSentence(item) {
   return { tone: tone ?? 'busy', text: `${item.group} is ${word}${why ? `: ${why}` : ''}.${tail}` };
 }
 
+/** Which parked messages are meant: `{count}` of the oldest, `{upTo}` one, or these `{revisions}`. */
+function meantText(meant, some, total) {
+  const all = Number(some) === Number(total);
+  if (all) return Number(total) === 1 ? 'The parked message' : `All ${numberText(total)} parked messages`;
+  if (meant?.revisions) return Number(some) === 1 ? `The chosen one of ${numberText(total)} parked messages` : `The ${numberText(some)} chosen of ${numberText(total)} parked messages`;
+  return `The oldest ${numberText(some)} of ${numberText(total)} parked messages`;
+}
+
 /** What is said before parked messages are sent again. */
-export function replayEffect(some, total, item) {
+export function replayEffect(some, total, item, meant = {}) {
   const consumers = Number(item.consumers ?? 0);
-  const which = Number(some) === Number(total) ? (Number(total) === 1 ? 'The parked message' : `All ${numberText(total)} parked messages`)
-    : `The oldest ${numberText(some)} of ${numberText(total)} parked messages`;
   const reach = consumers === 0 ? 'which has no consumer now: they wait until one comes' : `which has ${plural(consumers, 'consumer')}`;
-  return `${which} will be sent again to group ${item.group}, ${reach}. Its handlers must be idempotent.`;
+  return `${meantText(meant, some, total)} will be sent again to group ${item.group}, ${reach}. Its handlers must be idempotent.`;
+}
+
+/** What is said before parked messages are dropped. */
+export const skipEffect = (some, total, item, meant = {}) =>
+  `${meantText(meant, some, total)} of group ${item.group} will be dropped: no consumer gets ${Number(some) === 1 ? 'it' : 'them'} any more. The events themselves stay in their streams.`;
+
+/** How a replay stands, as a title and a sentence. */
+export function replaySentence(run) {
+  const total = Number(run.total);
+  const isOver = run.state === 'completed' || run.state === 'stopped';
+  const be = total === 1 ? 'is' : 'are';
+  const title = run.state === 'stopped' ? `The replay of ${plural(total, 'message')} was stopped.`
+    : `${plural(total, 'message')} ${isOver ? (total === 1 ? 'was' : 'were') : `${be} being`} sent again.`;
+  const parts = [['acked', 'acknowledged'], ['parkedAgain', 'parked again'], ['dropped', 'dropped by consumers'], ['gone', 'not there any more'], ['left', 'left parked'], ['waiting', 'without an answer yet']]
+    .filter(([name]) => Number(run[name] ?? 0) > 0).map(([name, words]) => `${numberText(run[name])} ${words}`);
+  return { isOver, tone: !isOver ? 'busy' : Number(run.parkedAgain) > 0 || run.state === 'stopped' ? 'warn' : 'good', title, text: parts.length > 0 ? `${capital(listed(parts, parts.length))}.` : 'No answer yet.' };
 }
 
 /** What was parked, one JSON object a line. */
@@ -90,29 +112,48 @@ function List() {
 
 // ---- One group --------------------------------------------------------------------------------------------------------
 
+/** Parked messages that are shown. */
 const PAGE = 200;
+/** Replays that are shown at once. */
+const SHOWN_RUNS = 3;
 
 function One({ source, group, query, set }) {
   const url = path`/v1/subscriptions/${source}/${group}`;
   const answer = useApi(url, { every: 2000 });
   const item = answer.data;
   const [asked, ask] = useState(null);
-  const [receipt, setReceipt] = useState(null);
+  const [closed, close] = useState(() => new Set());
+  const [begun, setBegun] = useState(null);
+  const [skipped, setSkipped] = useState(null);
+  const opened = useRef(Date.now());
   const parked = useApi(query.tab === 'parked' ? `${url}/parked?limit=${PAGE}` : null);
   useEffect(() => { if (item) visited(`group ${group} of ${source}`, urls.subscription(source, group)); }, [item === undefined]);
   const total = item ? parkedOf(item) : 0;
   const tabs = [{ id: 'parked', label: 'Parked', count: item ? total : undefined }, { id: 'consumers', label: 'Consumers', count: item?.consumers ?? undefined }, { id: 'settings', label: 'Settings' }];
   const tab = tabs.some(one => one.id === query.tab) ? query.tab : 'parked';
-  const replay = async (count, reason) => {
-    const done = await api(`${url}/parked/replay`, { method: 'POST', body: count === total ? { reason } : { reason, count } });
-    ask(null);
-    setReceipt({ ...done, before: total, at: Date.now() });
-    answer.reload();
-    parked.reload();
+  const again = () => { ask(null); answer.reload(); parked.reload(); };
+  const replay = async (meant, reason) => {
+    setBegun(await api(`${url}/parked/replay`, { method: 'POST', body: { ...meant, reason } }));
+    again();
   };
+  const skip = async (meant, reason) => {
+    setSkipped({ ...await api(`${url}/parked/skip`, { method: 'POST', body: { ...meant, reason } }), at: Date.now() });
+    again();
+  };
+  const stop = async run => {
+    try { setBegun(await api(`${url}/parked/replays/${run.id}`, { method: 'DELETE' })); } catch (error) { toast(error.message, 'error'); }
+    again();
+  };
+  // What runs is shown to everybody, what is over to those who were here.
+  const known = item?.replays ?? [];
+  const runs = (begun && !known.some(run => run.id === begun.id) ? [begun, ...known] : known)
+    .filter(run => !closed.has(run.id) && (run.ended === null || Date.parse(run.ended) >= opened.current));
+  const running = runs.filter(run => run.ended === null).length;
+  useEffect(() => { if (item) parked.reload(); }, [running, total]);
   return html`<${Page} kicker=${html`<a class="link" href="/ui/subscriptions">Persistent subscriptions</a>`} title=${html`<${Text} value=${group} />`} sentence=${item && html`<${Said} of=${groupSentence(item)} />`}
-      actions=${mayWrite ? html`<button type="button" class="primary" disabled=${total === 0} onClick=${() => ask({ count: total })}>Replay parked…</button>` : html`<span class="quiet">Read only: nothing can be changed from here.</span>`}>
-    ${receipt && html`<${Receipt} of=${receipt} now=${total} onClose=${() => setReceipt(null)} />`}
+      actions=${mayWrite ? html`<button type="button" class="primary" disabled=${total === 0} onClick=${() => ask({ what: 'replay', meant: { count: total }, some: total })}>Replay parked…</button>` : html`<span class="quiet">Read only: nothing can be changed from here.</span>`}>
+    ${runs.slice(0, SHOWN_RUNS).map(run => html`<${Run} key=${run.id} of=${run} onStop=${() => stop(run)} onClose=${() => close(new Set(closed).add(run.id))} />`)}
+    ${skipped && html`<${Notice} kind="good" title=${`${plural(skipped.skipped, 'message')} ${Number(skipped.skipped) === 1 ? 'was' : 'were'} skipped.`} actions=${html`<button type="button" onClick=${() => setSkipped(null)}>Close</button>`}><p>${plural(total, 'message')} ${isAre(total)} parked now. Done <${Ago} at=${skipped.at} />.</p></${Notice}>`}
     <${Remote} of=${answer} what="the group" absent=${() => html`<${Empty} title="There is no such group">No group <strong><${Text} value=${group} /></strong> reads <strong><${Text} value=${source} /></strong>. <a class="link" href="/ui/subscriptions">All groups</a></${Empty}>`}>${data => html`
       <div class="facts-row"><${Facts} facts=${[
     ['Reads', html`<${Source} source=${source} />`], ['Status', html`<${StatusOf} item=${data} />`], ['Behind by', data.lag === null || data.lag === undefined ? html`<span class="quiet">unknown</span>` : plural(data.lag, 'event')],
@@ -122,25 +163,32 @@ function One({ source, group, query, set }) {
       ${tab === 'parked' && html`<${ParkedTab} answer=${parked} total=${total} source=${source} group=${group} url=${url} query=${query} set=${set} ask=${ask} />`}
       ${tab === 'consumers' && html`<${Consumers} list=${data.connections ?? []} />`}
       ${tab === 'settings' && html`<${Settings} of=${data.settings ?? {}} />`}`}</${Remote}>
-    ${asked && item && html`<${Replay} item=${item} total=${total} first=${asked.count} onReplay=${replay} onClose=${() => ask(null)} />`}
+    ${asked && item && html`<${Ask} item=${item} total=${total} asked=${asked} onReplay=${replay} onSkip=${skip} onClose=${() => ask(null)} />`}
   </${Page}>`;
 }
 
-/** What was sent again, and how many are parked now: those that failed again come back. */
-function Receipt({ of, now, onClose }) {
-  const sent = Number(of.replayed ?? 0);
-  const back = Math.max(0, now - (of.before - sent));
-  return html`<${Notice} kind="good" title=${`${plural(sent, 'message')} ${sent === 1 ? 'was' : 'were'} sent again.`} actions=${html`<button type="button" onClick=${onClose}>Close</button>`}>
-    <p>${plural(now, 'message')} ${isAre(now)} parked now${back > 0 ? `: ${numberText(back)} came back` : ''}. ${of.position !== undefined && of.position !== null && html`Kept in the log at position <${Text} value=${String(of.position)} />. `}Done <${Ago} at=${of.at} />.</p></${Notice}>`;
+/** A replay: how far it is, and what came of it. */
+function Run({ of, onStop, onClose }) {
+  const { isOver, tone, title, text } = replaySentence(of);
+  return html`<${Notice} kind=${tone === 'busy' ? 'note' : tone} title=${title} actions=${isOver ? html`<button type="button" onClick=${onClose}>Close</button>`
+    : mayWrite && html`<button type="button" disabled=${of.state === 'stopping'} onClick=${onStop}>${of.state === 'stopping' ? 'Stopping…' : 'Stop'}</button>`}>
+    <p>${text} Asked for by <${Text} value=${of.actor} />${of.reason && html`: <${Text} value=${of.reason} clip=${160} />`}.</p></${Notice}>`;
 }
 
-function Replay({ item, total, first, onReplay, onClose }) {
-  const [count, setCount] = useState(first);
-  const fits = Number.isInteger(count) && count >= 1 && count <= total;
-  return html`<${Confirm} title="Replay parked messages" verb=${fits ? `Replay ${numberText(count)}` : 'Replay'} onClose=${onClose}
-      effect=${total === 0 ? 'Nothing is parked any more.' : fits ? replayEffect(count, total, item) : `Between 1 and ${numberText(total)} can be sent again.`}
-      onConfirm=${async reason => { if (!fits) throw new Error(`Between 1 and ${total} can be sent again.`); await onReplay(count, reason); }}>
-    <label>How many, the oldest first<input type="number" min="1" max=${total} value=${count} onInput=${event => setCount(event.target.valueAsNumber)} /></label>
+/** Asks before parked messages are sent again or dropped: never without their number. */
+function Ask({ item, total, asked, onReplay, onSkip, onClose }) {
+  const isFree = asked.meant.count !== undefined;
+  const [count, setCount] = useState(asked.some);
+  const some = isFree ? count : asked.some;
+  const fits = Number.isInteger(some) && some >= 1 && some <= total;
+  const isReplay = asked.what === 'replay';
+  const verb = isReplay ? 'Replay' : 'Skip';
+  const bounds = `Between 1 and ${numberText(total)} can be ${isReplay ? 'sent again' : 'skipped'}.`;
+  const meant = isFree ? (count === total ? {} : { count }) : asked.meant;
+  return html`<${Confirm} title=${`${verb} parked messages`} verb=${fits ? `${verb} ${numberText(some)}` : verb} danger=${!isReplay} onClose=${onClose}
+      effect=${total === 0 ? 'Nothing is parked any more.' : fits ? (isReplay ? replayEffect : skipEffect)(some, total, item, asked.meant) : bounds}
+      onConfirm=${async reason => { if (!fits) throw new Error(bounds); await (isReplay ? onReplay : onSkip)(meant, reason); }}>
+    ${isFree && html`<label>How many, the oldest first<input type="number" min="1" max=${total} value=${count} onInput=${event => setCount(event.target.valueAsNumber)} /></label>`}
   </${Confirm}>`;
 }
 
@@ -148,9 +196,16 @@ function ParkedTab({ answer, total, source, group, url, query, set, ask }) {
   const all = answer.data?.items ?? [];
   const text = query.q.trim().toLowerCase();
   const shown = text ? all.filter(one => `${one.event?.type ?? ''} ${one.event?.stream ?? ''} ${one.reason ?? ''}`.toLowerCase().includes(text)) : all;
+  const [picked, pick] = useState(() => new Set());
+  const chosen = all.filter(one => picked.has(one.revision)).map(one => one.revision);
+  const flip = revision => pick(before => { const next = new Set(before); next.has(revision) ? next.delete(revision) : next.add(revision); return next; });
+  const every = shown.length > 0 && shown.every(one => picked.has(one.revision));
+  const flipAll = () => pick(before => { const next = new Set(before); for (const one of shown) every ? next.delete(one.revision) : next.add(one.revision); return next; });
+  const these = (what, revisions) => ask({ what, meant: { revisions }, some: revisions.length });
   const columns = [
-    { key: 'type', label: 'Event', width: '26%', cell: one => (one.event ? html`<${Type} type=${one.event.type} clip=${28} />` : html`<span class="quiet">not there any more</span>`) },
-    { key: 'of', label: 'Of', wide: true, cell: one => (one.event ? html`<${EventLink} stream=${one.event.stream} revision=${one.event.revision} />` : one.link ? html`<${EventLink} stream=${one.link.stream} revision=${one.link.revision} />` : '') },
+    ...(mayWrite ? [{ key: 'pick', label: html`<input type="checkbox" aria-label="Choose all that are shown" checked=${every} onChange=${flipAll} />`, width: 42, cell: one => html`<input type="checkbox" aria-label=${`Choose message ${one.revision}`} checked=${picked.has(one.revision)} onChange=${() => flip(one.revision)} />` }] : []),
+    { key: 'type', label: 'Event', width: isNarrow.value ? '44%' : '20%', cell: one => (one.event ? html`<${Type} type=${one.event.type} clip=${28} />` : html`<span class="quiet">not there any more</span>`) },
+    { key: 'of', label: 'Of', width: '24%', wide: true, cell: one => (one.event ? html`<${EventLink} stream=${one.event.stream} revision=${one.event.revision} />` : one.link ? html`<${EventLink} stream=${one.link.stream} revision=${one.link.revision} />` : '') },
     { key: 'reason', label: 'Why it is parked', cell: one => html`<${Text} value=${one.reason || 'no reason was given'} clip=${90} />` },
     ...(all.some(one => one.attempts !== undefined && one.attempts !== null) ? [{ key: 'attempts', label: 'Attempts', width: 84, align: 'end', wide: true, cell: one => html`<${Num} value=${one.attempts} />` }] : []),
     { key: 'time', label: 'Parked', width: 130, align: 'end', wide: true, cell: one => html`<${Ago} at=${one.time} />` },
@@ -169,13 +224,17 @@ function ParkedTab({ answer, total, source, group, url, query, set, ask }) {
     : html`<div class="filters"><input type="search" aria-label="Filter by event type, stream or reason" placeholder="Filter by type, stream or reason" value=${query.q} onInput=${event => set({ q: event.target.value })} />
         <span class="quiet">${text ? `${numberText(shown.length)} of ${plural(all.length, 'message')}` : plural(Math.max(total, all.length), 'message')}${all.length < total ? `, the oldest ${numberText(all.length)} are shown` : ''}</span>
         <span class="grow" />
+        ${mayWrite && chosen.length > 0 && html`<button type="button" onClick=${() => these('replay', chosen)}>Replay chosen (${numberText(chosen.length)})…</button>
+          <button type="button" onClick=${() => these('skip', chosen)}>Skip chosen (${numberText(chosen.length)})…</button>`}
         <button type="button" onClick=${exportAll}>Export NDJSON</button></div>
       <${Table} caption="Parked messages" rows=${shown} keyOf=${one => one.revision} columns=${columns} empty=${html`<p class="quiet pad">No parked message has <strong>${query.q}</strong> in its type, stream or reason. <button type="button" class="more" onClick=${() => set({ q: '' })}>Clear the filter</button></p>`}
         detail=${one => html`<div class="parked">
           <p><strong>Why</strong> <${Text} value=${one.reason || 'no reason was given'} />${one.event && html` <span class="narrow-only">(<${EventLink} stream=${one.event.stream} revision=${one.event.revision} />)</span>`}</p>
           ${one.event && html`<${Payload} event=${one.event} />`}
           <div class="actions">
-            ${mayWrite && html`<button type="button" onClick=${() => ask({ count: all.indexOf(one) + 1 })}>Replay up to here (${numberText(all.indexOf(one) + 1)})…</button>`}
+            ${mayWrite && html`<button type="button" onClick=${() => these('replay', [one.revision])}>Replay this one…</button>
+              <button type="button" onClick=${() => ask({ what: 'replay', meant: { upTo: one.revision }, some: all.indexOf(one) + 1 })}>Replay up to here (${numberText(all.indexOf(one) + 1)})…</button>
+              <button type="button" onClick=${() => these('skip', [one.revision])}>Skip…</button>`}
             ${one.event && html`<a class="button" href=${urls.state(one.event.stream, one.event.revision)}>State of its stream here</a>`}
             <button type="button" onClick=${() => copy(printJson(one), 'Message copied as JSON')}>Copy as JSON</button>
             ${one.event && html`<button type="button" onClick=${() => import('../fixture.js').then(({ rustFixture }) => copy(rustFixture([one.event], { missing: Number(one.event.revision) }), 'Fixture copied'))}>Copy as Rust fixture</button>`}

@@ -3,21 +3,21 @@
 //! A request is an event in `{process}:requests`. The runner takes it like any other input and records what came of it
 //! in the instance's stream: so a request works while no runner runs, and only the runner writes to instance streams.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use factum_core::{
-    AppendError, ErrorKind, EventId, EventStore, EventStoreExt, EventType, ExpectedRevision, NameError, Page,
-    Position, QueryItem, Read, ReadError, RecordedEvent, Revision, Selector, StreamName, Tag, Timestamp,
+    AppendError, ErrorKind, EventId, EventStore, EventStoreExt, EventType, ExpectedRevision, NameError,
+    Position, QueryItem, Read, ReadError, RecordedEvent, Revision, StreamName, Tag, Timestamp,
 };
 
 use super::ProcessError;
 use super::instance::{ProcessInstance, ProcessStage};
+use super::known::KnownProcesses;
 use super::load::{fold, record_in};
-use super::record::{PROCESS_STARTED_TYPE, ProcessRecord, Requested};
+use super::record::{ProcessRecord, Requested};
 use crate::CommandMetadata;
 
 pub(super) const REQUESTED_TYPE: &str = "$processRequested";
@@ -126,7 +126,12 @@ pub struct ProcessFilter {
 }
 
 impl ProcessFilter {
-    fn passes(&self, instance: &ProcessInstance) -> bool {
+    /// Whether an instance that is over may pass.
+    pub(super) fn wants_ended(&self) -> bool {
+        if self.stages.is_empty() { self.with_ended } else { self.stages.iter().any(|stage| stage.is_over()) }
+    }
+
+    pub(super) fn passes(&self, instance: &ProcessInstance) -> bool {
         let stage = instance.stage();
         if self.stages.is_empty() {
             self.with_ended || !stage.is_over()
@@ -170,36 +175,9 @@ pub async fn list_processes(
     store: &dyn EventStore,
     filter: &ProcessFilter,
 ) -> Result<Vec<ProcessInstance>, ProcessError> {
-    let started = EventType::new(PROCESS_STARTED_TYPE).map_err(ProcessError::constant)?;
-    let mut names = Vec::new();
-    let mut reader = store.read(Read::forwards(Selector::event_type(started))).await?;
-    let mut seen = std::collections::HashSet::new();
-    while let Some(Page { events, .. }) = reader.next_page().await? {
-        for event in events {
-            let process = factum_core::category_of(event.stream()).unwrap_or_default();
-            if filter.process.as_deref().is_none_or(|wanted| wanted == process)
-                && seen.insert(process.to_owned())
-            {
-                names.push(process.to_owned());
-            }
-        }
-    }
-    let mut instances = Vec::new();
-    for name in names {
-        let mut of_name: BTreeMap<String, ProcessInstance> = BTreeMap::new();
-        super::load::each_record(store, &name, |event| {
-            let Some(record) = read_record(event)? else { return Ok(()) };
-            let known = of_name.remove(event.stream());
-            if let Some(instance) = fold(known, &record, event) {
-                of_name.insert(event.stream().to_owned(), instance);
-            }
-            Ok(())
-        })
-        .await?;
-        instances.extend(of_name.into_values().filter(|instance| filter.passes(instance)));
-    }
-    instances.sort_by_key(|instance| instance.born);
-    Ok(instances)
+    let mut known = KnownProcesses::once(filter.process.clone());
+    known.catch_up(store).await?;
+    Ok(known.list(filter).unwrap_or_default())
 }
 
 fn read_record(event: &RecordedEvent) -> Result<Option<ProcessRecord>, ProcessError> {

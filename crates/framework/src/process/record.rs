@@ -12,6 +12,10 @@ use serde_json::value::RawValue;
 
 /// The type of the first event of every instance stream: what lists of processes are made from.
 pub const PROCESS_STARTED_TYPE: &str = "$processStarted";
+/// The type of the record of a takeover.
+pub(super) const OWNER_TYPE: &str = "$processOwner";
+/// The type of the record of how far a runner has looked.
+pub(super) const CHECKPOINT_TYPE: &str = "$processCheckpoint";
 
 macro_rules! records {
     ($($(#[$doc:meta])* $variant:ident = $name:expr;)*) => {
@@ -42,6 +46,9 @@ macro_rules! records {
                 Ok(None)
             }
         }
+
+        /// The types of all of them.
+        pub(super) const RECORD_TYPES: &[&str] = &[$($name),*];
 
         $(impl From<$variant> for ProcessRecord {
             fn from(body: $variant) -> Self {
@@ -83,9 +90,9 @@ records! {
     /// The process is over.
     Completed = "$processCompleted";
     /// A runner took the process over. In `{process}:owner`.
-    Owner = "$processOwner";
+    Owner = OWNER_TYPE;
     /// How far a runner has looked, where nothing was for it. In `{process}:checkpoint`.
-    Looked = "$processCheckpoint";
+    Looked = CHECKPOINT_TYPE;
     /// An operator asked for something. In `{process}:requests`.
     Requested = "$processRequested";
 }

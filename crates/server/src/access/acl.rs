@@ -7,6 +7,7 @@
 use serde_json::Value;
 
 use super::{ADMIN, ADMINS, Action, EVERYBODY};
+use crate::operations::OPERATIONS_STREAM;
 
 /// What may be done to a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,9 +129,11 @@ impl<'a> Wanted<'a> {
         })
     }
 
-    /// Whether nobody at all may have it: the log as a whole is neither written nor deleted.
+    /// Whether nobody at all may have it: the log as a whole is neither written nor deleted, and what operators did is told by the
+    /// server alone.
     pub(super) fn is_impossible(self) -> bool {
-        self.stream == "$all" && matches!(self.right, Right::Write | Right::Delete)
+        ["$all", OPERATIONS_STREAM].contains(&self.stream)
+            && matches!(self.right, Right::Write | Right::Delete)
     }
 
     /// Whether only administrators may have it, whatever lists say: hashes of passwords stand there.

@@ -371,6 +371,11 @@ impl Guard {
         }
     }
 
+    /// Whether those who do not sign in may do what everybody may who does.
+    pub(super) fn admits_strangers(&self) -> bool {
+        self.anonymous == Anonymous::Admitted
+    }
+
     /// Every session.
     pub(crate) fn sessions(&self) -> &Sessions {
         &self.sessions

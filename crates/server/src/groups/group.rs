@@ -14,6 +14,7 @@ use factum_core::{EventId, Timestamp};
 
 use super::consumers::{Choice, ConsumerId, ConsumerNumbers, Consumers, PinKey};
 use super::progress::{CheckpointRules, Progress};
+use super::ranges::Ranges;
 use super::settings::{ExtraStatistics, Settings};
 use super::statistics::{Meter, Rate};
 
@@ -97,8 +98,26 @@ pub(super) enum Effect<E> {
     },
     /// Write down that everything up to this place is handled, and say that it is done.
     Checkpoint(u64),
-    /// Parked events before this revision are handled and can go.
-    ForgetParked(u64),
+    /// A parked event that was delivered again has come to this end.
+    Replayed {
+        /// Which.
+        revision: u64,
+        /// To which.
+        outcome: Outcome,
+    },
+    /// Parked events of these revisions are handled and can go.
+    ForgetParked(Ranges),
+}
+
+/// What becomes of an event that was delivered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// A consumer has handled it.
+    Acked,
+    /// A consumer dropped it.
+    Skipped,
+    /// It was put aside.
+    Parked,
 }
 
 /// Why a consumer cannot join.
@@ -171,9 +190,10 @@ pub(super) struct Group<E> {
     parking: usize,
     bytes: usize,
     progress: Progress,
-    replay: Progress,
-    /// Up to where parked events were forgotten.
-    forgotten: Option<u64>,
+    /// Parked events that are here.
+    replay: Ranges,
+    /// Parked events that are handled, and not told yet.
+    handled: Ranges,
     meter: Meter,
     last_handled: Timestamp,
     effects: VecDeque<Effect<E>>,
@@ -194,8 +214,8 @@ impl<E: Clone> Group<E> {
             parking: 0,
             bytes: 0,
             progress: Progress::after(after, now),
-            replay: Progress::after(None, now),
-            forgotten: None,
+            replay: Ranges::default(),
+            handled: Ranges::default(),
             meter: Meter::default(),
             last_handled: now,
             effects: VecDeque::new(),
@@ -268,11 +288,34 @@ impl<E: Clone> Group<E> {
     /// A parked event, to be delivered like any other.
     pub(super) fn take_parked(&mut self, entry: Entry<E>, now: Timestamp) {
         let Spot::Parked(revision) = entry.spot else { return };
-        if self.replay.take(revision) {
+        if !self.replay.contains(revision) {
+            self.replay.add(revision);
             self.bytes += entry.bytes;
             self.replayed.push_back(entry);
             self.pump(now);
         }
+    }
+
+    /// Takes parked events back that were not delivered yet: those of them that are among `unwanted`.
+    pub(super) fn recall_parked(&mut self, unwanted: &Ranges) -> Ranges {
+        let mut recalled = Ranges::default();
+        let mut bytes = 0;
+        self.replayed.retain(|entry| match entry.spot {
+            Spot::Parked(revision) if unwanted.contains(revision) => {
+                recalled.add(revision);
+                bytes += entry.bytes;
+                false
+            }
+            _ => true,
+        });
+        self.bytes -= bytes;
+        self.replay.subtract(&recalled);
+        recalled
+    }
+
+    /// Parked events that are handled, of a group that ends.
+    pub(super) fn last_handled_parked(&mut self) -> Ranges {
+        std::mem::take(&mut self.handled)
     }
 
     /// A consumer comes.
@@ -311,14 +354,14 @@ impl<E: Clone> Group<E> {
             match self.out.get(event) {
                 Some(Out::InFlight { .. }) => {
                     if let Some(entry) = self.take_back(*event, Some(now)) {
-                        self.leave(&entry, now);
+                        self.leave(&entry, Outcome::Acked, now);
                     }
                 }
                 Some(Out::Again(spot)) => {
                     let spot = *spot;
                     self.out.remove(event);
                     if let Some(entry) = self.again.remove(&spot) {
-                        self.leave(&entry, now);
+                        self.leave(&entry, Outcome::Acked, now);
                     }
                 }
                 Some(Out::Parking { .. }) | None => {}
@@ -353,7 +396,7 @@ impl<E: Clone> Group<E> {
                 }
                 NackAction::Skip => {
                     if let Some(entry) = self.take_back(*event, Some(now)) {
-                        self.leave(&entry, now);
+                        self.leave(&entry, Outcome::Skipped, now);
                     }
                 }
             }
@@ -388,7 +431,7 @@ impl<E: Clone> Group<E> {
             && let Some(Out::Parking { entry, .. }) = self.out.remove(&event)
         {
             self.parking -= 1;
-            self.leave(&entry, now);
+            self.leave(&entry, Outcome::Parked, now);
             self.checkpoint(None);
             self.pump(now);
         }
@@ -565,12 +608,16 @@ impl<E: Clone> Group<E> {
     }
 
     /// An event is handled.
-    fn leave(&mut self, entry: &Entry<E>, now: Timestamp) {
+    fn leave(&mut self, entry: &Entry<E>, outcome: Outcome, now: Timestamp) {
         self.bytes -= entry.bytes;
         self.last_handled = now;
         match entry.spot {
             Spot::Source(place) => self.progress.handle(place),
-            Spot::Parked(revision) => self.replay.handle(revision),
+            Spot::Parked(revision) => {
+                self.replay.take(revision);
+                self.handled.add(revision);
+                self.effects.push_back(Effect::Replayed { revision, outcome });
+            }
         }
     }
 
@@ -578,13 +625,9 @@ impl<E: Clone> Group<E> {
         if let Some(place) = self.progress.due(&self.rules, tick) {
             self.effects.push_back(Effect::Checkpoint(place));
         }
-        let all_replayed = self.replayed.is_empty() && self.replay.frontier() == self.replay.looked();
-        if (tick.is_some() || all_replayed)
-            && self.replay.frontier() > self.forgotten
-            && let Some(handled) = self.replay.frontier()
-        {
-            self.forgotten = Some(handled);
-            self.effects.push_back(Effect::ForgetParked(handled.saturating_add(1)));
+        if (tick.is_some() || self.replay.is_empty()) && !self.handled.is_empty() {
+            let handled = std::mem::take(&mut self.handled);
+            self.effects.push_back(Effect::ForgetParked(handled));
         }
     }
 }

@@ -13,13 +13,16 @@ use factum_core::{BoxFuture, EventId, ReadError, Timestamp, with_causes};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
+use uuid::Uuid;
 
 use super::config::GroupConfig;
 use super::consumers::ConsumerId;
 use super::feed::{Batch, Feed, Item, Plan, Reached, parked_item};
 use super::group::{Effect, Group, NackAction, Numbers, Phase};
 use super::key::GroupStreams;
-use super::storage::{self, ParkedEvent, ParkedSpan};
+use super::ranges::Ranges;
+use super::replays::{Chosen, Replay, Replays, Wish};
+use super::storage::{self, Parked, ParkedEvent};
 use super::writing::{Job, Written};
 use crate::shared::Shared;
 use crate::source::Resolved;
@@ -84,21 +87,55 @@ pub(crate) struct Snapshot {
     pub(crate) numbers: Numbers,
     /// Who its consumers are.
     pub(crate) members: BTreeMap<ConsumerId, ConsumerInfo>,
-    /// Up to where parked events are being replayed.
-    pub(crate) replayed_to: u64,
+    /// Parked events that are being replayed, or were handled since it runs.
+    pub(crate) away: Ranges,
+    /// What was replayed, and at whose wish.
+    pub(crate) replays: Vec<Replay>,
     /// What keeps it from reading.
     pub(crate) reading: Option<String>,
     /// What keeps it from writing.
     pub(crate) writing: Option<String>,
 }
 
+/// Somebody who waits to hear that so many parked events are forgotten.
+type Forgetting = (u64, oneshot::Sender<Result<u64, String>>);
+
 /// What a group is told.
 pub(super) enum Command {
-    Connect { who: ConsumerInfo, slots: usize, reply: oneshot::Sender<Option<Connection>> },
-    Disconnect { consumer: ConsumerId, why: Ended },
-    Ack { consumer: ConsumerId, events: Vec<EventId> },
-    Nack { consumer: ConsumerId, events: Vec<EventId>, action: NackAction, reason: String },
-    Replay { span: ParkedSpan, limit: Option<u64> },
+    Connect {
+        who: ConsumerInfo,
+        slots: usize,
+        reply: oneshot::Sender<Option<Connection>>,
+    },
+    Disconnect {
+        consumer: ConsumerId,
+        why: Ended,
+    },
+    Ack {
+        consumer: ConsumerId,
+        events: Vec<EventId>,
+    },
+    Nack {
+        consumer: ConsumerId,
+        events: Vec<EventId>,
+        action: NackAction,
+        reason: String,
+    },
+    Replay {
+        parked: Parked,
+        chosen: Chosen,
+        wish: Wish,
+        reply: oneshot::Sender<Result<Option<Replay>, String>>,
+    },
+    StopReplay {
+        id: Uuid,
+        reply: oneshot::Sender<bool>,
+    },
+    Forget {
+        parked: Parked,
+        chosen: Chosen,
+        reply: oneshot::Sender<Result<u64, String>>,
+    },
     Show(oneshot::Sender<Snapshot>),
     Stop(Ended),
 }
@@ -145,14 +182,19 @@ pub(super) struct Running {
     /// Up to where that was looked at.
     looked: Option<u64>,
     reached: Reached,
-    /// Parked events that are to be replayed.
-    replay: Range<u64>,
-    replaying: Option<BoxFuture<'static, Result<Vec<ParkedEvent>, ReadError>>>,
+    /// Parked events that are to be replayed, and are still to be read.
+    replay: Ranges,
+    replaying: Option<BoxFuture<'static, (Range<u64>, Result<Vec<ParkedEvent>, ReadError>)>>,
     replay_failed: bool,
-    replayed_to: u64,
+    /// Parked events that are being replayed, or that this run of the group has handled. What was read of the store a moment
+    /// ago may have them still.
+    away: Ranges,
+    replays: Replays,
     job: Job,
     /// What is tried again at the next tick.
-    forget_later: Option<u64>,
+    forget_later: Ranges,
+    /// Who waits to hear that parked events are forgotten: with the next write, and with the one that is under way.
+    forgetting: [Vec<Forgetting>; 2],
     writing: Option<BoxFuture<'static, Written>>,
     reading_trouble: Option<String>,
     replay_trouble: Option<String>,
@@ -184,11 +226,13 @@ impl Running {
             pending: VecDeque::new(),
             looked: None,
             reached: Reached::More,
-            replay: 0..0,
+            replay: Ranges::default(),
             replaying: None,
             replay_failed: false,
-            replayed_to: 0,
-            forget_later: None,
+            away: Ranges::default(),
+            replays: Replays::default(),
+            forget_later: Ranges::default(),
+            forgetting: Default::default(),
             writing: None,
             reading_trouble: None,
             replay_trouble: None,
@@ -218,7 +262,7 @@ impl Running {
                     self.relieve();
                 }
                 (feed, outcome) = next_batch(&mut self.reading) => self.batch(feed, outcome),
-                outcome = maybe(&mut self.replaying) => self.parked_page(outcome),
+                (asked, outcome) = maybe(&mut self.replaying) => self.parked_page(asked, outcome),
                 written = maybe(&mut self.writing) => self.wrote(written),
                 _ = ticks.tick() => self.tick(),
             }
@@ -243,7 +287,18 @@ impl Running {
             Command::Nack { consumer, events, action, reason } => {
                 self.group.nack(consumer, &events, action, &reason, now);
             }
-            Command::Replay { span, limit } => self.replay(span, limit),
+            Command::Replay { parked, chosen, wish, reply } => {
+                // One who asked and went has asked all the same.
+                let _ = reply.send(self.replay(&parked, &chosen, wish, now));
+            }
+            Command::StopReplay { id, reply } => {
+                let _ = reply.send(self.stop_replay(id, now));
+            }
+            Command::Forget { parked, chosen, reply } => match self.forget(&parked, &chosen) {
+                Ok(0) => drop(reply.send(Ok(0))),
+                Ok(count) => self.forgetting[0].push((count, reply)),
+                Err(why) => drop(reply.send(Err(why))),
+            },
             Command::Show(reply) => {
                 let _ = reply.send(self.show());
             }
@@ -252,13 +307,54 @@ impl Running {
         None
     }
 
-    /// Replays parked events, the oldest first; those that are being replayed already are not counted again.
-    fn replay(&mut self, span: ParkedSpan, limit: Option<u64>) {
-        let from = span.first.max(self.replayed_to);
-        let to = limit.map_or(span.next, |limit| from.saturating_add(limit).min(span.next)).max(from);
-        let start = if self.replay.is_empty() { from } else { self.replay.start };
-        self.replay = start..to;
-        self.replayed_to = to;
+    /// The parked events that somebody means. Those that are away are nobody's.
+    fn chosen(&self, parked: &Parked, chosen: &Chosen) -> Result<Ranges, String> {
+        let mut there = parked.there.clone();
+        there.subtract(&self.away);
+        chosen.among(&there).map_err(|error| error.to_string())
+    }
+
+    /// Delivers parked events again, the oldest first; `None` where there is none to deliver.
+    fn replay(
+        &mut self,
+        parked: &Parked,
+        chosen: &Chosen,
+        wish: Wish,
+        now: Timestamp,
+    ) -> Result<Option<Replay>, String> {
+        let events = self.chosen(parked, chosen)?;
+        if events.is_empty() {
+            return Ok(None);
+        }
+        let replay = self.replays.begin(events.clone(), wish, now).map_err(|full| full.to_string())?;
+        self.away.extend(&events);
+        self.replay.extend(&events);
+        Ok(Some(replay))
+    }
+
+    /// Leaves parked what no consumer has got yet. Says whether such a replay runs.
+    fn stop_replay(&mut self, id: Uuid, now: Timestamp) -> bool {
+        let Some(open) = self.replays.open_of(id) else { return false };
+        let mut left = self.group.recall_parked(&open);
+        // What is being read comes to the group in a moment, and finds that nobody wants it.
+        for range in self.replay.iter() {
+            range.filter(|number| open.contains(*number)).for_each(|number| left.add(number));
+        }
+        self.replay.subtract(&left);
+        self.away.subtract(&left);
+        self.replays.stop(id, &left, now);
+        true
+    }
+
+    /// Begins to forget parked events; says how many.
+    fn forget(&mut self, parked: &Parked, chosen: &Chosen) -> Result<u64, String> {
+        let events = self.chosen(parked, chosen)?;
+        if !parked.can_forget(&events) {
+            return Err("there are too many gaps among the parked events: begin with the oldest".to_owned());
+        }
+        self.away.extend(&events);
+        self.job.forget(&events);
+        Ok(events.count())
     }
 
     fn connect(&mut self, who: ConsumerInfo, slots: usize, now: Timestamp) -> Option<Connection> {
@@ -283,7 +379,8 @@ impl Running {
         Snapshot {
             numbers: self.group.numbers(),
             members: self.members.iter().map(|(id, member)| (*id, member.who.clone())).collect(),
-            replayed_to: self.replayed_to,
+            away: self.away.clone(),
+            replays: self.replays.list(),
             reading: self.reading_trouble.clone().or_else(|| self.replay_trouble.clone()),
             writing: self.writing_trouble.clone(),
         }
@@ -305,9 +402,8 @@ impl Running {
             self.reading = Reading::Closed;
         }
         self.replay_failed = false;
-        if let Some(before) = self.forget_later.take() {
-            self.job.forget(before);
-        }
+        let later = std::mem::take(&mut self.forget_later);
+        self.job.forget(&later);
         self.group.tick(now);
     }
 
@@ -334,9 +430,18 @@ impl Running {
                     Effect::Deliver { consumer, id, retries, event } => {
                         self.deliver(consumer, id, Delivery { event, retries });
                     }
+                    Effect::Replayed { revision, outcome } => {
+                        let now = self.now();
+                        self.replays.came_to(revision, outcome, now);
+                    }
                     other => self.job.add(other, &self.plan.source),
                 }
             }
+        }
+        for replay in self.replays.take_ended() {
+            let shared = self.shared.clone();
+            // Nobody waits for it: what came of it is known here all the same.
+            tokio::spawn(async move { replay.tell(&shared).await });
         }
         self.read_on();
         self.replay_on();
@@ -421,38 +526,54 @@ impl Running {
 
     fn replay_on(&mut self) {
         let room = self.group.parked_room() as u64;
-        if self.replaying.is_some() || self.replay_failed || self.replay.is_empty() || room == 0 {
+        if self.replaying.is_some() || self.replay_failed || room == 0 {
             return;
         }
-        let count = room.min(self.replay.end - self.replay.start);
-        let (shared, parked, from) = (self.shared.clone(), self.streams.parked.clone(), self.replay.start);
-        self.replaying =
-            Some(Box::pin(async move { storage::parked_page(&shared, &parked, from, count).await }));
+        let Some(next) = self.replay.iter().next() else { return };
+        let asked = next.start..next.end.min(next.start.saturating_add(room));
+        let (shared, parked) = (self.shared.clone(), self.streams.parked.clone());
+        self.replaying = Some(Box::pin(async move {
+            let count = asked.end - asked.start;
+            let page = storage::parked_page(&shared, &parked, asked.start, count).await;
+            (asked, page)
+        }));
     }
 
-    fn parked_page(&mut self, outcome: Result<Vec<ParkedEvent>, ReadError>) {
+    fn parked_page(&mut self, asked: Range<u64>, outcome: Result<Vec<ParkedEvent>, ReadError>) {
         self.replaying = None;
         let now = self.now();
-        match outcome {
-            Ok(page) => {
-                self.replay_trouble = None;
-                let next = page.last().map_or(self.replay.end, |last| last.revision.saturating_add(1));
-                self.replay.start = next;
-                for parked in page.into_iter().filter_map(|parked| parked_item(self.plan.strategy, parked)) {
-                    self.group.take_parked(parked, now);
-                }
-            }
+        let page = match outcome {
+            Ok(page) => page,
             Err(error) => {
                 self.replay_failed = true;
                 self.replay_trouble = Some(format!("parked events cannot be read: {}", with_causes(&error)));
+                return;
+            }
+        };
+        self.replay_trouble = None;
+        let mut gone = Ranges::from(asked.clone());
+        for parked in page {
+            let revision = parked.revision;
+            // It may have been stopped while it was read.
+            if !asked.contains(&revision) || !self.replay.take(revision) {
+                continue;
+            }
+            if let Some(item) = parked_item(self.plan.strategy, parked) {
+                gone.take(revision);
+                self.group.take_parked(item, now);
             }
         }
+        // Those that are not wanted any more were taken out of their replay before.
+        self.replay.remove(asked);
+        self.replays.are_gone(&gone, now);
     }
 
     fn write_on(&mut self) {
         if self.writing.is_none()
             && let Some(job) = self.job.take()
         {
+            let [next, writing] = &mut self.forgetting;
+            writing.append(next);
             let (shared, streams) = (self.shared.clone(), self.streams.clone());
             self.writing = Some(Box::pin(async move { job.carry_out(&shared, &streams).await }));
         }
@@ -475,7 +596,18 @@ impl Running {
             Some(Err(())) => self.group.checkpoint_failed(now),
             None => {}
         }
-        self.forget_later = self.forget_later.max(written.not_forgotten);
+        for (count, reply) in self.forgetting[1].drain(..) {
+            let outcome = if written.not_forgotten.is_empty() {
+                Ok(count)
+            } else {
+                let why =
+                    written.trouble.as_deref().unwrap_or("there are too many gaps among the parked events");
+                Err(format!("it is not written yet, and is tried again: {why}"))
+            };
+            // One who asked and went has asked all the same.
+            let _ = reply.send(outcome);
+        }
+        self.forget_later.extend(&written.not_forgotten);
         self.writing_trouble = written.trouble;
     }
 
@@ -493,10 +625,16 @@ impl Running {
             self.wrote(written);
         }
         self.settle().await;
+        let handled = self.group.last_handled_parked();
+        self.job.forget(&handled);
         if let Some(place) = self.group.last_checkpoint() {
             self.job.add(Effect::Checkpoint(place), &self.plan.source);
         }
         self.settle().await;
+        self.replays.stop_all(self.now());
+        for replay in self.replays.take_ended() {
+            replay.tell(&self.shared).await;
+        }
         for member in std::mem::take(&mut self.members).into_values() {
             // It may have gone by itself.
             let _ = member.ended.send(why.clone());
@@ -506,9 +644,17 @@ impl Running {
     /// Writes whatever is to be written.
     async fn settle(&mut self) {
         for effect in self.group.take_effects() {
-            self.job.add(effect, &self.plan.source);
+            match effect {
+                Effect::Replayed { revision, outcome } => {
+                    let now = self.now();
+                    self.replays.came_to(revision, outcome, now);
+                }
+                other => self.job.add(other, &self.plan.source),
+            }
         }
         if let Some(job) = self.job.take() {
+            let [next, writing] = &mut self.forgetting;
+            writing.append(next);
             let written = job.carry_out(&self.shared, &self.streams).await;
             self.wrote(written);
         }

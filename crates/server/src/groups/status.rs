@@ -59,6 +59,7 @@ mod tests {
     use crate::groups::consumers::{ConsumerId, ConsumerNumbers};
     use crate::groups::group::Numbers;
     use crate::groups::key::GroupKey;
+    use crate::groups::ranges::Ranges;
     use crate::groups::settings::Settings;
     use crate::groups::statistics::Rate;
 
@@ -71,7 +72,8 @@ mod tests {
             filter: None,
         };
         let reading = reading.map(str::to_owned);
-        let snapshot = Snapshot { numbers, members: BTreeMap::new(), replayed_to: 0, reading, writing: None };
+        let (members, away) = (BTreeMap::new(), Ranges::default());
+        let snapshot = Snapshot { numbers, members, away, replays: Vec::new(), reading, writing: None };
         text(&config, &snapshot, Some(2), Timestamp::from_unix_millis(10_000))
     }
 

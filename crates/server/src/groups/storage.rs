@@ -2,13 +2,14 @@
 
 use factum_core::{
     AppendError, EventStore, EventStoreExt, EventType, ExpectedRevision, NewEvent, Read, ReadError, ReadFrom,
-    RecordedEvent, Revision, Selector, StreamName, Timestamp,
+    RecordedEvent, Revision, Selector, StreamMetadata, StreamName, Timestamp,
 };
 use factum_protocol::{LINK_TYPE, LinkTarget};
 use serde_json::{Value, json};
 
 use super::config::{self, Start};
 use super::key::GroupStreams;
+use super::ranges::Ranges;
 use crate::call::Call;
 use crate::links;
 use crate::shared::Shared;
@@ -16,6 +17,10 @@ use crate::source::{Resolved, Source};
 
 /// The type of a checkpoint.
 const CHECKPOINT_TYPE: &str = "$SubscriptionCheckpoint";
+/// The member of the parked stream's metadata that names forgotten events among others: pairs of a first and a last revision.
+const FORGOTTEN: &str = "factumForgotten";
+/// Most ranges of them.
+const MAX_FORGOTTEN_RANGES: usize = 1_000;
 /// Checkpoints that stay visible; the others can be scavenged.
 const CHECKPOINTS_KEPT: u64 = 2;
 
@@ -30,13 +35,13 @@ pub(crate) struct ParkedEvent {
     pub(crate) reason: String,
 }
 
-/// Which revisions of the stream of parked events are there: from the first, up to before the next.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct ParkedSpan {
-    /// The first that was not forgotten.
-    pub(crate) first: u64,
-    /// The one that would be written next.
-    pub(crate) next: u64,
+/// The parked events that are there: by their revisions in the stream of parked events.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Parked {
+    /// Those that were not forgotten.
+    pub(crate) there: Ranges,
+    /// Those after the first one that were: what keeps them apart is written down, and that has a limit.
+    forgotten: Ranges,
 }
 
 /// An event that is to be put aside.
@@ -145,23 +150,41 @@ fn link_data(resolved: &Resolved) -> Vec<u8> {
 ///
 /// # Errors
 /// `ReadError` where that cannot be read.
-pub(crate) async fn parked_span(
-    store: &dyn EventStore,
-    parked: &StreamName,
-) -> Result<ParkedSpan, ReadError> {
+pub(crate) async fn parked(store: &dyn EventStore, parked: &StreamName) -> Result<Parked, ReadError> {
     let Some(reader) = found(store.read(Read::stream(parked.clone()).limit(1)).await)? else {
-        return Ok(ParkedSpan::default());
+        return Ok(Parked::default());
     };
     let head = reader.head();
     let next = head.stream.and_then(factum_core::StreamState::last_revision).map_or(0, |last| last.next().0);
     let first = head.first_visible.map_or(0, |first| first.0);
-    Ok(ParkedSpan { first: first.min(next), next })
+    let mut forgotten = Ranges::default();
+    if first < next {
+        forgotten = forgotten_in(&store.stream_metadata(parked.clone()).await?);
+        forgotten.remove(0..first);
+    }
+    let mut there = Ranges::from(first.min(next)..next);
+    there.subtract(&forgotten);
+    Ok(Parked { there, forgotten })
 }
 
-impl ParkedSpan {
-    /// How many there are from a revision on.
-    pub(crate) fn count_from(self, revision: u64) -> u64 {
-        self.next.saturating_sub(self.first.max(revision))
+/// Which parked events are forgotten, though older ones are there.
+fn forgotten_in(metadata: &StreamMetadata) -> Ranges {
+    let mut forgotten = Ranges::default();
+    let pairs = metadata.user.get(FORGOTTEN).and_then(Value::as_array).into_iter().flatten();
+    for pair in pairs.take(MAX_FORGOTTEN_RANGES) {
+        if let (Some(first), Some(last)) = (pair[0].as_u64(), pair[1].as_u64()) {
+            forgotten.insert(first..last.saturating_add(1));
+        }
+    }
+    forgotten
+}
+
+impl Parked {
+    /// Whether `events` can be forgotten as well.
+    pub(super) fn can_forget(&self, events: &Ranges) -> bool {
+        let mut forgotten = self.forgotten.clone();
+        forgotten.extend(events);
+        forgotten.pieces() <= MAX_FORGOTTEN_RANGES
     }
 }
 
@@ -196,22 +219,39 @@ pub(crate) async fn parked_page(
     Ok(page)
 }
 
-/// Forgets the parked events before a revision.
+/// Forgets parked events: those at the beginning by `$tb`, as KurrentDB does, and others by a member of the stream's metadata.
+/// Gives those for which there was no room, the newest ones: they are asked for again when older ones have gone.
 ///
 /// # Errors
 /// `AppendError` where they are still there.
 pub(super) async fn forget_parked(
     store: &dyn EventStore,
     parked: &StreamName,
-    before: u64,
-) -> Result<(), AppendError> {
+    events: &Ranges,
+) -> Result<Ranges, AppendError> {
     let mut metadata = store.stream_metadata(parked.clone()).await?;
-    if metadata.truncate_before.is_some_and(|former| former >= before) {
-        return Ok(());
+    let former = metadata.clone();
+    let mut forgotten = forgotten_in(&metadata);
+    forgotten.extend(events);
+    forgotten.insert(0..metadata.truncate_before.unwrap_or(0));
+    let before = forgotten.iter().next().filter(|range| range.start == 0).map_or(0, |range| range.end);
+    forgotten.remove(0..before);
+    if before > 0 {
+        metadata.truncate_before = Some(before);
     }
-    metadata.truncate_before = Some(before);
-    store.set_stream_metadata(parked.clone(), &metadata).await?;
-    Ok(())
+    let mut left = Ranges::default();
+    forgotten.iter().skip(MAX_FORGOTTEN_RANGES).for_each(|range| left.insert(range));
+    forgotten.subtract(&left);
+    let pairs: Vec<Value> = forgotten.iter().map(|range| json!([range.start, range.end - 1])).collect();
+    if pairs.is_empty() {
+        metadata.user.remove(FORGOTTEN);
+    } else {
+        metadata.user.insert(FORGOTTEN.to_owned(), pairs.into());
+    }
+    if metadata != former {
+        store.set_stream_metadata(parked.clone(), &metadata).await?;
+    }
+    Ok(left)
 }
 
 /// Deletes what a group keeps, so that one of the same name begins anew.
@@ -282,7 +322,55 @@ fn event_type(name: &'static str) -> Result<EventType, AppendError> {
 
 #[cfg(test)]
 mod tests {
+    use factum_core::MemoryStore;
+
     use super::*;
+
+    #[tokio::test]
+    async fn parked_events_are_forgotten_in_any_order() {
+        let store = MemoryStore::new();
+        let stream = StreamName::new("parked").expect("a name");
+        let event = || NewEvent::json(EventType::new("A").expect("a type"), "1");
+        let events = (0..10).map(|_| event()).collect();
+        store.append_to(stream.clone(), ExpectedRevision::Any, events).await.expect("appended");
+        let there = async |store: &MemoryStore| {
+            let parked = parked(store, &stream).await.expect("readable");
+            parked.there.iter().collect::<Vec<_>>()
+        };
+        for (forget, left, before) in [
+            (5..7, vec![0..5, 7..10], None),
+            (8..9, vec![0..5, 7..8, 9..10], None),
+            (0..1, vec![1..5, 7..8, 9..10], Some(1)),
+            (1..5, vec![7..8, 9..10], Some(7)),
+            (7..10, vec![], Some(10)),
+        ] {
+            assert!(forget_parked(&store, &stream, &Ranges::from(forget)).await.expect("written").is_empty());
+            assert_eq!(there(&store).await, left);
+            let metadata = store.stream_metadata(stream.clone()).await.expect("readable");
+            assert_eq!(metadata.truncate_before, before);
+            assert_eq!(
+                metadata.user.contains_key(FORGOTTEN),
+                left.len() > 1 || (before.is_none()),
+                "{left:?}"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn there_is_room_for_so_many_gaps() {
+        let store = MemoryStore::new();
+        let stream = StreamName::new("parked").expect("a name");
+        let mut scattered = Ranges::default();
+        let most = MAX_FORGOTTEN_RANGES as u64;
+        (0..most + 2).for_each(|n| scattered.add(2 * n + 1));
+        assert!(!Parked::default().can_forget(&scattered));
+        let left = forget_parked(&store, &stream, &scattered).await.expect("written");
+        assert_eq!(left.iter().collect::<Vec<_>>(), [2 * most + 1..2 * most + 2, 2 * most + 3..2 * most + 4]);
+        let left = forget_parked(&store, &stream, &Ranges::from(0..9)).await.expect("written");
+        assert!(left.is_empty());
+        let metadata = store.stream_metadata(stream.clone()).await.expect("readable");
+        assert_eq!(metadata.truncate_before, Some(10));
+    }
 
     #[test]
     fn checkpoints_of_either_kind_are_read() {

@@ -7,6 +7,7 @@ use factum_core::{AppendError, EventId, with_causes};
 use super::config::place_text;
 use super::group::Effect;
 use super::key::GroupStreams;
+use super::ranges::Ranges;
 use super::storage::{self, ToPark, WhichCheckpoint};
 use crate::shared::Shared;
 use crate::source::{Resolved, Source};
@@ -17,8 +18,8 @@ pub(super) struct Job {
     park: Vec<(EventId, ToPark)>,
     checkpoint: Option<String>,
     which: WhichCheckpoint,
-    /// Parked events before this are not needed any more.
-    forget: Option<u64>,
+    /// Parked events that are not needed any more.
+    forget: Ranges,
 }
 
 /// What came of it.
@@ -30,8 +31,8 @@ pub(super) struct Written {
     pub(super) not_parked: Vec<EventId>,
     /// Whether the checkpoint was written, if there was one to write.
     pub(super) checkpoint: Option<Result<(), ()>>,
-    /// Up to where parked events were to be forgotten, and are not.
-    pub(super) not_forgotten: Option<u64>,
+    /// Parked events that were to be forgotten, and are not.
+    pub(super) not_forgotten: Ranges,
     /// What went wrong.
     pub(super) trouble: Option<String>,
 }
@@ -39,7 +40,7 @@ pub(super) struct Written {
 impl Job {
     /// Nothing, for a group that begins to run.
     pub(super) fn new() -> Self {
-        Self { park: Vec::new(), checkpoint: None, which: WhichCheckpoint::First, forget: None }
+        Self { park: Vec::new(), checkpoint: None, which: WhichCheckpoint::First, forget: Ranges::default() }
     }
 
     /// The group has written a checkpoint.
@@ -47,27 +48,27 @@ impl Job {
         self.which = WhichCheckpoint::Later;
     }
 
-    /// Adds what is to be written; a delivery is not.
+    /// Adds what is to be written; what is delivered is not.
     pub(super) fn add(&mut self, effect: Effect<std::sync::Arc<Resolved>>, source: &Source) {
         match effect {
             Effect::Park { id, reason, event, .. } => {
                 self.park.push((id, ToPark { resolved: event, reason }));
             }
             Effect::Checkpoint(place) => self.checkpoint = Some(place_text(source, place)),
-            Effect::ForgetParked(before) => self.forget(before),
-            Effect::Deliver { .. } => {}
+            Effect::ForgetParked(events) => self.forget(&events),
+            Effect::Deliver { .. } | Effect::Replayed { .. } => {}
         }
     }
 
-    /// Parked events before this are not needed any more.
-    pub(super) fn forget(&mut self, before: u64) {
-        self.forget = self.forget.max(Some(before));
+    /// These parked events are not needed any more.
+    pub(super) fn forget(&mut self, events: &Ranges) {
+        self.forget.extend(events);
     }
 
     /// What there is to do, if there is anything.
     pub(super) fn take(&mut self) -> Option<Self> {
-        let idle = self.park.is_empty() && self.checkpoint.is_none() && self.forget.is_none();
-        let empty = Self { park: Vec::new(), checkpoint: None, which: self.which, forget: None };
+        let idle = self.park.is_empty() && self.checkpoint.is_none() && self.forget.is_empty();
+        let empty = Self { park: Vec::new(), checkpoint: None, which: self.which, forget: Ranges::default() };
         if idle { None } else { Some(std::mem::replace(self, empty)) }
     }
 
@@ -90,11 +91,14 @@ impl Job {
             written.checkpoint =
                 Some(outcome.map_err(|error| written.fails("no checkpoint can be written", &error)));
         }
-        if let Some(before) = self.forget
-            && let Err(error) = storage::forget_parked(store, &streams.parked, before).await
-        {
-            written.not_forgotten = Some(before);
-            written.fails("replayed events stay parked", &error);
+        if !self.forget.is_empty() {
+            match storage::forget_parked(store, &streams.parked, &self.forget).await {
+                Ok(left) => written.not_forgotten = left,
+                Err(error) => {
+                    written.not_forgotten = self.forget;
+                    written.fails("handled events stay parked", &error);
+                }
+            }
         }
         written
     }

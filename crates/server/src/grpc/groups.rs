@@ -12,7 +12,7 @@ use wire::replay_parked_req::options::StopAtOption;
 use super::{Answers, groups_info, groups_options, groups_read};
 use crate::access::Action;
 use crate::call::Call;
-use crate::groups::{GroupError, GroupKey, Groups};
+use crate::groups::{Chosen, GroupError, GroupKey, Groups, Wish};
 use crate::shared::Shared;
 use crate::source::Source;
 use crate::status;
@@ -159,7 +159,9 @@ impl wire::persistent_subscriptions_server::PersistentSubscriptions for Persiste
         self.may(&call, Action::ManageGroups).await?;
         let options = request.into_inner().options.ok_or_else(no_options)?;
         let (key, limit) = (replay_key(&options)?, limit(options.stop_at_option)?);
-        self.groups.replay_parked(&key, limit).await.map_err(|error| status::of_group(&error))?;
+        let wish = Wish { by: call.caller.name().to_owned(), ..Wish::default() };
+        let replayed = self.groups.replay_parked(&key, Chosen::Oldest(limit), wish).await;
+        replayed.map_err(|error| status::of_group(&error))?;
         Ok(Response::new(wire::ReplayParkedResp {}))
     }
 
@@ -171,7 +173,10 @@ impl wire::persistent_subscriptions_server::PersistentSubscriptions for Persiste
         self.may(&call, Action::ManageGroups).await?;
         let options = request.into_inner().options.ok_or_else(no_options)?;
         let (key, limit) = (replay_key(&options)?, limit(options.stop_at_option)?);
-        self.groups.truncate_parked(&key, limit).await.map_err(|error| status::of_group(&error))?;
+        self.groups
+            .forget_parked(&key, Chosen::Oldest(limit))
+            .await
+            .map_err(|error| status::of_group(&error))?;
         Ok(Response::new(wire::ReplayParkedResp {}))
     }
 

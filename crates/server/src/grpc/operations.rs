@@ -10,7 +10,9 @@ use wire::scavenge_resp::ScavengeResult;
 
 use crate::access::Action;
 use crate::call::Call;
-use crate::scavenges::{self, Begun};
+use crate::jobs::{Begun, Kind};
+use crate::operations::By;
+use crate::scavenges;
 use crate::shared::Shared;
 use crate::status;
 
@@ -64,7 +66,8 @@ impl wire::operations_server::Operations for Operations {
                 "there is nothing to scavenge: this server's store keeps no files",
             ));
         };
-        Ok(match scavenges::start(&self.shared, maintenance, by.name(), "") {
+        let begun = scavenges::start(&self.shared, maintenance, By::caller(&by), "").await;
+        Ok(match begun.map_err(|error| status::of_append(&error, "StartScavenge"))? {
             Begun::Started(id) => answer(id, ScavengeResult::Started),
             Begun::InProgress(id) => answer(id, ScavengeResult::InProgress),
         })
@@ -77,7 +80,7 @@ impl wire::operations_server::Operations for Operations {
         self.check(&request).await?;
         let asked = request.into_inner().options.unwrap_or_default().scavenge_id;
         let id = Uuid::parse_str(&asked).map_err(|_| unknown(&asked))?;
-        self.shared.ops.scavenges.stop(id).map_err(|_| unknown(&asked))?;
+        self.shared.ops.jobs.stop(Kind::Scavenge, id).map_err(|_| unknown(&asked))?;
         Ok(answer(id, ScavengeResult::Stopped))
     }
 

@@ -70,7 +70,7 @@ pub(crate) fn event_json(resolved: &Resolved, payload: Payload, breaks: Breaks) 
     String::from_utf8(out).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
 }
 
-/// A name as it stands in a path: everything but letters, digits and `-._~` is escaped.
+/// Text as it stands in an address: everything but letters, digits and `-._~` is escaped.
 pub(crate) fn escaped(name: &str) -> String {
     use std::fmt::Write;
     let mut out = String::with_capacity(name.len());
@@ -82,12 +82,24 @@ pub(crate) fn escaped(name: &str) -> String {
             let _ = write!(out, "%{byte:02X}");
         }
     }
-    // A browser would take these for a way up.
-    match out.as_str() {
-        "." => "%2E".to_owned(),
-        ".." => "%2E%2E".to_owned(),
-        _ => out,
-    }
+    out
+}
+
+/// A name as it stands in a path. `.` and `..` are a way up there, also escaped: browsers and proxies take them out. So they get
+/// a `~` in front, and so does a name that looks like that: `.` is `~.`, and `~.` is `~~.`.
+pub(crate) fn segment(name: &str) -> String {
+    let mark = if is_dots(name) { "~" } else { "" };
+    format!("{mark}{}", escaped(name))
+}
+
+/// The name that a decoded segment of a path stands for.
+pub(crate) fn of_segment(text: &str) -> &str {
+    text.strip_prefix('~').filter(|rest| is_dots(rest)).unwrap_or(text)
+}
+
+/// Whether it is `.` or `..`, after any number of `~`.
+fn is_dots(text: &str) -> bool {
+    matches!(text.trim_start_matches('~'), "." | "..")
 }
 
 /// An address with parameters; those without a value are left out.
@@ -110,9 +122,28 @@ mod tests {
     #[test]
     fn addresses_hold_any_name() {
         assert_eq!(escaped("a/b $é"), "a%2Fb%20%24%C3%A9");
-        assert_eq!(escaped(".."), "%2E%2E");
         let parameters = [("a", Some("1&2".to_owned())), ("b", None), ("c", Some("x".to_owned()))];
         assert_eq!(url("/p", &parameters), "/p?a=1%262&c=x");
+    }
+
+    #[test]
+    fn names_that_are_a_way_up_have_an_address_of_their_own() {
+        for (name, address) in [
+            (".", "~."),
+            ("..", "~.."),
+            ("~.", "~~."),
+            ("~~..", "~~~.."),
+            ("...", "..."),
+            ("~", "~"),
+            (".a", ".a"),
+            ("~.a", "~.a"),
+            ("a/b", "a%2Fb"),
+        ] {
+            assert_eq!(segment(name), address);
+            assert_eq!(of_segment(&address.replace("%2F", "/")), name);
+        }
+        // Who can send a dot as it is may.
+        assert_eq!(of_segment(".."), "..");
     }
 
     #[test]

@@ -15,7 +15,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use super::answer::{escaped, with_status};
+use super::answer::{segment, with_status};
 use super::ask::{Ask, bad_json, digits, media_type, object, payload, stream_name, unsupported_media};
 use super::bounded::Bounded;
 use super::cloud;
@@ -122,7 +122,7 @@ fn answer(stream: &StreamName, appended: &Appended) -> Response {
         },
     );
     put_tag(&mut response, last);
-    let place = last.map(|last| format!("/v1/streams/{}/events/{last}", escaped(stream.as_str())));
+    let place = last.map(|last| format!("/v1/streams/{}/events/{last}", segment(stream.as_str())));
     if let Some(place) = place.and_then(|place| HeaderValue::try_from(place).ok()) {
         response.headers_mut().insert(LOCATION, place);
     }
@@ -259,6 +259,7 @@ struct StreamAnswer<'a> {
 async fn to_several(ask: Ask, request: Request) -> Result<Response, Problem> {
     let media = media_type(&ask.headers);
     let key = idempotency_key(&ask.headers)?;
+    // Which rights it takes stands in the body. Whoever can have none is not listened to.
     let body = payload(request, &ask.shared).await?;
     if media.as_deref() != Some("application/json") {
         return Err(unsupported_media(media.as_deref()));

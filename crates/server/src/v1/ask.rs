@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{FromRequest, FromRequestParts, Query, RawPathParams, Request};
-use factum_core::{StreamName, Timestamp};
+use factum_core::{AppendError, StreamName, Timestamp};
 use futures_util::StreamExt;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use http::request::Parts;
@@ -13,13 +13,19 @@ use http::{HeaderMap, Uri};
 use hyper::body::Bytes;
 use serde::de::DeserializeOwned;
 
+use super::answer::of_segment;
+use super::front::RequestId;
 use super::problem::{Problem, Slug};
 use crate::access::{Action, Caller};
 use crate::call::Call;
+use crate::moment;
+use crate::operations::{self, By, Ending, MAX_REASON_BYTES, Operation, What};
 use crate::shared::Shared;
 
 /// Largest body that is no append, in bytes.
 const DOCUMENT_BYTES: usize = 1024 * 1024;
+/// Largest body of somebody who is not known, in bytes.
+const OPEN_DOCUMENT_BYTES: usize = 16 * 1024;
 /// Bytes of an append's body beyond its events: names, brackets, commas.
 const BODY_OVERHEAD_BYTES: usize = 1024 * 1024;
 /// Entries of a list, unless a request says how many.
@@ -42,6 +48,7 @@ pub(crate) struct Ask {
     pub(crate) uri: Uri,
     /// The headers.
     pub(crate) headers: HeaderMap,
+    request: Option<Arc<str>>,
     path: Vec<(String, String)>,
     parameters: Vec<(String, String)>,
 }
@@ -53,7 +60,7 @@ impl FromRequestParts<Arc<Shared>> for Ask {
         let path = RawPathParams::from_request_parts(parts, shared)
             .await
             .map_err(|_| Problem::new(Slug::BadName, "a name in the path is not UTF-8"))?;
-        let path = path.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        let path = path.iter().map(|(name, value)| (name.to_owned(), of_segment(value).to_owned())).collect();
         let parameters = Query::<Vec<(String, String)>>::try_from_uri(&parts.uri)
             .map_err(|error| Problem::new(Slug::BadRequest, error.body_text()))?
             .0;
@@ -67,6 +74,7 @@ impl FromRequestParts<Arc<Shared>> for Ask {
             call: parts.extensions.get::<Call>().cloned().unwrap_or_default(),
             uri: parts.uri.clone(),
             headers: parts.headers.clone(),
+            request: parts.extensions.get::<RequestId>().map(|id| id.0.clone()),
             path,
             parameters,
         };
@@ -77,6 +85,22 @@ impl FromRequestParts<Arc<Shared>> for Ask {
     }
 }
 
+#[cfg(test)]
+impl Ask {
+    /// One that asks for nothing in particular, for tests of single parts.
+    pub(super) fn of_test(shared: &Arc<Shared>) -> Self {
+        Self {
+            shared: shared.clone(),
+            call: Call::default(),
+            uri: Uri::default(),
+            headers: HeaderMap::new(),
+            request: None,
+            path: Vec::new(),
+            parameters: Vec::new(),
+        }
+    }
+}
+
 impl Ask {
     /// Whether the caller may do it.
     ///
@@ -84,6 +108,32 @@ impl Ask {
     /// `not-signed-in` for somebody who did not say who they are, `not-allowed` for anybody else.
     pub(crate) async fn may(&self, action: Action<'_>) -> Result<(), Problem> {
         may(&self.shared, &self.call, action).await
+    }
+
+    /// Who asks, as an event tells it.
+    pub(crate) fn by(&self) -> By {
+        By { request: self.request.clone(), ..By::caller(&self.call.caller) }
+    }
+
+    /// Does what an operator asks for, once the log has that, with who and why.
+    ///
+    /// # Errors
+    /// `bad-json` for a reason that is too long, that it cannot be recorded, or what it came to itself.
+    pub(crate) async fn carry_out<T>(
+        &self,
+        (what, target): (What, &str),
+        reason: &str,
+        details: serde_json::Value,
+        effect: impl Future<Output = Result<T, Problem>>,
+    ) -> Result<T, Problem> {
+        let operation = Operation { what, target: target.to_owned(), reason: reason.to_owned(), details };
+        let recorded = operations::record(&self.shared, self.by(), operation).await.map_err(unrecorded)?;
+        let outcome = effect.await;
+        if let Err(problem) = &outcome {
+            let why = operations::failure(problem.detail());
+            operations::ended(&self.shared, &recorded, Ending::Failed, why).await;
+        }
+        outcome
     }
 
     /// A name in the path, decoded. The route has it, so it is there.
@@ -194,14 +244,30 @@ pub(crate) async fn may(shared: &Shared, call: &Call, action: Action<'_>) -> Res
 /// A status that says no, to this caller.
 pub(crate) fn refused(call: &Call, status: tonic::Status) -> Problem {
     match (status.code(), &call.caller) {
-        (tonic::Code::PermissionDenied, Caller::Anonymous) => {
-            Problem::new(Slug::NotSignedIn, "this is not open to somebody who is not signed in")
-        }
+        (tonic::Code::PermissionDenied, Caller::Anonymous) => stranger(),
         (tonic::Code::PermissionDenied, caller) => {
             Problem::new(Slug::NotAllowed, format!("'{caller}' has no right to this"))
         }
         _ => status.into(),
     }
+}
+
+/// What the log does not take is not done.
+pub(crate) fn unrecorded(error: AppendError) -> Problem {
+    Problem::from(error)
+        .next("Nothing was done: what the log cannot tell of is not done. Ask again once it can be written.")
+}
+
+/// Checks that a reason in a body can be one.
+///
+/// # Errors
+/// `bad-json`.
+pub(crate) fn check_reason(reason: &str) -> Result<(), Problem> {
+    if reason.len() <= MAX_REASON_BYTES {
+        return Ok(());
+    }
+    let detail = format!("a reason has at most {MAX_REASON_BYTES} bytes");
+    Err(Problem::new(Slug::BadJson, detail).with("field", "reason"))
 }
 
 /// The name of a stream.
@@ -220,9 +286,7 @@ pub(crate) fn digits<T: FromStr>(text: &str) -> Option<T> {
 
 /// A time as RFC 3339; a `+` that an address has turned into a space is one again.
 pub(crate) fn time(text: &str) -> Option<Timestamp> {
-    let date = text.len() == 10 && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
-    let text = if date { format!("{text}T00:00:00Z") } else { text.replace(' ', "+") };
-    if text.ends_with("ticks") { None } else { Timestamp::parse(&text).ok() }
+    moment::time(&text.replace(' ', "+"))
 }
 
 fn duration(text: &str) -> Option<Duration> {
@@ -238,11 +302,22 @@ pub(crate) fn shown(text: &str) -> String {
     text.chars().take(SHOWN_CHARS).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
+/// Nobody listens to a stranger who may do nothing: not one byte of a body is read.
+fn heard(request: &Request, shared: &Shared) -> Result<(), Problem> {
+    let call = request.extensions().get::<Call>().cloned().unwrap_or_default();
+    if shared.access.listens_to(&call.caller) { Ok(()) } else { Err(stranger()) }
+}
+
+fn stranger() -> Problem {
+    Problem::new(Slug::NotSignedIn, "this is not open to somebody who is not signed in")
+}
+
 /// A body within the limit for appends, whatever it is.
 ///
 /// # Errors
-/// `too-large`, `too-slow`.
+/// `not-signed-in` where strangers may do nothing, `too-large`, `too-slow`.
 pub(crate) async fn payload(request: Request, shared: &Shared) -> Result<Bytes, Problem> {
+    heard(&request, shared)?;
     // In base64 four characters stand for three bytes.
     let limit = shared.options.limits.append_bytes / 3 * 4 + BODY_OVERHEAD_BYTES;
     body(request, limit, shared.options.limits.body_timeout).await
@@ -255,18 +330,36 @@ impl<T: DeserializeOwned> FromRequest<Arc<Shared>> for Document<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, shared: &Arc<Shared>) -> Result<Self, Problem> {
-        let media = media_type(request.headers());
-        let bytes = body(request, DOCUMENT_BYTES, shared.options.limits.body_timeout).await?;
-        if bytes.is_empty() {
-            return json(b"{}").map(Self);
-        }
-        match media.as_deref() {
-            Some("application/json") => json(&bytes).map(Self),
-            Some(media) if media.starts_with("application/") && media.ends_with("+json") => {
-                json(&bytes).map(Self)
-            }
-            other => Err(unsupported_media(other)),
-        }
+        heard(&request, shared)?;
+        document(request, DOCUMENT_BYTES, shared).await.map(Self)
+    }
+}
+
+/// A small document of whoever sends it, also of a stranger: what is needed to sign in.
+pub(crate) struct OpenDocument<T>(pub(crate) T);
+
+impl<T: DeserializeOwned> FromRequest<Arc<Shared>> for OpenDocument<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, shared: &Arc<Shared>) -> Result<Self, Problem> {
+        document(request, OPEN_DOCUMENT_BYTES, shared).await.map(Self)
+    }
+}
+
+async fn document<T: DeserializeOwned>(
+    request: Request,
+    limit: usize,
+    shared: &Shared,
+) -> Result<T, Problem> {
+    let media = media_type(request.headers());
+    let bytes = body(request, limit, shared.options.limits.body_timeout).await?;
+    if bytes.is_empty() {
+        return json(b"{}");
+    }
+    match media.as_deref() {
+        Some("application/json") => json(&bytes),
+        Some(media) if media.starts_with("application/") && media.ends_with("+json") => json(&bytes),
+        other => Err(unsupported_media(other)),
     }
 }
 

@@ -14,7 +14,7 @@ use hyper::body::Bytes;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::answer::escaped;
+use super::answer::segment;
 use super::ask::media_type;
 use super::bounded::Members;
 use super::problem::{Problem, Slug};
@@ -203,7 +203,7 @@ pub(super) fn write(event: &RecordedEvent) -> String {
     let mut put = |name: &str, value: Value| drop(out.insert(name.to_owned(), value));
     put("specversion", "1.0".into());
     put("id", of("id").unwrap_or_else(|| event.id().to_string().into()));
-    let stream = format!("/v1/streams/{}", escaped(event.stream()));
+    let stream = format!("/v1/streams/{}", segment(event.stream()));
     put("source", of("source").unwrap_or_else(|| stream.into()));
     put("type", event.event_type().into());
     put("time", event.happened_at().to_string().into());

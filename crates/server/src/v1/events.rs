@@ -6,7 +6,7 @@ use factum_protocol::{Breaks, LinkTarget, Payload};
 use serde::Serialize;
 
 use super::accept::{Form, form};
-use super::answer::{escaped, event_json, linked, tagged};
+use super::answer::{event_json, linked, segment, tagged};
 use super::ask::{Ask, digits, shown, stream_name};
 use super::cloud;
 use super::follow;
@@ -125,7 +125,7 @@ async fn of_stream(ask: Ask) -> Result<Response, Problem> {
     let stream = ask.stream()?;
     ask.may(Action::Read(stream.as_str())).await?;
     let form = form(&ask.headers, &PAGE_FORMS)?;
-    let path = format!("/v1/streams/{}/events", escaped(stream.as_str()));
+    let path = format!("/v1/streams/{}/events", segment(stream.as_str()));
     let wanted = Wanted::of_stream(&ask, stream)?;
     if form.follows() {
         return follow::answer(ask, wanted, form).await;

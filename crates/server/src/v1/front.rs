@@ -28,6 +28,10 @@ const FETCH_SITE: &str = "sec-fetch-site";
 /// Ticks of 100 ns in a millisecond.
 const TICKS_PER_MILLI: i64 = 10_000;
 
+/// The name of a request, for whoever answers it.
+#[derive(Clone, Debug)]
+pub(crate) struct RequestId(pub(crate) Arc<str>);
+
 /// Whether a path belongs to the API, its documentation or the console.
 pub(crate) fn is_of_api(path: &str) -> bool {
     ["/v1", "/problems", "/openapi.json", "/docs", "/ui"]
@@ -36,7 +40,7 @@ pub(crate) fn is_of_api(path: &str) -> bool {
 }
 
 /// Passes a request on, and puts into its answer what every answer has.
-pub(crate) async fn front(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
+pub(crate) async fn front(State(shared): State<Arc<Shared>>, mut request: Request, next: Next) -> Response {
     if !is_of_api(request.uri().path()) {
         return next.run(request).await;
     }
@@ -45,6 +49,7 @@ pub(crate) async fn front(State(shared): State<Arc<Shared>>, request: Request, n
     let path: Arc<str> = request.uri().path().into();
     let method = request.method().clone();
     let from_browser = request.headers().contains_key(FETCH_SITE);
+    request.extensions_mut().insert(RequestId(id.clone()));
     let mut response = match refuse(&shared, &request) {
         Some(problem) => problem.into_response(),
         None => next.run(request).await,
@@ -196,6 +201,27 @@ mod tests {
         assert!(of(&[("sec-fetch-site", "cross-site")]) && of(&[("sec-fetch-site", "same-site")]));
         assert!(of(&[("origin", "https://evil.example")]) && of(&[("origin", "null")]));
         assert!(!of(&[("origin", "http://127.0.0.1:2113")]));
+    }
+
+    #[test]
+    fn a_server_that_starts_or_stops_answers_nothing_of_the_api() {
+        let (groups, _unstarted) = crate::groups::channel();
+        let (stop, stopping) = crate::stopping::Stopping::channel();
+        let store = Arc::new(factum_core::MemoryStore::new());
+        let shared = Shared::of_test(store, groups, stopping);
+        let mut request = Request::new(axum::body::Body::empty());
+        let authority = Some("127.0.0.1:2113".to_owned());
+        request.extensions_mut().insert(Call { authority, ..Call::default() });
+        let why = || {
+            let problem = refuse(&shared, &request)?;
+            Some((problem.slug(), problem.detail().to_owned()))
+        };
+        assert_eq!(why(), Some((Slug::NotReady, "the server starts".to_owned())));
+        shared.ops.set_ready();
+        assert_eq!(why(), None);
+        stop.send_replace(true);
+        assert_eq!(why(), Some((Slug::NotReady, "the server stops".to_owned())));
+        assert!(Problem::new(Slug::NotReady, "x").into_response().headers().contains_key("retry-after"));
     }
 
     #[test]

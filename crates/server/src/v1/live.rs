@@ -1,7 +1,6 @@
 //! What happens now: figures once a second, and the heads of new events. Cheap, however many watch.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -16,7 +15,7 @@ use serde_json::Value;
 use tokio::sync::watch;
 
 use super::accept::{Form, form};
-use super::answer::{escaped, event_json, json};
+use super::answer::{event_json, json, segment};
 use super::ask::Ask;
 use super::names;
 use super::problem::Problem;
@@ -114,6 +113,9 @@ impl Heads {
 #[derive(Clone, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Stats {
+    /// How many there were before, since the sampler runs: who misses some is told.
+    #[serde(skip)]
+    number: u64,
     time: String,
     position: Option<String>,
     streams: Option<u64>,
@@ -126,10 +128,11 @@ pub(crate) struct Stats {
     connections: u64,
 }
 
-/// Takes figures once somebody has asked for them.
+/// Takes figures while somebody watches, and rests otherwise.
 #[derive(Debug)]
 pub(crate) struct Sampler {
-    begun: AtomicBool,
+    /// Whether it runs. A lock, so that the last watcher's going and the next one's coming are one after the other.
+    runs: Mutex<bool>,
     stats: watch::Sender<Option<Arc<Stats>>>,
     /// The list of the projections, as JSON.
     projections: watch::Sender<Option<Arc<str>>>,
@@ -138,7 +141,25 @@ pub(crate) struct Sampler {
 impl Default for Sampler {
     fn default() -> Self {
         let (stats, projections) = (watch::Sender::new(None), watch::Sender::new(None));
-        Self { begun: AtomicBool::new(false), stats, projections }
+        Self { runs: Mutex::new(false), stats, projections }
+    }
+}
+
+impl Sampler {
+    fn runs(&self) -> MutexGuard<'_, bool> {
+        self.runs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Rests if nobody watches. What was known is old by the time that somebody does.
+    fn rests(&self) -> bool {
+        let mut runs = self.runs();
+        let rests = self.stats.receiver_count() == 0;
+        if rests {
+            *runs = false;
+            self.stats.send_replace(None);
+            self.projections.send_replace(None);
+        }
+        rests
     }
 }
 
@@ -164,21 +185,28 @@ impl Counts {
 fn begin(shared: &Arc<Shared>) -> watch::Receiver<Option<Arc<Stats>>> {
     names::begin(shared);
     let sampler = &shared.v1.sampler;
-    if !sampler.begun.swap(true, Ordering::Relaxed) {
+    let mut runs = sampler.runs();
+    let watched = sampler.stats.subscribe();
+    if !std::mem::replace(&mut *runs, true) {
         tokio::spawn(sample(shared.clone()));
     }
-    sampler.stats.subscribe()
+    watched
 }
 
 async fn sample(shared: Arc<Shared>) {
     let mut stopping = shared.stopping.clone();
     let mut before = Counts::of(&shared.ops.metrics);
+    let mut number = 0;
     loop {
         let now = Counts::of(&shared.ops.metrics);
-        let stats = take(&shared, &before, &now).await;
+        let stats = Stats { number, ..take(&shared, &before, &now).await };
+        number += 1;
         before = now;
         shared.v1.sampler.stats.send_replace(Some(Arc::new(stats)));
         tell_projections(&shared).await;
+        if shared.v1.sampler.rests() {
+            return;
+        }
         tokio::select! {
             () = stopping.wait() => return,
             () = tokio::time::sleep(EVERY) => {}
@@ -210,6 +238,7 @@ async fn take(shared: &Shared, before: &Counts, now: &Counts) -> Stats {
     let streams = complete.then(|| u64::try_from(names.look().len()).unwrap_or_default());
     let metrics = &shared.ops.metrics;
     Stats {
+        number: 0,
         time: shared.options.clock.now().to_string(),
         position: head.map(|position| position.to_string()),
         streams,
@@ -226,15 +255,17 @@ async fn take(shared: &Shared, before: &Counts, now: &Counts) -> Stats {
 async fn live(ask: Ask) -> Result<Response, Problem> {
     ask.may(Action::Statistics).await?;
     form(&ask.headers, &[Form::EventStream])?;
-    let stats = begin(&ask.shared);
+    let mut stats = begin(&ask.shared);
+    // What others have been told already is news to somebody who has just come.
+    stats.mark_changed();
     let hold = ask.shared.access.hold(&ask.call);
     let sees_events = ask.may(Action::Read("$all")).await.is_ok();
     let seen = ask.shared.v1.names.heads.count();
     let stopping = ask.shared.stopping.clone();
     let mut projections = ask.shared.v1.sampler.projections.subscribe();
-    // How they are now is news to somebody who has just come.
     projections.mark_changed();
-    let watching = Watching { ask, stats, projections, stopping, hold, sees_events, seen, ended: false };
+    let watching =
+        Watching { ask, stats, last: None, projections, stopping, hold, sees_events, seen, ended: false };
     let body = Body::from_stream(stream::unfold(watching, Watching::step));
     let headers = [(CONTENT_TYPE, Form::EventStream.media()), (CACHE_CONTROL, "no-store")];
     Ok((headers, [("x-accel-buffering", "no")], body).into_response())
@@ -243,6 +274,8 @@ async fn live(ask: Ask) -> Result<Response, Problem> {
 struct Watching {
     ask: Ask,
     stats: watch::Receiver<Option<Arc<Stats>>>,
+    /// The number of the last figures that were told.
+    last: Option<u64>,
     projections: watch::Receiver<Option<Arc<str>>>,
     stopping: Stopping,
     hold: Hold,
@@ -275,9 +308,8 @@ impl Watching {
                     if changed.is_err() {
                         return None;
                     }
-                    let stats = self.stats.borrow_and_update().clone();
-                    let text = stats.and_then(|stats| serde_json::to_string(&*stats).ok());
-                    break text.map(|text| format!("event: stats\ndata: {text}\n\n")).unwrap_or_default();
+                    let Some(stats) = self.stats.borrow_and_update().clone() else { continue };
+                    break self.figures(&stats);
                 }
                 Ok(()) = self.projections.changed() => {
                     let Some(list) = self.projections.borrow_and_update().clone() else { continue };
@@ -302,13 +334,28 @@ impl Watching {
         };
         Some((Ok(text), self))
     }
+
+    /// The figures; before them, how many were not told because the reader was too slow for them.
+    fn figures(&mut self, stats: &Stats) -> String {
+        let missed = self.last.map_or(0, |last| stats.number.saturating_sub(last.saturating_add(1)));
+        self.last = Some(stats.number);
+        let mut text = String::new();
+        if missed > 0 {
+            text = format!("event: fellBehind\ndata: {{\"missed\":{missed}}}\n\n");
+        }
+        match serde_json::to_string(stats) {
+            Ok(stats) => text + &format!("event: stats\ndata: {stats}\n\n"),
+            Err(_) => text,
+        }
+    }
 }
 
+/// Something that somebody should look at.
 #[derive(Serialize)]
-struct Wrong {
-    what: String,
-    url: String,
-    since: Option<String>,
+pub(super) struct Wrong {
+    pub(super) what: String,
+    pub(super) url: String,
+    pub(super) since: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -343,7 +390,7 @@ async fn of_projections(ask: &Ask) -> Vec<Wrong> {
             let (name, status) = (text(line, "name"), text(line, "status"));
             Wrong {
                 what: format!("the projection '{name}' is {status}: {}", text(line, "why")),
-                url: format!("/ui/projections/{}", escaped(&name)),
+                url: format!("/ui/projections/{}", segment(&name)),
                 since: line.get("since").and_then(Value::as_str).map(str::to_owned),
             }
         })
@@ -353,6 +400,7 @@ async fn of_projections(ask: &Ask) -> Vec<Wrong> {
 /// What somebody should look at.
 async fn problems(ask: &Ask) -> Vec<Wrong> {
     let mut problems = of_projections(ask).await;
+    problems.extend(super::trouble::of_machine(ask).await);
     if ask.may(Action::SeeGroups).await.is_err() {
         return problems;
     }
@@ -360,7 +408,7 @@ async fn problems(ask: &Ask) -> Vec<Wrong> {
     for info in Groups::of(&ask.shared).list().await.unwrap_or_default() {
         let key = &info.config.key;
         let named = format!("the group '{}' on '{}'", key.group(), key.source_name());
-        let url = format!("/ui/subscriptions/{}/{}", escaped(key.source_name()), escaped(key.group()));
+        let url = format!("/ui/subscriptions/{}/{}", segment(key.source_name()), segment(key.group()));
         if let Some((_, why)) = info.status.split_once(": ") {
             problems.push(Wrong {
                 what: format!("{named} does not move: {why}"),
@@ -382,6 +430,63 @@ async fn problems(ask: &Ask) -> Vec<Wrong> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn shared() -> (Arc<Shared>, watch::Sender<bool>) {
+        let (groups, _unstarted) = crate::groups::channel();
+        let (stop, stopping) = Stopping::channel();
+        let store = Arc::new(factum_core::MemoryStore::new());
+        (Arc::new(Shared::of_test(store, groups, stopping)), stop)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_sampler_rests_while_nobody_watches() {
+        let (shared, _stop) = shared();
+        let runs = || *shared.v1.sampler.runs();
+        let (mut one, other) = (begin(&shared), begin(&shared));
+        assert!(one.wait_for(Option::is_some).await.is_ok() && runs());
+        drop(one);
+        tokio::time::sleep(3 * EVERY).await;
+        assert!(runs(), "somebody watches");
+        drop(other);
+        while runs() {
+            tokio::time::sleep(EVERY).await;
+        }
+        assert!(shared.v1.sampler.stats.borrow().is_none());
+        // Whoever comes then gets new figures.
+        let mut again = begin(&shared);
+        let stats = again.wait_for(Option::is_some).await.expect("it runs").clone();
+        assert_eq!(stats.expect("figures").number, 0);
+        assert!(runs());
+    }
+
+    #[tokio::test]
+    async fn a_watcher_that_is_too_slow_is_told_what_it_missed() {
+        let (shared, _stop) = shared();
+        let sampler = &shared.v1.sampler;
+        let tell = |number| sampler.stats.send_replace(Some(Arc::new(Stats { number, ..Stats::default() })));
+        let ask = Ask::of_test(&shared);
+        let mut watching = Watching {
+            hold: shared.access.hold(&ask.call),
+            stats: sampler.stats.subscribe(),
+            last: None,
+            projections: sampler.projections.subscribe(),
+            stopping: shared.stopping.clone(),
+            sees_events: false,
+            seen: 0,
+            ended: false,
+            ask,
+        };
+        let mut told = Vec::new();
+        for numbers in [&[7][..], &[8], &[9, 10, 11], &[12]] {
+            for number in numbers {
+                tell(*number);
+            }
+            let Some((Ok(text), next)) = watching.step().await else { panic!("it goes on") };
+            watching = next;
+            told.push(text.split("event: stats").next().unwrap_or_default().to_owned());
+        }
+        assert_eq!(told, ["", "", "event: fellBehind\ndata: {\"missed\":2}\n\n", ""]);
+    }
 
     #[test]
     fn heads_are_the_last_ones_and_the_others_are_counted() {

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use super::accept::Form;
-use super::answer::{escaped, event_json, json, tagged};
+use super::answer::{escaped, event_json, json, segment, tagged};
 use super::ask::{Ask, digits, time};
 use super::events::{find, visible};
 use super::names::{self, Order};
@@ -146,7 +146,7 @@ struct ResolveAnswer {
 }
 
 fn event_url(event: &RecordedEvent) -> String {
-    format!("/ui/streams/{}/{}", escaped(event.stream()), event.revision())
+    format!("/ui/streams/{}/{}", segment(event.stream()), event.revision())
 }
 
 async fn resolve(ask: Ask) -> Result<Response, Problem> {
@@ -192,7 +192,7 @@ async fn by_place(ask: &Ask, text: &str) -> Result<Vec<Meant>, Problem> {
         && ask.shared.v1.names.look().has(stream)
         && ask.may(Action::Read(stream)).await.is_ok()
     {
-        let url = format!("/ui/streams/{}/{revision}", escaped(stream));
+        let url = format!("/ui/streams/{}/{revision}", segment(stream));
         items.push(Meant { kind: "event", label: format!("{stream} {revision}"), url });
     }
     Ok(items)
@@ -213,7 +213,7 @@ async fn by_name(ask: &Ask, text: &str) -> Vec<Meant> {
     let mut items = Vec::new();
     for stream in streams {
         if ask.may(Action::Read(&stream.name)).await.is_ok() {
-            let url = format!("/ui/streams/{}", escaped(&stream.name));
+            let url = format!("/ui/streams/{}", segment(&stream.name));
             items.push(Meant { kind: "stream", label: stream.name.to_string(), url });
         }
     }
@@ -239,6 +239,6 @@ async fn by_correlation(ask: &Ask, text: &str) -> Result<Option<Meant>, Problem>
     if ask.may(Action::Read(event.stream())).await.is_err() {
         return Ok(None);
     }
-    let url = format!("/ui/correlations/{}", escaped(text));
+    let url = format!("/ui/correlations/{}", segment(text));
     Ok(Some(Meant { kind: "correlation", label: text.to_owned(), url }))
 }

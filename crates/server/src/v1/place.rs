@@ -1,55 +1,18 @@
 //! How places and moments are written in an address: `17`, `@4711`, `2026-11-17T15:00:00Z`, `start`, `end`.
 
-use factum_core::{AsOf, Position, ReadFrom, Revision, Timestamp};
+use factum_core::{Position, ReadFrom};
 
-use super::ask::{Ask, digits, time};
+use super::ask::Ask;
 use super::problem::Problem;
+use crate::moment::{Moment, TimeKind};
 
 /// What a moment may be, in a message.
 const MOMENTS: &str =
     "a revision such as 17, a position such as @4711, or a time such as 2026-11-17T15:00:00Z";
 
-/// A revision, a position or a time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Moment {
-    /// `17`
-    Revision(Revision),
-    /// `@4711`, or `4711@`
-    Position(Position),
-    /// RFC 3339, or a date, which means its first instant in UTC.
-    Time(Timestamp),
-}
-
-/// Which of an event's two times a moment is compared with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum TimeKind {
-    /// When it happened.
-    Occurred,
-    /// When the log took it.
-    Recorded,
-}
-
-/// Reads a moment.
+/// Reads a moment; a `+` that an address has turned into a space is one again.
 pub(crate) fn moment(text: &str) -> Option<Moment> {
-    if let Some(position) = text.strip_prefix('@').or_else(|| text.strip_suffix('@')) {
-        return digits(position).map(|position| Moment::Position(Position(position)));
-    }
-    if text.bytes().all(|byte| byte.is_ascii_digit()) {
-        return digits(text).map(|revision| Moment::Revision(Revision(revision)));
-    }
-    time(text).map(Moment::Time)
-}
-
-impl Moment {
-    /// As a read's `at`.
-    pub(crate) fn as_of(self, kind: TimeKind) -> AsOf {
-        match (self, kind) {
-            (Moment::Revision(revision), _) => AsOf::Revision(revision),
-            (Moment::Position(position), _) => AsOf::Position(position),
-            (Moment::Time(time), TimeKind::Occurred) => AsOf::Occurred(time),
-            (Moment::Time(time), TimeKind::Recorded) => AsOf::Recorded(time),
-        }
-    }
+    text.replace(' ', "+").parse().ok()
 }
 
 /// A moment that a parameter names.
@@ -73,11 +36,7 @@ pub(crate) fn in_stream(text: &str) -> Option<ReadFrom> {
     match text {
         "start" => Some(ReadFrom::Start),
         "end" => Some(ReadFrom::End),
-        other => match moment(other)? {
-            Moment::Revision(revision) => Some(ReadFrom::Revision(revision)),
-            Moment::Position(position) => Some(ReadFrom::Position(position)),
-            Moment::Time(time) => Some(ReadFrom::Time(time)),
-        },
+        other => moment(other).map(Moment::read_from),
     }
 }
 
@@ -91,17 +50,15 @@ pub(crate) fn in_log(text: &str) -> Option<ReadFrom> {
 
 #[cfg(test)]
 mod tests {
+    use factum_core::Revision;
+
     use super::*;
 
     #[test]
-    fn moments_are_told_apart() {
-        assert_eq!(moment("17"), Some(Moment::Revision(Revision(17))));
-        assert_eq!(moment("@17"), Some(Moment::Position(Position(17))));
-        assert_eq!(moment("17@"), moment("@17"));
-        assert!(matches!(moment("2026-11-17"), Some(Moment::Time(_))));
+    fn a_bare_number_is_a_place_of_what_is_read() {
+        assert_eq!(in_stream("17"), Some(ReadFrom::Revision(Revision(17))));
         assert_eq!(in_log("17"), in_stream("@17"));
-        for bad in ["", "@", "@x", "-1", "tomorrow", "99999999999999999999", "@17@", "17 ticks"] {
-            assert_eq!(moment(bad), None, "{bad}");
-        }
+        assert_eq!(moment("2026-11-17T01:00:00 01:00"), moment("2026-11-17"));
+        assert_eq!(in_log("noon"), None);
     }
 }

@@ -92,9 +92,7 @@ async fn list(ask: Ask) -> Result<Json<Value>, Problem> {
         with_ended: ask.flag("all", false)?,
     };
     let (limit, from) = (ask.limit()?, ask.read("cursor", "what `page.next` had", digits)?.unwrap_or(0));
-    let store = ask.shared.store.as_ref();
-    let instances = list_processes(store, &filter).await.map_err(|error| of_process(&error))?;
-    let visible = visible(&ask, instances).await?;
+    let visible = visible(&ask, standing(&ask, &filter).await.map_err(|error| of_process(&error))?).await?;
     let now = ask.shared.options.clock.now();
     let items: Vec<Value> =
         visible.iter().skip(from).take(limit).map(|instance| process_summary(instance, now).into()).collect();
@@ -102,6 +100,19 @@ async fn list(ask: Ask) -> Result<Json<Value>, Problem> {
     let next = (visible.len() > from + limit).then(|| link(from + limit));
     let prev = (from > 0).then(|| link(from.saturating_sub(limit)));
     Ok(Json(json!({"items": items, "page": {"next": next, "prev": prev}})))
+}
+
+/// Those that pass. What was folded before is kept: only what was recorded since is read.
+async fn standing(ask: &Ask, filter: &ProcessFilter) -> Result<Vec<ProcessInstance>, ProcessError> {
+    let store = ask.shared.store.as_ref();
+    let mut known = ask.shared.v1.processes.lock().await;
+    known.catch_up(store).await?;
+    let listed = known.list(filter);
+    drop(known);
+    match listed {
+        Some(instances) => Ok(instances),
+        None => list_processes(store, filter).await,
+    }
 }
 
 /// Those whose streams the caller may read.

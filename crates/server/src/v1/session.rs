@@ -7,7 +7,7 @@ use http::header::{CACHE_CONTROL, SET_COOKIE};
 use serde::{Deserialize, Serialize};
 
 use super::answer::json;
-use super::ask::{Ask, Document};
+use super::ask::{Ask, OpenDocument};
 use super::problem::{Problem, Slug};
 use super::route::{Api, Operation};
 use crate::access::{AccessGuard, Caller, SignInError};
@@ -111,7 +111,7 @@ struct SignInBody {
     password: String,
 }
 
-async fn begin(ask: Ask, Document(body): Document<SignInBody>) -> Result<Response, Problem> {
+async fn begin(ask: Ask, OpenDocument(body): OpenDocument<SignInBody>) -> Result<Response, Problem> {
     let guard = ask.shared.access.guard().ok_or_else(|| {
         Problem::new(Slug::Unsupported, "this server asks nobody who they are")
             .next("Go on without signing in.")

@@ -8,8 +8,8 @@ use factum_core::{
 use http::HeaderValue;
 use http::header::ETAG;
 use serde::Serialize;
-use serde_json::Value;
 use serde_json::value::RawValue;
+use serde_json::{Value, json};
 
 use super::answer::{json, with_status};
 use super::ask::{Ask, Document};
@@ -17,11 +17,10 @@ use super::expected::expected_of;
 use super::problem::{Problem, Slug, state_word};
 use super::route::{AFTER, Api, Kind, Operation, Param, WAIT};
 use crate::access::Action;
+use crate::operations::{MAX_REASON_BYTES, OPERATIONS_STREAM, What};
 use crate::source::{IndexStream, Source};
 
 const PART: &str = "Streams and events";
-/// Longest reason of a delete, in bytes.
-const MAX_REASON_BYTES: usize = 1_024;
 /// What a write may expect of a stream.
 pub(super) const EXPECTATIONS: &[Param] = &[
     Param::new(
@@ -31,6 +30,9 @@ pub(super) const EXPECTATIONS: &[Param] = &[
     ),
     Param::new("If-None-Match", Kind::OneOf(&["*"]), "*: the stream must not exist"),
 ];
+
+/// Why it is done.
+const REASON: Param = Param::new("reason", Kind::Text, "Why: then it is told of in $operations first");
 
 /// The routes.
 pub(super) fn routes(api: Api) -> Api {
@@ -47,7 +49,7 @@ pub(super) fn routes(api: Api) -> Api {
         Operation::new("deleteStream", PART, "Hides a stream until the next append, or ends it for ever")
             .query(&[
                 Param::new("tombstone", Kind::Flag, "For ever: neither events nor name come back [false]"),
-                Param::new("reason", Kind::Text, "Why, for the server's log"),
+                REASON,
             ])
             .headers(EXPECTATIONS)
             .answer(&[("application/json", "Deleted")]),
@@ -56,6 +58,7 @@ pub(super) fn routes(api: Api) -> Api {
         "/v1/streams/{stream}/metadata",
         put_metadata,
         Operation::new("putStreamMetadata", PART, "Writes a stream's metadata, all of it")
+            .query(&[REASON])
             .headers(EXPECTATIONS)
             .body(&[("application/json", "StreamMetadata")])
             .answer(&[("application/json", "Written")]),
@@ -172,8 +175,18 @@ async fn metadata(ask: &Ask, stream: &StreamName) -> Result<Option<Box<RawValue>
     }
 }
 
-/// The stream that is to be written; one that an index stands for cannot be.
+/// The stream that is to be written or deleted; what the server tells of operators is its own, and one that an index stands
+/// for is none.
 pub(super) fn writable(stream: StreamName) -> Result<StreamName, Problem> {
+    if stream.as_str() == OPERATIONS_STREAM {
+        let detail = format!("'{stream}' is written by the server alone");
+        return Err(Problem::new(Slug::Refused, detail).next("Its metadata can say how long it is kept."));
+    }
+    real(stream)
+}
+
+/// A stream that is one, and not what an index stands for.
+fn real(stream: StreamName) -> Result<StreamName, Problem> {
     match IndexStream::parse(&stream) {
         None => Ok(stream),
         Some(_) => Err(Problem::new(
@@ -196,15 +209,30 @@ async fn delete(ask: Ask) -> Result<Response, Problem> {
     ask.may(Action::Delete(stream.as_str())).await?;
     let mode = if ask.flag("tombstone", false)? { DeleteMode::Tombstone } else { DeleteMode::Soft };
     let expected = expected_of(&ask.headers)?;
-    let reason = ask.text("reason").unwrap_or_default();
-    if reason.len() > MAX_REASON_BYTES {
-        return Err(Problem::parameter("reason", format!("a reason has at most {MAX_REASON_BYTES} bytes")));
-    }
+    let reason = reason(&ask)?;
     let hidden = visible_events(&ask, &stream).await?;
-    let deleted = ask.shared.store.delete(Delete { stream: stream.clone(), expected, mode }).await?;
-    tracing::info!(by = %ask.call.caller, ?mode, reason, "a stream was deleted over HTTP");
+    let what = match mode {
+        DeleteMode::Soft => What::DeleteStream,
+        DeleteMode::Tombstone => What::TombstoneStream,
+    };
+    let delete =
+        async { Ok(ask.shared.store.delete(Delete { stream: stream.clone(), expected, mode }).await?) };
+    let deleted = match reason {
+        Some(why) => ask.carry_out((what, stream.as_str()), why, json!({ "events": hidden }), delete).await?,
+        None => delete.await?,
+    };
     let position = deleted.position.map(|position| position.to_string());
     Ok(json(&DeletedAnswer { stream: stream.as_str(), position, hidden }))
+}
+
+/// Why something is done to a stream, where that is said.
+fn reason(ask: &Ask) -> Result<Option<&str>, Problem> {
+    match ask.text("reason") {
+        Some(reason) if reason.len() > MAX_REASON_BYTES => {
+            Err(Problem::parameter("reason", format!("a reason has at most {MAX_REASON_BYTES} bytes")))
+        }
+        reason => Ok(reason),
+    }
 }
 
 /// How many events of the stream can be seen, by its numbers: what a scavenge took is not counted out.
@@ -231,7 +259,7 @@ struct WrittenAnswer<'a> {
 }
 
 async fn put_metadata(ask: Ask, Document(body): Document<Box<RawValue>>) -> Result<Response, Problem> {
-    let stream = writable(ask.stream()?)?;
+    let stream = real(ask.stream()?)?;
     let Some(metastream) = stream.metastream() else {
         let detail = format!("'{stream}' is a metadata stream: it has no metadata of its own");
         return Err(Problem::new(Slug::BadName, detail));
@@ -242,7 +270,12 @@ async fn put_metadata(ask: Ask, Document(body): Document<Box<RawValue>>) -> Resu
     let event_type =
         EventType::new(METADATA_TYPE).map_err(|error| Problem::new(Slug::Internal, error.to_string()))?;
     let event = NewEvent::json(event_type, body.get().to_owned());
-    let appended = ask.shared.store.append_to(metastream, expected, vec![event]).await?;
+    let reason = reason(&ask)?;
+    let append = async { Ok(ask.shared.store.append_to(metastream, expected, vec![event]).await?) };
+    let appended = match reason {
+        Some(why) => ask.carry_out((What::SetMetadata, stream.as_str()), why, Value::Null, append).await?,
+        None => append.await?,
+    };
     let revision = appended.streams.first().and_then(|stream| stream.last);
     let answer = WrittenAnswer {
         stream: stream.as_str(),

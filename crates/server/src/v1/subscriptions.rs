@@ -3,17 +3,15 @@
 use std::time::Duration;
 
 use axum::response::Response;
-use factum_core::{Read, Selector};
-use factum_protocol::{Breaks, Payload};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use serde_json::value::RawValue;
 
-use super::answer::{escaped, event_json, json, linked, url, with_status};
+use super::answer::{json, with_status};
 use super::ask::{Ask, Document, digits, stream_name};
+use super::parked::ReplayItem;
 use super::problem::{Problem, Slug};
-use super::route::{Api, Kind, LIMIT, Operation, Param};
+use super::route::{Api, Operation};
 use crate::access::Action;
 use crate::groups::{
     ExtraStatistics, FilterOn, FilterTest, FilterText, GroupConfig, GroupInfo, GroupKey, Groups, Settings,
@@ -22,11 +20,10 @@ use crate::groups::{
 use crate::links::Links;
 use crate::source::Source;
 
-const PART: &str = "Persistent subscriptions";
+/// The part of the API.
+pub(super) const PART: &str = "Persistent subscriptions";
 /// Longest name of a group, in bytes.
 const MAX_GROUP_NAME_BYTES: usize = 1_024;
-/// Longest reason, in bytes.
-const MAX_REASON_BYTES: usize = 1_024;
 const GROUP: &str = "/v1/subscriptions/{source}/{group}";
 
 /// The routes.
@@ -57,23 +54,13 @@ pub(super) fn routes(api: Api) -> Api {
         Operation::new("deleteSubscription", PART, "Deletes a group, its checkpoint and its parked messages")
             .answer(&[("application/json", "SubscriptionName")]),
     )
-    .get(
-        "/v1/subscriptions/{source}/{group}/parked",
-        parked,
-        Operation::new("listParked", PART, "What a group has put aside, the oldest first")
-            .query(&[Param::new("from", Kind::Number, "The first number among the parked ones"), LIMIT])
-            .answer(&[("application/json", "ParkedPage")]),
-    )
-    .post(
-        "/v1/subscriptions/{source}/{group}/parked/replay",
-        replay,
-        Operation::new("replayParked", PART, "Delivers what was put aside again")
-            .body(&[("application/json", "Replay")])
-            .answer(&[("application/json", "Replayed")]),
-    )
 }
 
-fn key(ask: &Ask) -> Result<GroupKey, Problem> {
+/// The group that the path names.
+///
+/// # Errors
+/// `bad-name`.
+pub(super) fn key(ask: &Ask) -> Result<GroupKey, Problem> {
     let (source, group) = (ask.path("source"), ask.path("group"));
     if group.is_empty() || group.len() > MAX_GROUP_NAME_BYTES {
         let detail = format!("a group's name has 1 to {MAX_GROUP_NAME_BYTES} bytes");
@@ -188,6 +175,8 @@ struct OneItem {
     connections: Vec<ConnectionItem>,
     settings: SettingsBody,
     start: String,
+    /// What was replayed since the group runs, the newest first.
+    replays: Vec<ReplayItem>,
 }
 
 impl Item {
@@ -240,6 +229,7 @@ impl OneItem {
                 Start::At(place) => place.to_string(),
                 Start::End => "end".to_owned(),
             },
+            replays: info.replays.iter().rev().map(ReplayItem::from).collect(),
             item: Item::of(info, now),
         }
     }
@@ -338,100 +328,4 @@ async fn delete(ask: Ask) -> Result<Response, Problem> {
     let key = key(&ask)?;
     Groups::of(&ask.shared).delete(key.clone(), ask.call.caller.name()).await?;
     Ok(json(&Named { source: key.source_name(), group: key.group() }))
-}
-
-#[derive(Serialize)]
-struct ParkedItem {
-    revision: u64,
-    event: Option<Box<RawValue>>,
-    reason: String,
-    time: Option<String>,
-}
-
-#[derive(Serialize)]
-struct ParkedAnswer {
-    items: Vec<ParkedItem>,
-    first: u64,
-    total: u64,
-    page: Pages,
-}
-
-#[derive(Serialize)]
-struct Pages {
-    next: Option<String>,
-    prev: Option<String>,
-}
-
-async fn parked(ask: Ask) -> Result<Response, Problem> {
-    ask.may(Action::SeeGroups).await?;
-    let key = key(&ask)?;
-    let (from, limit) = (ask.number("from")?.unwrap_or(0), ask.limit()?);
-    let count = u64::try_from(limit).unwrap_or(u64::MAX);
-    let (span, page) = Groups::of(&ask.shared).parked(&key, from, count).await?;
-    let next = page.last().map(|last| last.revision + 1).filter(|next| *next < span.next);
-    let mut items = Vec::with_capacity(page.len());
-    for parked in page {
-        // The group was given the event with the rights of the server; this caller may have fewer.
-        let stream = parked.resolved.event.as_ref().map(|event| event.stream().to_owned());
-        let may = match &stream {
-            Some(stream) => ask.may(Action::Read(stream)).await.is_ok(),
-            None => true,
-        };
-        let event = may.then(|| event_json(&parked.resolved, Payload::Whole, Breaks::Keep));
-        items.push(ParkedItem {
-            revision: parked.revision,
-            reason: parked.reason,
-            time: parked.resolved.link.as_ref().map(|link| link.recorded_at().to_string()),
-            event: event.and_then(|text| RawValue::from_string(text).ok()),
-        });
-    }
-    let path = format!("/v1/subscriptions/{}/{}/parked", escaped(key.source_name()), escaped(key.group()));
-    let next =
-        next.map(|next| url(&path, &[("from", Some(next.to_string())), ("limit", Some(limit.to_string()))]));
-    let total = span.count_from(0);
-    let response = json(&ParkedAnswer {
-        items,
-        first: span.first,
-        total,
-        page: Pages { next: next.clone(), prev: None },
-    });
-    Ok(linked(response, next.as_deref(), None))
-}
-
-#[derive(Deserialize)]
-struct ReplayBody {
-    #[serde(default)]
-    count: Option<u64>,
-    #[serde(default)]
-    reason: String,
-}
-
-#[derive(Serialize)]
-struct ReplayedAnswer {
-    replayed: u64,
-    position: Option<String>,
-}
-
-async fn replay(ask: Ask, Document(body): Document<ReplayBody>) -> Result<Response, Problem> {
-    ask.may(Action::ManageGroups).await?;
-    let key = key(&ask)?;
-    if body.reason.len() > MAX_REASON_BYTES {
-        let detail = format!("a reason has at most {MAX_REASON_BYTES} bytes");
-        return Err(Problem::new(Slug::BadJson, detail).with("field", "reason"));
-    }
-    let groups = Groups::of(&ask.shared);
-    let waiting = groups.info(&key).await?.parked;
-    let replayed = body.count.map_or(waiting, |count| count.min(waiting));
-    if replayed == 0 {
-        return Err(Problem::new(Slug::Conflict, "nothing is parked that could be replayed")
-            .next("Look at the group: it has no parked messages, or they are being replayed already."));
-    }
-    groups.replay_parked(&key, Some(replayed)).await?;
-    tracing::info!(
-        by = %ask.call.caller, source = key.source_name(), group = key.group(), replayed, reason = body.reason,
-        "parked messages are replayed"
-    );
-    let reader = ask.shared.store.read(Read::backwards(Selector::All).limit(1)).await?;
-    let end = reader.head().snapshot.next_position().and_then(|end| end.0.checked_sub(1));
-    Ok(json(&ReplayedAnswer { replayed, position: end.map(|end| end.to_string()) }))
 }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use factum::{
-    Dispatched, InputRecord, OperatorAction, ProcessFilter, ProcessRecord, ProcessStage, RequestError,
-    list_processes, request_process, show_process,
+    Dispatched, InputRecord, KnownProcesses, OperatorAction, ProcessFilter, ProcessRecord, ProcessStage,
+    RequestError, list_processes, request_process, show_process,
 };
 use factum_core::{EventStore, MemoryStore, Position, Redact};
 
@@ -43,6 +43,31 @@ async fn a_list_shows_where_every_instance_stands_without_the_processs_code() {
     assert!(list_processes(&world.store, &other).await.unwrap().is_empty());
     let over = ProcessFilter { stages: vec![ProcessStage::Completed], ..ProcessFilter::default() };
     assert_eq!(list_processes(&world.store, &over).await.unwrap()[0].instance, "8");
+}
+
+#[tokio::test]
+async fn a_list_that_is_kept_reads_what_came_since() {
+    let world = stopped().await;
+    let (mut known, open) = (KnownProcesses::new(), ProcessFilter::default());
+    known.catch_up(&world.store).await.unwrap();
+    assert_eq!(known.list(&open).unwrap().len(), 1);
+    world.desk.now_answers(|_| Dispatched::done());
+    world.wanted("8").await;
+    request_process(&world.dynamic(), "trip", "7", OperatorAction::Retry, "ada", "flight is back")
+        .await
+        .unwrap();
+    world.runner().run_until_idle().await.unwrap();
+    let all = ProcessFilter { with_ended: true, ..ProcessFilter::default() };
+    for _ in 0..2 {
+        known.catch_up(&world.store).await.unwrap();
+        let fresh = list_processes(&world.store, &all).await.unwrap();
+        let shown = |instances: &[factum::ProcessInstance]| -> Vec<String> {
+            instances.iter().map(|of| format!("{} {:?} {}", of.stream(), of.stage(), of.revision)).collect()
+        };
+        assert_eq!(shown(&known.list(&all).unwrap()), shown(&fresh));
+        assert_eq!(fresh.len(), 2);
+    }
+    assert!(known.list(&open).unwrap().is_empty());
 }
 
 #[tokio::test]

@@ -255,12 +255,30 @@ fn parked_events_come_first_and_are_forgotten_once_they_are_handled() {
     }
     group.connect(consumer(1), 3, at(0)).unwrap();
     assert_eq!(delivered(&mut group), [(1, 103, 0), (1, 104, 0), (1, 0, 0)]);
+    let came_to = |revision, outcome| Effect::Replayed { revision, outcome };
     group.ack(consumer(1), &[id(104)], at(0));
+    assert_eq!(group.take_effects(), [came_to(4, Outcome::Acked)], "the others may follow soon");
     group.tick(at(1));
-    assert_eq!(group.take_effects(), [], "the older one is not handled");
-    group.ack(consumer(1), &[id(103)], at(1));
-    assert_eq!(group.take_effects(), [Effect::ForgetParked(5)]);
+    assert_eq!(group.take_effects(), [Effect::ForgetParked(Ranges::from(4..5))]);
+    group.nack(consumer(1), &[id(103)], NackAction::Skip, "", at(1));
+    let told = group.take_effects();
+    assert_eq!(told, [came_to(3, Outcome::Skipped), Effect::ForgetParked(Ranges::from(3..4))]);
     assert_eq!(group.numbers().checkpoint, None, "parked events do not move the checkpoint");
+}
+
+#[test]
+fn parked_events_that_were_not_delivered_can_be_taken_back() {
+    let mut group = group_of(settings(), 0);
+    let parked = |revision| Entry { id: id(100 + revision), spot: Spot::Parked(revision), ..entry(0) };
+    group.connect(consumer(1), 1, at(0)).unwrap();
+    (0..3).for_each(|revision| group.take_parked(parked(revision), at(0)));
+    assert_eq!(delivered(&mut group).len(), 1);
+    assert_eq!(group.recall_parked(&Ranges::from(0..2)), Ranges::from(1..2));
+    assert_eq!((group.numbers().again, group.bytes), (1, 20));
+    group.take_parked(parked(1), at(0));
+    group.ack(consumer(1), &[id(100)], at(0));
+    assert_eq!(delivered(&mut group).len(), 1);
+    assert_eq!(group.numbers().again, 1, "it was taken again");
 }
 
 #[test]
@@ -339,7 +357,9 @@ impl Model {
                     assert!(all, "a checkpoint at {place} passes what is not handled: {context}");
                     self.writing = Some(place);
                 }
-                Effect::ForgetParked(_) => panic!("nothing was replayed: {context}"),
+                Effect::Replayed { .. } | Effect::ForgetParked(_) => {
+                    panic!("nothing was replayed: {context}")
+                }
             }
         }
         if settings.strategy.pins() {

@@ -27,6 +27,33 @@ async fn an_address_that_is_none_is_a_problem_that_helps() {
 }
 
 #[tokio::test]
+async fn names_that_are_a_way_up_have_an_address() {
+    let (house, web) = house().await;
+    for (name, address) in [(".", "~."), ("..", "~.."), ("~.", "~~."), ("~", "~")] {
+        let path = format!("/v1/streams/{address}");
+        let answer = web.post(&format!("{path}/events"), r#"{"type":"T"}"#).await;
+        assert_eq!((answer.status.as_u16(), &answer.json()["stream"]), (201, &name.into()), "{name}");
+        assert_eq!(answer.header("location"), format!("{path}/events/0"));
+        assert_eq!(web.get(&path).await.json()["stream"], name);
+        let page = web.get(&format!("{path}/events?limit=1")).await.json();
+        assert_eq!(page["items"][0]["stream"], name);
+    }
+    // Who can send the dots themselves may.
+    assert_eq!(web.get("/v1/streams/%2E%2E").await.json()["stream"], "..");
+    house.fill("..", "T", 2).await;
+    assert_eq!(super::revisions(&web.get("/v1/streams/~../events").await.json()), [0, 1, 2]);
+    // Names are gathered from the first question on.
+    while !web.get("/v1/streams").await.json()["indexing"].is_null() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let found = web.get("/v1/resolve?q=..").await.json();
+    assert!(
+        found["items"].as_array().unwrap().iter().any(|item| item["url"] == "/ui/streams/~.."),
+        "{found}"
+    );
+}
+
+#[tokio::test]
 async fn every_problem_is_explained() {
     let (_house, web) = house().await;
     let all = web.get("/problems").await.text;

@@ -13,6 +13,8 @@ use super::Web;
 use crate::house::{House, event, name};
 
 const ADMIN: &str = "the admin's";
+/// How long an answer may take that needs nothing.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(20);
 
 fn basic(login: &str, password: &str) -> String {
     format!("Basic {}", STANDARD.encode(format!("{login}:{password}")))
@@ -85,6 +87,7 @@ async fn each_may_do_what_access_lists_give() {
         "/v1/overview",
         "/v1/system",
         "/v1/system/users",
+        "/v1/system/operations",
         "/v1/subscriptions",
         "/v1/schemas",
         "/v1/resolve?q=x",
@@ -129,6 +132,52 @@ async fn each_may_do_what_access_lists_give() {
     let users = guarded.admin.get("/v1/system/users").await.json();
     assert!(users["items"].as_array().unwrap().iter().any(|user| user["login"] == "ada"));
     assert!(!users.to_string().contains("argon2"), "{users}");
+}
+
+#[tokio::test]
+async fn operators_read_what_operators_did_and_nobody_forges_it() {
+    let guarded = guarded().await;
+    let ops = guarded.nobody.with("authorization", &basic("ops", "the ops'"));
+    assert!(guarded.admin.send(Method::DELETE, "/v1/streams/secret?reason=x", "").await.status.is_success());
+    for path in ["/v1/system/operations", "/v1/streams/$operations/events"] {
+        for who in [&ops, &guarded.admin] {
+            let page = who.get(path).await.json();
+            assert_eq!(page["items"].as_array().map(Vec::len), Some(1), "{path} {page}");
+        }
+        assert_eq!(guarded.reader.get(path).await.problem(), "not-allowed", "{path}");
+        assert_eq!(guarded.nobody.get(path).await.problem(), "not-signed-in", "{path}");
+    }
+    let item = &ops.get("/v1/system/operations").await.json()["items"][0];
+    assert_eq!((&item["actor"], &item["target"]), (&json!("admin"), &json!("secret")));
+    let batch = r#"{"writes":[{"stream":"$operations","events":[{"type":"$operation"}]}]}"#;
+    assert_eq!(guarded.admin.post("/v1/append", batch).await.problem(), "refused");
+    let metadata = r#"{"$maxAge":86400}"#;
+    let path = "/v1/streams/$operations/metadata";
+    assert!(guarded.admin.put_json(Method::PUT, path, metadata).await.status.is_success());
+    assert_eq!(ops.put_json(Method::PUT, path, metadata).await.problem(), "not-allowed");
+}
+
+#[tokio::test]
+async fn a_stranger_is_not_listened_to() {
+    let guarded = guarded().await;
+    for (method, path) in [
+        (Method::POST, "/v1/append"),
+        (Method::POST, "/v1/streams/shared/events"),
+        (Method::PUT, "/v1/subscriptions/s/g"),
+        (Method::POST, "/v1/system/scavenges"),
+    ] {
+        // The body never comes: whoever waited for it would not answer.
+        let body =
+            axum::body::Body::from_stream(futures_util::stream::pending::<Result<Vec<u8>, std::io::Error>>());
+        let web = guarded.nobody.with("content-type", "application/json");
+        let answer = tokio::time::timeout(PATIENCE, web.send(method, path, body)).await;
+        assert_eq!(answer.expect("it waits for the body").problem(), "not-signed-in", "{path}");
+    }
+    let admitted = SignIn { anonymous: factum_server::Anonymous::Admitted, ..SignIn::default() };
+    let options = ServerOptions { security: Security::SignIn(admitted), ..ServerOptions::default() };
+    let house = House::of(options).await;
+    let body = r#"{"writes":[{"stream":"s","events":[{"type":"T"}]}]}"#;
+    assert_eq!(Web::of(&house.server).post("/v1/append", body).await.status.as_u16(), 201);
 }
 
 #[tokio::test]
