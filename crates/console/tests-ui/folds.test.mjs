@@ -107,6 +107,16 @@ test('an event that the fold fails at is red, says why, and stepping goes on', a
   await done(page, 'folds-failed');
 });
 
+test('a faulted projection leads to its fault, folded by itself', async () => {
+  const page = await open(server, '/ui/projections/lost_cards');
+  const href = await page.getByRole('link', { name: 'Step through here' }).getAttribute('href');
+  await done(page, 'folds-from-fault', { pictures: false });
+  const there = await open(server, href);
+  await there.getByText('The fold failed at this event').waitFor();
+  assert.equal(await there.inputValue('.tt-fold select'), 'projection:lost_cards');
+  await done(there, 'folds-at-fault', { pictures: false });
+});
+
 test('a customer is folded with every personal value sealed', async () => {
   const { state } = await server.get('/v1/streams/customer-c-1/state?fold=aggregate:Customer');
   assert.ok(state.name.$pii && state.email.$pii && state.address.$pii, JSON.stringify(state));

@@ -3,7 +3,7 @@
 import {
   html, signal, useState, useEffect, useLayoutEffect, useRef, useMemo, useId, Fragment, h,
   visibleParts, visibleText, middle, timeText, readTime, agoText, numberText, bytesText, typeHue, typeBadge, preview, printJson,
-  kindOf, isContainer, isObject, isNumber, same, diffValues, escapePointer, pathText, personalOf, textOf, utf8Length, bytesOf, hexLines, path, plural, durationText,
+  kindOf, isContainer, isObject, isNumber, same, escapePointer, pathText, personalOf, textOf, utf8Length, bytesOf, hexLines, path, plural, durationText,
   zone, now, isNarrow, copy, go, useKeys, download, live, mayWrite,
 } from './core.js';
 
@@ -391,21 +391,6 @@ export function Diff({ items, empty = 'No difference.', setBy }) {
   const signs = { added: '+', removed: '−', changed: '~' };
   return html`<ul class="diff">${items.slice(0, 500).map(item => html`<li class=${`diff-${item.change}`}><span class="sign" aria-hidden="true">${signs[item.change]}</span><span class="offscreen">${item.change} </span><span class="key">${pathText(item.pointer)}</span>${' '}${
     item.change !== 'added' && html`<del><${Value} value=${item.before} /></del>`}${item.change === 'changed' && ' → '}${item.change !== 'removed' && html`<ins><${Value} value=${item.after} /></ins>`}${setBy?.(item)}</li>`)}${items.length > 500 && html`<li class="quiet">and ${numberText(items.length - 500)} more</li>`}</ul>`;
-}
-
-/** What the application's upcasters make of a stored event, step by step; `event.upcasted` is the server's answer. */
-export function Upcasting({ event }) {
-  const { upcasted } = event;
-  if (!upcasted) return html`<p class="quiet">${upcasted === null ? 'The application does not know this type: no upcaster is about it.' : 'This server was not given the types of the application, so it knows no upcaster.'}</p>`;
-  let before = event.data;
-  const steps = upcasted.steps.map(step => {
-    const items = diffValues(before, step.data);
-    before = step.data;
-    return html`<li class="upcast-step"><p class="upcast-title">v${step.from} → v${step.to}</p>${step.does.length > 0 && html`<p class="quiet">${step.does.map((one, i) => html`${i ? '; ' : ''}<${Text} value=${one} clip=${200} />`)}</p>`}<${Diff} items=${items} empty="It leaves this one as it is." /></li>`;
-  });
-  return html`${steps.length > 0 && html`<ol class="upcast-steps">${steps}</ol>`}
-    ${upcasted.error !== undefined ? html`<${Notice} kind="bad" title="The application cannot read it"><${Text} value=${upcasted.error} clip=${600} /></${Notice}>`
-    : steps.length === 0 && html`<p class="quiet">It is of the current version, v${upcasted.schemaVersion}: the application reads it as it is stored.</p>`}`;
 }
 
 // ---- Tables ---------------------------------------------------------------------------------------------------------

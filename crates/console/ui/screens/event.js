@@ -2,7 +2,7 @@
 import {
   html, api, useApi, useEffect, useMemo, useRef, useState, useKeys, path, go, queryString, copy, visited, printJson, textOf, diffValues, applyPatch, clone, visibleText, plural, numberText, toast, shellQuote, personalOf, isContainer,
 } from '../core.js';
-import { Page, Section, Remote, Tabs, Text, Type, Time, Ago, Num, Bytes, Payload, Raw, Hex, Redacted, Diff, Facts, Menu, Notice, ProblemNotice, Loading, CopyButton, StreamLink, EventLink, CorrelationLink, Upcasting, size, urls } from '../widgets.js';
+import { Page, Section, Remote, Tabs, Text, Type, Time, Ago, Num, Bytes, Payload, Raw, Hex, Redacted, Diff, Facts, Menu, Notice, ProblemNotice, Loading, CopyButton, StreamLink, EventLink, CorrelationLink, size, urls } from '../widgets.js';
 
 const TABS = ['data', 'upcasted', 'metadata', 'raw', 'cloudevent'];
 const SCOPES = ['stream', 'category', 'correlation', 'log'];
@@ -126,6 +126,21 @@ function hasSealed(value) {
   const personal = personalOf(value);
   if (personal) return personal.kind === 'sealed';
   return isContainer(value) && Object.values(value).some(hasSealed);
+}
+
+/** What the application's upcasters make of a stored event, step by step; `event.upcasted` is the server's answer. */
+function Upcasting({ event }) {
+  const { upcasted } = event;
+  if (!upcasted) return html`<p class="quiet">${upcasted === null ? 'The application does not know this type: no upcaster is about it.' : 'This server was not given the types of the application, so it knows no upcaster.'}</p>`;
+  let before = event.data;
+  const steps = upcasted.steps.map(step => {
+    const items = diffValues(before, step.data);
+    before = step.data;
+    return html`<li class="upcast-step"><p class="upcast-title">v${step.from} → v${step.to}</p>${step.does.length > 0 && html`<p class="quiet">${step.does.map((one, i) => html`${i ? '; ' : ''}<${Text} value=${one} clip=${200} />`)}</p>`}<${Diff} items=${items} empty="It leaves this one as it is." /></li>`;
+  });
+  return html`${steps.length > 0 && html`<ol class="upcast-steps">${steps}</ol>`}
+    ${upcasted.error !== undefined ? html`<${Notice} kind="bad" title="The application cannot read it"><${Text} value=${upcasted.error} clip=${600} /></${Notice}>`
+    : steps.length === 0 && html`<p class="quiet">It is of the current version, v${upcasted.schemaVersion}: the application reads it as it is stored.</p>`}`;
 }
 
 /** As the application reads it today: what it becomes, and how. */

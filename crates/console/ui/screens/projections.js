@@ -281,8 +281,10 @@ function Fault({ version, fault, ask }) {
   const event = useApi(fault.event ? path`/v1/events/${fault.event}` : null);
   const last = fault.attempts?.at(-1);
   const at = event.data?.revision ?? fault.revision;
+  // What is declared, and serves, the server folds for this one stream: the error is seen with the rows before it.
+  const fold = version.role === 'serving' && version.declared && version.personal === 'none' ? `&fold=${encodeURIComponent(`projection:${version.name}`)}` : '';
   return html`<section class="fault" aria-label="Fault"><${Notice} kind="bad" title=${html`${version.version} stands still before position ${numberText(fault.position)}`}
-      actions=${html`${at !== undefined && html`<a class="button" href=${urls.state(fault.stream, at)}>Step through here</a>`}${mayWrite && html`
+      actions=${html`${at !== undefined && html`<a class="button" href=${urls.state(fault.stream, at) + fold}>Step through here</a>`}${mayWrite && html`
         <button type="button" onClick=${() => ask({ verb: 'skip', version, fault })}>Skip…</button>
         <button type="button" class="primary" onClick=${() => ask({ verb: 'retry', version, fault })}>Retry</button>`}`}>
     <p><${Type} type=${fault.type} /> in ${at !== undefined ? html`<${EventLink} stream=${fault.stream} revision=${at} />` : html`<${StreamLink} stream=${fault.stream} />`}</p>

@@ -1,6 +1,6 @@
 // Which event types are there, what shape has their data, and what do upcasters make of the old ones?
 import { html, useMemo, useApi, go, path, queryString, diffValues, personalOf, isObject, isNumber, plural, numberText, printJson } from '../core.js';
-import { Page, Section, Remote, Table, Tabs, Choice, Notice, Empty, Status, Text, Time, Num, Type, Value, Payload, Diff, EventLink, CopyButton, Code, Upcasting, urls } from '../widgets.js';
+import { Page, Section, Remote, Table, Tabs, Choice, Notice, Empty, Status, Text, Time, Num, Type, Value, Payload, Diff, EventLink, CopyButton, Code, urls } from '../widgets.js';
 
 // ---- What is said. Pure. ----------------------------------------------------------------------------------------------
 
@@ -187,7 +187,7 @@ function Inferred({ answer, events, type, whole }) {
     ]} />`)}</${Remote}>`;
 }
 function Share({ of, sampled }) {
-  const words = of.permille === 1000 ? 'all' : of.permille < 10 ? 'under 1 %' : `${Math.floor(of.permille / 10)} %`;
+  const words = of.permille === 1000 ? 'all' : of.permille < 10 ? '< 1 %' : `${Math.floor(of.permille / 10)} %`;
   return html`<span class="strip-box" title=${`${numberText(of.events)} of ${numberText(sampled)}`}><span class="strip idle" aria-hidden="true"><span style=${{ width: `${of.permille / 10}%` }} /></span><span class="num">${words}</span></span>`;
 }
 
@@ -197,7 +197,13 @@ function Examples({ examples, events, sample, known }) {
   if (list.length === 0) return html`<${Remote} of=${sample} what="examples">${() => html`<${Empty} title="No example">No event of this type is stored.</${Empty}>`}</${Remote}>`;
   return html`${list.map(event => html`<${Section} key=${event.id} title=${`v${event.schemaVersion ?? 1}`} actions=${html`<${EventLink} stream=${event.stream} revision=${event.revision} /><span class="quiet"><${Time} at=${event.time} show="short" /></span>`}>
     <div class="columns even"><div><h3>As stored</h3><${Payload} event=${event} /></div>
-      <div><h3>After upcasting</h3>${event.upcasted !== undefined || !known ? html`<${Upcasting} event=${event} />` : html`<p class="quiet"><a class="link" href=${`${urls.event(event.stream, event.revision)}?tab=upcasted`}>What the upcasters make of it</a></p>`}</div></div></${Section}>`)}`;
+      <div><h3>After upcasting</h3><${Today} event=${event} known=${known} /></div></div></${Section}>`)}`;
+}
+
+function Today({ event, known }) {
+  const { upcasted } = event;
+  if (upcasted) return upcasted.error !== undefined ? html`<${Notice} kind="bad" title="The application cannot read it"><${Text} value=${upcasted.error} clip=${600} /></${Notice}>` : html`<${Diff} items=${diffValues(event.data, upcasted.data)} empty="The application reads it as it is stored." />`;
+  return known ? html`<p class="quiet"><a class="link" href=${`${urls.event(event.stream, event.revision)}?tab=upcasted`}>What the upcasters make of it</a></p>` : html`<p class="quiet">This server was not given the types of the application, so it knows no upcaster.</p>`;
 }
 
 /** The versions of a type: how many events are of each, and what leads from one to the next, with a stored event. */
@@ -210,15 +216,15 @@ function Chain({ upcasting, counts, examples }) {
   const exampleOf = from => [...examples].filter(one => (one.schemaVersion ?? 1) <= from && one.upcasted?.steps?.some(step => step.from === from)).sort((p, q) => (q.schemaVersion ?? 1) - (p.schemaVersion ?? 1))[0];
   return html`<p class="under">The application reads <${Text} value=${upcasting.type} clip=${60} /> v${upcasting.version}.${upcasting.aliases.length > 0 && html` It was also called ${upcasting.aliases.map((one, i) => html`${i ? ', ' : ''}<${Text} value=${one} clip=${60} />`)}.`}${upcasting.steps.length === 0 && ' There was no other version, so there is no upcaster.'}</p>
     ${total > 0 && html`<${Section} title="Stored events by version"><${Table} caption="Stored events by version" rows=${versions} keyOf=${one => one} columns=${[
-    { key: 'version', label: 'Version', width: 160, cell: one => html`v${one}${one === upcasting.version ? html` <span class="quiet">current</span>` : one > upcasting.version ? html` <${Status} kind="bad">unknown to the application</${Status}>` : ''}` },
-    { key: 'events', label: 'Events', width: '24%', align: 'end', cell: one => html`<${Num} value=${counts.find(of => of.version === one)?.events ?? 0} />` },
+    { key: 'version', label: 'Version', width: '30%', cell: one => html`v${one}${one === upcasting.version ? html` <span class="quiet">current</span>` : one > upcasting.version ? html` <${Status} kind="bad">unknown to the application</${Status}>` : ''}` },
+    { key: 'events', label: 'Events', width: '18%', align: 'end', cell: one => html`<${Num} value=${counts.find(of => of.version === one)?.events ?? 0} />` },
     { key: 'share', label: 'Share', cell: one => { const events = counts.find(of => of.version === one)?.events ?? 0; return html`<${Share} of=${{ events, permille: Math.floor(events * 1000 / total) }} sampled=${total} />`; } },
   ]} /></${Section}>`}
     ${upcasting.steps.map(step => {
     const example = exampleOf(step.from);
     const done = example?.upcasted.steps.find(one => one.from === step.from);
     const before = example && (example.upcasted.steps.find(one => one.to === step.from)?.data ?? example.data);
-    return html`<${Section} key=${step.from} title=${`v${step.from} → v${step.to}`} actions=${example && html`<${EventLink} stream=${example.stream} revision=${example.revision} />`}><ul class="plain">${step.does.map(one => html`<li><${Text} value=${one} clip=${200} /></li>`)}</ul>${done ? html`<${Diff} items=${diffValues(before, done.data)} empty="It leaves this event as it is." />` : html`<p class="quiet">No event among those that were looked at is of this version.</p>`}</${Section}>`;
+    return html`<${Section} key=${step.from} title=${`v${step.from} → v${step.to}`} actions=${example && html`<${EventLink} stream=${example.stream} revision=${example.revision} />`}><p class="quiet under">${step.does.map((one, i) => html`${i ? '; ' : ''}<${Text} value=${one} clip=${200} />`)}</p>${done ? html`<${Diff} items=${diffValues(before, done.data)} empty="It leaves this event as it is." />` : html`<p class="quiet">No event among those that were looked at is of this version.</p>`}</${Section}>`;
   })}
     ${examples.filter(one => one.upcasted?.error !== undefined).map(one => html`<${Notice} kind="bad" title="The application cannot read one of its events"><${EventLink} stream=${one.stream} revision=${one.revision} />: <${Text} value=${one.upcasted.error} clip=${600} /></${Notice}>`)}`;
 }

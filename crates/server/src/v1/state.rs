@@ -441,7 +441,7 @@ async fn field_history(
 }
 
 async fn value_at(fold: &mut Fold, pointer: &str) -> Result<Option<Box<RawValue>>, Problem> {
-    Ok(json_at(&*raw(fold).await?, pointer).map(ToOwned::to_owned))
+    Ok(json_at(&raw(fold).await?, pointer).map(ToOwned::to_owned))
 }
 
 #[derive(Serialize)]
