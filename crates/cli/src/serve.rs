@@ -1,5 +1,6 @@
 //! `factum serve`: answers KurrentDB's clients, over the store in a directory or one in memory.
 
+mod backups;
 mod console;
 mod logs;
 mod protection;
@@ -70,6 +71,8 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(10..))]
     stats_every: Option<u64>,
     #[command(flatten)]
+    backups: backups::BackupDirArgs,
+    #[command(flatten)]
     read_models: ReadModelsArgs,
     #[command(flatten)]
     console: ConsoleArgs,
@@ -123,7 +126,13 @@ pub(crate) async fn run(args: ServeArgs, context: &Context) -> Result<(), Failur
         let engine = context.engine(Access::Create)?;
         let read_models = args.read_models.open_if_there(context)?;
         let parts = parts(engine.clone(), read_models, context).await?;
-        parts.server(options).with_maintenance(Arc::new(upkeep::Upkeep(engine)))
+        let backups = args.backups.open(&engine, context)?;
+        let upkeep = upkeep::Upkeep { engine, dir: context.data()?.to_owned() };
+        let server = parts.server(options).with_maintenance(Arc::new(upkeep));
+        match backups {
+            Some(backups) => server.with_backups(Arc::new(backups)),
+            None => server,
+        }
     };
     let server = args.console.beside(server).listen(&args.listen).await.map_err(failure)?;
     generated.announce(&server);

@@ -11,6 +11,7 @@ import { mkdtempSync, readFileSync, rmSync, mkdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import assert from 'node:assert/strict';
+import { path } from '../ui/pure.js';
 
 const require = createRequire(join(process.env.CONSOLE_TEST_MODULES ?? '.', 'package.json'));
 const { chromium } = require('playwright-core');
@@ -60,7 +61,7 @@ export async function startServer({ args = ['--memory', '--insecure'], command =
     get: path => ask('GET', path),
     send: ask,
     /** Appends events (objects, or one JSON text sent as it is) to a stream. */
-    append: (stream, events, headers) => ask('POST', `/v1/streams/${encodeURIComponent(stream)}/events`, events, headers),
+    append: (stream, events, headers) => ask('POST', path`/v1/streams/${stream}/events`, events, headers),
     said: () => said,
     async stop() {
       process_.ref();

@@ -228,3 +228,25 @@ test('the machine: what a scavenge gives back, and what Prometheus needs', () =>
   assert.match(system.scavengeEffect({ events: 0 }), /^There is nothing to give back/);
   assert.match(system.scrapeConfig('https://shop.example:2113'), /scheme: https\n.*targets: \["shop.example:2113"\]/s);
 });
+
+test('a verification and backups are told of in a sentence', () => {
+  assert.equal(system.verifySentence(null).tone, 'idle');
+  assert.deepEqual(system.verifySentence({ outcome: 'done', damaged: 0, events: 3 }), { tone: 'good', text: 'The last verification found every one of 3 events as it was written.' });
+  assert.equal(system.verifySentence({ outcome: 'done', damaged: 2, events: 3 }).text, 'The last verification found damage in 2 places.');
+  assert.equal(system.verifySentence({ outcome: 'failed', error: 'no' }).tone, 'bad');
+  const at = Date.parse('2026-11-22T12:00:00Z');
+  const backup = (made, more = {}) => ({ name: 'b', made, complete: true, verified: null, ...more });
+  assert.equal(system.backupsSentence([], at).text, 'There is no backup yet.');
+  assert.equal(system.backupsSentence([backup('2026-11-22T11:00:00Z', { complete: false })], at).text, 'There is no backup yet.');
+  assert.deepEqual(system.backupsSentence([backup('2026-11-22T11:00:00Z')], at), { tone: 'good', text: 'The last backup, b, was made 1 h ago, and was never read to its end.' });
+  assert.equal(system.backupsSentence([backup('2026-11-20T11:00:00Z')], at).tone, 'warn');
+  assert.equal(system.detailsOf({ job: 'x', events: 3, bytes: 1000, damage: 0, millis: 40, root: 'ab', places: [] }), '3 events, 1.0 KB, no damage, 40 ms');
+  const lines = system.operationLines([
+    { id: '4', what: 'verify', outcome: 'asked', of: null, details: {} },
+    { id: '3', what: 'verify', outcome: 'stopped', of: '2', details: { millis: 7 } },
+    { id: '2', what: 'verify', outcome: 'asked', of: null, details: { job: 'x' } },
+    { id: '1', what: 'delete-stream', outcome: 'asked', of: null, details: { events: 1 } },
+  ]);
+  assert.deepEqual(lines.map(one => [one.id, one.outcome]), [['4', 'under way'], ['2', 'stopped'], ['1', 'done']]);
+  assert.equal(lines[1].details.millis, 7);
+});

@@ -145,7 +145,7 @@ test('addresses keep what is not the default, in order, and name what is bad', (
 
 test('names are one part of a path, whatever is in them', () => {
   const routes = [['/ui'], ['/ui/streams'], ['/ui/streams/{stream}'], ['/ui/streams/{stream}/state'], ['/ui/streams/{stream}/{revision}']];
-  for (const name of ['a/b', '$ce-order', 'a b', '😀', 'a%2Fb', '..a', 'state', '<script>', 'ü\u202e']) {
+  for (const name of ['a/b', '$ce-order', 'a b', '😀', 'a%2Fb', '..a', '.', '..', '~.', '~~..', 'state', '<script>', 'ü\u202e']) {
     const found = matchRoute(new URL(path`/ui/streams/${name}/state`, 'http://x').pathname, routes);
     assert.deepEqual([found.route[0], found.params.stream], ['/ui/streams/{stream}/state', name]);
   }

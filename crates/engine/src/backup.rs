@@ -4,6 +4,7 @@
 //! A backup is a store directory of its own with a manifest that is written last: a backup without one was not finished.
 
 use std::io;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -118,6 +119,22 @@ impl Engine {
     /// # Errors
     /// `NotEmpty`, or the failure; what was copied until then is no backup, since it has no manifest.
     pub fn backup(&self, to: &Path, mut progress: impl FnMut(u64, u64)) -> Result<BackupInfo, BackupError> {
+        let made = self.backup_while(to, |done, all| {
+            progress(done, all);
+            ControlFlow::Continue(())
+        })?;
+        Ok(made.unwrap_or_else(|| unreachable!("nobody broke it off")))
+    }
+
+    /// The same, until `progress` breaks it off: then the answer is `None`, and what is in `to` is no backup.
+    ///
+    /// # Errors
+    /// As of [`backup`](Engine::backup).
+    pub fn backup_while(
+        &self,
+        to: &Path,
+        mut progress: impl FnMut(u64, u64) -> ControlFlow<()>,
+    ) -> Result<Option<BackupInfo>, BackupError> {
         let shared = self.shared();
         let vfs = &*shared.vfs;
         let log_dir = prepare(vfs, to)?;
@@ -139,7 +156,10 @@ impl Engine {
         let mut so_far = 0;
         for (file, base, bytes) in plan {
             let name = segment_name(base);
-            let checksum = copy(vfs, &*file, &log_dir.join(&name), bytes, |n| progress(so_far + n, total))?;
+            let path = log_dir.join(&name);
+            let Some(checksum) = copy(vfs, &*file, &path, bytes, |n| progress(so_far + n, total))? else {
+                return Ok(None);
+            };
             so_far += bytes;
             copied.push(Copied { name, bytes, checksum });
         }
@@ -148,7 +168,7 @@ impl Engine {
         let identity = Identity { format: shared.format.load(Ordering::Acquire), ..shared.identity };
         let manifest = Manifest { end, ledger: self.ledger_end(end)?, files: copied };
         finish(vfs, to, &identity, &manifest)?;
-        Ok(info(&identity, &manifest))
+        Ok(Some(info(&identity, &manifest)))
     }
 
     /// How far the record of erasures goes below `end`.
@@ -178,7 +198,7 @@ fn info(identity: &Identity, manifest: &Manifest) -> BackupInfo {
 }
 
 /// Bytes of a segment up to the committed end.
-fn used_bytes(segment: &Segment, end: Position) -> Result<u64, ReadError> {
+pub(crate) fn used_bytes(segment: &Segment, end: Position) -> Result<u64, ReadError> {
     match segment.seal {
         Some(_) => segment.file.len().map_err(|error| crate::segment::failed(&segment.path, 0, error)),
         None if end <= segment.base() => Ok(HEADER_BYTES as u64),
@@ -197,13 +217,14 @@ fn prepare(vfs: &dyn Vfs, to: &Path) -> Result<PathBuf, BackupError> {
     Ok(log_dir)
 }
 
+/// Copies a file and gives back its checksum; `None`: `progress` broke it off.
 fn copy(
     vfs: &dyn Vfs,
     from: &dyn VfsFile,
     to: &Path,
     bytes: u64,
-    mut progress: impl FnMut(u64),
-) -> Result<u32, BackupError> {
+    mut progress: impl FnMut(u64) -> ControlFlow<()>,
+) -> Result<Option<u32>, BackupError> {
     let file = vfs.open(to, OpenMode::CreateNew).map_err(io("creating", to))?;
     let mut buffer = vec![0; COPY_BYTES.min(bytes as usize)];
     let (mut at, mut checksum) = (0, 0);
@@ -213,10 +234,12 @@ fn copy(
         checksum = crc32c::crc32c_append(checksum, &buffer[..take]);
         file.write_all_at(&buffer[..take], at).map_err(io("writing", to))?;
         at += take as u64;
-        progress(at);
+        if progress(at).is_break() {
+            return Ok(None);
+        }
     }
     file.sync_data().map_err(io("syncing", to))?;
-    Ok(checksum)
+    Ok(Some(checksum))
 }
 
 fn finish(vfs: &dyn Vfs, to: &Path, identity: &Identity, finished: &Manifest) -> Result<(), BackupError> {
@@ -290,6 +313,19 @@ fn identity_of(vfs: &dyn Vfs, backup: &Path) -> Result<Identity, BackupError> {
     })
 }
 
+/// What a backup's manifest says, and whether its files are there with their lengths. What is in them is not read.
+///
+/// # Errors
+/// `NoBackup` where it was not finished, `Damaged` with the first file that is missing or of another length.
+pub fn look_at_backup(vfs: &dyn Vfs, backup: &Path) -> Result<BackupInfo, BackupError> {
+    let identity = identity_of(vfs, backup)?;
+    let manifest = read_manifest(vfs, backup, &identity)?;
+    for file in &manifest.files {
+        open_file(vfs, &backup.join("log").join(&file.name), file)?;
+    }
+    Ok(info(&identity, &manifest))
+}
+
 /// Checks a backup's files against its manifest, and walks its log. The second part needs `verify` of the same directory.
 ///
 /// # Errors
@@ -304,7 +340,7 @@ pub fn verify_backup(vfs: &dyn Vfs, backup: &Path) -> Result<BackupInfo, BackupE
     Ok(info(&identity, &manifest))
 }
 
-fn check_file(vfs: &dyn Vfs, path: &Path, expected: &Copied) -> Result<Arc<dyn VfsFile>, BackupError> {
+fn open_file(vfs: &dyn Vfs, path: &Path, expected: &Copied) -> Result<Arc<dyn VfsFile>, BackupError> {
     let differs = |what: String| BackupError::Damaged { path: path.to_owned(), what };
     let file =
         vfs.open(path, OpenMode::Read).map_err(|error| differs(format!("cannot be opened: {error}")))?;
@@ -312,6 +348,12 @@ fn check_file(vfs: &dyn Vfs, path: &Path, expected: &Copied) -> Result<Arc<dyn V
     if length != expected.bytes {
         return Err(differs(format!("has {length} bytes, the manifest says {}", expected.bytes)));
     }
+    Ok(file)
+}
+
+fn check_file(vfs: &dyn Vfs, path: &Path, expected: &Copied) -> Result<Arc<dyn VfsFile>, BackupError> {
+    let file = open_file(vfs, path, expected)?;
+    let length = expected.bytes;
     let mut buffer = vec![0; COPY_BYTES.min(length as usize)];
     let (mut at, mut checksum) = (0, 0);
     while at < length {
@@ -321,7 +363,8 @@ fn check_file(vfs: &dyn Vfs, path: &Path, expected: &Copied) -> Result<Arc<dyn V
         at += take as u64;
     }
     if checksum != expected.checksum {
-        return Err(differs("has another checksum than the manifest says".to_owned()));
+        let what = "has another checksum than the manifest says".to_owned();
+        return Err(BackupError::Damaged { path: path.to_owned(), what });
     }
     Ok(file)
 }
@@ -347,8 +390,11 @@ pub fn restore(
     for file in &manifest.files {
         let from = check_file(vfs, &backup.join("log").join(&file.name), file)?;
         let path = log_dir.join(&file.name);
-        let checksum = copy(vfs, &*from, &path, file.bytes, |n| progress(so_far + n, found.bytes))?;
-        if checksum != file.checksum {
+        let checksum = copy(vfs, &*from, &path, file.bytes, |n| {
+            progress(so_far + n, found.bytes);
+            ControlFlow::Continue(())
+        })?;
+        if checksum != Some(file.checksum) {
             return Err(BackupError::Damaged { path, what: "changed while it was copied".to_owned() });
         }
         so_far += file.bytes;

@@ -36,7 +36,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use factum_core::RecordedEvent;
 
-pub(crate) use check::verify_runs;
+pub(crate) use check::{RunSums, verify_runs};
 pub(crate) use cursor::Cursor;
 pub(crate) use error::IndexError;
 pub(crate) use key::KeyHash;
@@ -265,6 +265,11 @@ impl Index {
     /// Begins to build the index again for a range of positions that it lacks.
     pub(crate) fn rebuild(&self, range: Range<u64>) -> Rebuild<'_> {
         Rebuild::begin(self, lock(&self.runs), range)
+    }
+
+    /// The runs as they are now; a merge that comes after does not take them away from whoever has them.
+    pub(crate) fn runs(&self) -> Vec<RunSums> {
+        self.current().iter().filter_map(RunSums::of).collect()
     }
 
     /// Whether a read or a merge has found a damaged run since the last rebuild.

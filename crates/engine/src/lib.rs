@@ -24,7 +24,7 @@ mod verify;
 mod vfs;
 mod writer;
 
-pub use backup::{BackupError, BackupInfo, LedgerEnd, restore, verify_backup};
+pub use backup::{BackupError, BackupInfo, LedgerEnd, look_at_backup, restore, verify_backup};
 pub use engine::Engine;
 pub use identity::origin_of;
 pub use info::StoreInfo;

@@ -1,8 +1,11 @@
 //! Walking everything that a store holds, and naming the place of any damage.
 
+mod online;
+
 use std::io;
 use std::path::Path;
 
+use bytes::Bytes;
 use factum_core::{Position, StoreId, Timestamp};
 use sha2::{Digest, Sha256};
 
@@ -11,7 +14,7 @@ use crate::open::segment_bases;
 use crate::options::OpenError;
 use crate::segment::format::{Record, SegmentHeader};
 use crate::segment::offsets::{check_table, open_table};
-use crate::segment::walk::{WalkEnd, Walked, walk};
+use crate::segment::walk::{Step, WalkEnd, Walked, walk};
 use crate::segment::{Segment, segment_name};
 use crate::vfs::{OpenMode, Vfs};
 
@@ -147,7 +150,6 @@ impl<'a> Walker<'a> {
     }
 
     fn segment(&mut self, path: &Path, identity: &Identity, is_last: bool) {
-        self.report.segments += 1;
         let opened = Segment::file(self.vfs, path).and_then(|file| {
             let header = Segment::read_header(path, &*file, identity.id)?;
             Ok((header, Segment::read_whole(path, &*file)?))
@@ -155,17 +157,36 @@ impl<'a> Walker<'a> {
         let (header, bytes) = match opened {
             Ok(opened) => opened,
             Err(error) => {
+                self.report.segments += 1;
                 let place = path.display().to_string();
                 self.report.damage.push(Damage { place, what: error.to_string(), rebuilt_on_open: false });
                 return;
             }
         };
+        let safe_to = if is_last { self.safe_to } else { Position::START };
+        let (walked, offsets) = self.walk(path, &header, &bytes, safe_to, |_| {});
+        self.end_of_segment(path, &header, &walked, is_last, &bytes);
+        self.table(path, &header, &walked, &offsets);
+    }
+
+    /// Walks one segment's bytes, and counts what they hold. `each` sees the steps. Gives back where it ended, and where each
+    /// record starts.
+    fn walk(
+        &mut self,
+        path: &Path,
+        header: &SegmentHeader,
+        bytes: &Bytes,
+        safe_to: Position,
+        mut each: impl FnMut(&Step),
+    ) -> (Walked, Vec<u32>) {
+        self.report.segments += 1;
         self.report.bytes += bytes.len() as u64;
         let mut offsets = Vec::new();
         let mut backwards = None;
         let report = &mut self.report;
         let last_recorded = &mut self.last_recorded;
-        let walked = walk(&bytes, &header, if is_last { self.safe_to } else { Position::START }, |step| {
+        let walked = walk(bytes, header, safe_to, |step| {
+            each(&step);
             match &step.record {
                 Record::Event(event) => {
                     report.events += 1;
@@ -185,8 +206,7 @@ impl<'a> Walker<'a> {
         if let Some(offset) = backwards {
             self.damage(path, offset, "an event was recorded before the one that stands before it", false);
         }
-        self.end_of_segment(path, &header, &walked, is_last, &bytes);
-        self.table(path, &header, &walked, &offsets);
+        (walked, offsets)
     }
 
     fn end_of_segment(

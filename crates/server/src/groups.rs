@@ -242,6 +242,19 @@ impl Groups {
         self.outcome(key, answer).await
     }
 
+    /// How many parked events are meant.
+    ///
+    /// # Errors
+    /// `Missing`, or `Failed` where the store cannot be read, or one of them is not parked.
+    pub(crate) async fn count_parked(&self, key: &GroupKey, chosen: &Chosen) -> Result<u64, GroupError> {
+        let handle = self.find(key).await?;
+        let there = self.there(&handle, &self.snapshot(&handle).await?).await?;
+        let meant = chosen.among(&there);
+        meant
+            .map(|meant| meant.count())
+            .map_err(|error| GroupError::Failed { key: key.clone(), why: error.to_string() })
+    }
+
     /// Stops a replay: what no consumer has got yet stays parked. Says whether it ran.
     ///
     /// # Errors

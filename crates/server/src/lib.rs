@@ -8,6 +8,7 @@
 //! an error from `status.rs`.
 
 mod access;
+mod backups;
 mod boot;
 mod call;
 mod connection;
@@ -16,6 +17,7 @@ mod first_bytes;
 mod groups;
 mod grpc;
 mod http;
+mod jobs;
 mod limited;
 mod links;
 mod local_consumer;
@@ -48,9 +50,11 @@ mod users;
 mod v1;
 
 pub use access::Anonymous;
+pub use backups::{Backup, BackupCheck, BackupName, BackupNameError, Backups, BackupsError};
 pub use local_consumer::{ConsumeError, Delivered, LocalConsumer};
 pub use maintenance::{
-    Maintenance, ProcessFigures, Reclaimed, ScavengeEstimate, ScavengeProgress, StorageFigures,
+    Condition, Disk, Fault, Maintenance, ProcessFigures, Progress, Reclaimed, ScavengeEstimate,
+    StorageFigures, Verification,
 };
 pub use moment::{Moment, MomentError, TimeKind};
 pub use notice::{Notice, Notices};

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use factum_core::{
-    Append, AppendError, EventId, EventStore, EventType, ExpectedRevision, METADATA_TYPE, NewEvent,
-    StreamName, with_causes,
+    Append, AppendError, EventId, EventType, ExpectedRevision, METADATA_TYPE, NewEvent, Read, ReadError,
+    RecordedEvent, Selector, StreamName, with_causes,
 };
 use serde_json::{Map, Value, json};
 use tokio::sync::Mutex;
@@ -24,6 +24,8 @@ const OPERATION_TYPE: &str = "$operation";
 pub(crate) const MAX_REASON_BYTES: usize = 1_024;
 /// Longest text of what went wrong, in characters.
 const MAX_ERROR_CHARS: usize = 500;
+/// Events that are looked at for the newest of a kind.
+const LOOKED_AT: u64 = 2_000;
 
 /// What may be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +34,10 @@ pub(crate) enum What {
     TombstoneStream,
     SetMetadata,
     Scavenge,
+    Verify,
+    Backup,
     ReplayParked,
+    SkipParked,
 }
 
 impl What {
@@ -43,7 +48,10 @@ impl What {
             What::TombstoneStream => "tombstone-stream",
             What::SetMetadata => "set-metadata",
             What::Scavenge => "scavenge",
+            What::Verify => "verify",
+            What::Backup => "backup",
             What::ReplayParked => "replay-parked",
+            What::SkipParked => "skip-parked",
         }
     }
 }
@@ -139,17 +147,35 @@ pub(crate) async fn ended(shared: &Shared, recorded: &Recorded, ending: Ending, 
     }
 }
 
+/// The newest event that says how an operation of a kind ended, `done` or `failed`, among the last few thousand.
+///
+/// # Errors
+/// `ReadError` where the stream cannot be read.
+pub(crate) async fn last_ended(shared: &Shared, what: What) -> Result<Option<RecordedEvent>, ReadError> {
+    let Ok(stream) = StreamName::new(OPERATIONS_STREAM) else { return Ok(None) };
+    let read = Read::backwards(Selector::Stream(stream)).limit(LOOKED_AT);
+    let mut reader = match shared.store.read(read).await {
+        Ok(reader) => reader,
+        Err(ReadError::StreamNotFound { .. } | ReadError::StreamDeleted { .. }) => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    while let Some(page) = reader.next_page().await? {
+        for event in page.events {
+            let data: Value = serde_json::from_slice(event.data_slice()).unwrap_or_default();
+            if data["what"] == what.word() && matches!(data["outcome"].as_str(), Some("done" | "failed")) {
+                return Ok(Some(event));
+            }
+        }
+    }
+    Ok(None)
+}
+
 /// What went wrong, as an event tells it.
 pub(crate) fn failure(error: &str) -> Value {
     json!({ "error": error.chars().take(MAX_ERROR_CHARS).collect::<String>() })
 }
 
 impl Recorded {
-    /// The event that tells of it.
-    pub(crate) fn id(&self) -> EventId {
-        self.id
-    }
-
     fn data(&self, outcome: &str) -> Map<String, Value> {
         let mut data = Map::new();
         data.insert("what".to_owned(), self.what.word().into());

@@ -6,19 +6,22 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use factum::Domain;
 use tokio::sync::watch;
 
+use crate::backups::{Backups, Kept};
+use crate::jobs::Jobs;
 use crate::maintenance::Maintenance;
 use crate::metrics::Metrics;
 use crate::operations::Operations;
 use crate::otlp::Spans;
 use crate::privacy_desk::PrivacyDesk;
 use crate::read_side::ReadSide;
-use crate::scavenges::Scavenges;
 
 /// What a server was given beside its store.
 #[derive(Clone, Default)]
 pub(crate) struct Beside {
     /// The store's upkeep.
     pub(crate) maintenance: Option<Arc<dyn Maintenance>>,
+    /// Where backups may be.
+    pub(crate) backups: Option<Arc<dyn Backups>>,
     /// The projections that run here.
     pub(crate) read_side: Option<Arc<ReadSide>>,
     /// The vault.
@@ -39,8 +42,10 @@ pub(crate) struct Ops {
     pub(crate) operations: Operations,
     /// The application's types; `None` where the server was given none.
     pub(crate) domain: Option<Arc<Domain>>,
-    /// Its scavenges.
-    pub(crate) scavenges: Scavenges,
+    /// Its backups.
+    pub(crate) backups: Kept,
+    /// Scavenges, verifications and backups that run, or ran.
+    pub(crate) jobs: Jobs,
     /// What is counted.
     pub(crate) metrics: Arc<Metrics>,
     /// Where finished calls are told to; `None`: to nobody.
@@ -57,15 +62,15 @@ impl Ops {
         spans: Option<Spans>,
         stop: watch::Sender<bool>,
     ) -> Self {
-        let scavenges = Scavenges::default();
-        let Beside { maintenance, read_side, privacy, domain } = beside;
+        let Beside { maintenance, backups, read_side, privacy, domain } = beside;
         Self {
             maintenance,
             read_side,
             privacy,
             operations: Operations::default(),
             domain,
-            scavenges,
+            backups: Kept::new(backups),
+            jobs: Jobs::default(),
             metrics,
             spans,
             ready: AtomicBool::new(false),

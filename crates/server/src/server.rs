@@ -18,6 +18,7 @@ use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 use uuid::Uuid;
 
+use crate::backups::Backups;
 use crate::call::{Call, Wire};
 use crate::limited::Limited;
 use crate::local_consumer::{ConsumeError, LocalConsumer};
@@ -108,6 +109,13 @@ impl Server {
     #[must_use]
     pub fn with_maintenance(mut self, maintenance: Arc<dyn Maintenance>) -> Self {
         self.beside.maintenance = Some(maintenance);
+        self
+    }
+
+    /// With a directory that backups may be made in.
+    #[must_use]
+    pub fn with_backups(mut self, backups: Arc<dyn Backups>) -> Self {
+        self.beside.backups = Some(backups);
         self
     }
 

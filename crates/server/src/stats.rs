@@ -66,7 +66,7 @@ impl Stats {
         tell("es-bytes-sent", metrics.sent_bytes.value().to_string());
         tell("es-calls-open", metrics.calls_open.value().to_string());
         tell("es-subscriptions-open", metrics.subscriptions.value().to_string());
-        tell("es-scavenge-running", shared.ops.scavenges.runs().to_string());
+        tell("es-scavenge-running", shared.ops.jobs.runs(crate::jobs::Kind::Scavenge).to_string());
         if let Some(maintenance) = &shared.ops.maintenance {
             let figures = maintenance.figures();
             tell("es-position", figures.end.to_string());

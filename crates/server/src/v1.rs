@@ -18,6 +18,7 @@ mod folds;
 mod follow;
 mod fresh;
 mod front;
+mod jobs;
 mod live;
 mod lookup;
 mod names;
@@ -38,6 +39,7 @@ mod state;
 mod streams;
 mod subscriptions;
 mod system;
+mod trouble;
 mod upcasted;
 
 use std::sync::Arc;
@@ -64,7 +66,7 @@ pub(crate) struct Own {
 
 /// Every route of the API.
 fn api() -> Api {
-    let parts: [fn(Api) -> Api; 17] = [
+    let parts: [fn(Api) -> Api; 18] = [
         catalog::routes,
         streams::routes,
         events::routes,
@@ -82,6 +84,7 @@ fn api() -> Api {
         system::routes,
         session::routes,
         operations::routes,
+        jobs::routes,
     ];
     parts.into_iter().fold(Api::new(), |api, part| part(api))
 }

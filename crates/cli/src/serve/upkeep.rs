@@ -1,28 +1,31 @@
 //! The upkeep of the engine's store, for the server; and what Linux knows about this process.
 
 use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
 
 use factum_core::ReadError;
-use factum_engine::{Engine, ScavengeMode};
+use factum_engine::{Engine, ScavengeMode, Verified};
 use factum_server::{
-    Maintenance, ProcessFigures, Reclaimed, ScavengeEstimate, ScavengeProgress, StorageFigures,
+    Condition, Disk, Fault, Maintenance, ProcessFigures, Progress, Reclaimed, ScavengeEstimate,
+    StorageFigures, Verification,
 };
 
 /// The upkeep of an engine.
-pub(super) struct Upkeep(pub(super) Engine);
+pub(super) struct Upkeep {
+    pub(super) engine: Engine,
+    /// Where its files are.
+    pub(super) dir: PathBuf,
+}
 
 impl Maintenance for Upkeep {
-    fn scavenge(
-        &self,
-        watch: &mut dyn FnMut(ScavengeProgress) -> ControlFlow<()>,
-    ) -> Result<Reclaimed, ReadError> {
-        let watched = |done, all| watch(ScavengeProgress { done, all });
-        let done = self.0.scavenge_while(ScavengeMode::Reclaim, watched)?;
+    fn scavenge(&self, watch: &mut dyn FnMut(Progress) -> ControlFlow<()>) -> Result<Reclaimed, ReadError> {
+        let watched = |done, all| watch(Progress { done, all });
+        let done = self.engine.scavenge_while(ScavengeMode::Reclaim, watched)?;
         Ok(Reclaimed { events: done.events, bytes: done.bytes })
     }
 
     fn estimate(&self) -> Result<Option<ScavengeEstimate>, ReadError> {
-        let found = self.0.scavenge(ScavengeMode::Estimate, |_, _| {})?;
+        let found = self.engine.scavenge(ScavengeMode::Estimate, |_, _| {})?;
         Ok(Some(ScavengeEstimate {
             segments: found.segments,
             rewritten: found.rewritten,
@@ -31,8 +34,30 @@ impl Maintenance for Upkeep {
         }))
     }
 
+    fn verifies(&self) -> bool {
+        true
+    }
+
+    fn verify(
+        &self,
+        watch: &mut dyn FnMut(Progress) -> ControlFlow<()>,
+    ) -> Result<Option<Verification>, ReadError> {
+        let found = self.engine.verify_while(|done, all| watch(Progress { done, all }))?;
+        Ok(found.map(|found| verification(&self.dir, &found)))
+    }
+
+    fn condition(&self) -> Condition {
+        let info = self.engine.info();
+        Condition {
+            recovered: info.recovered,
+            stopped: info.stopped,
+            background: info.upkeep_failure.or(info.redaction_failure),
+            disk: disk(&self.dir),
+        }
+    }
+
     fn figures(&self) -> StorageFigures {
-        let info = self.0.info();
+        let info = self.engine.info();
         StorageFigures {
             end: info.end.0,
             segments: info.segments,
@@ -41,6 +66,37 @@ impl Maintenance for Upkeep {
             index_memory_bytes: info.index_memory_bytes,
         }
     }
+}
+
+/// Damaged places that are named; the others are counted.
+const PLACES: usize = 100;
+
+/// What a walk found, with places as they are called within the store.
+fn verification(dir: &Path, found: &Verified) -> Verification {
+    let prefix = format!("{}/", dir.display());
+    let faults = found.damage.iter().take(PLACES).map(|damage| Fault {
+        place: damage.place.strip_prefix(&prefix).unwrap_or(&damage.place).to_owned(),
+        what: damage.what.clone(),
+        mends: damage.rebuilt_on_open,
+    });
+    Verification {
+        end: found.end.0,
+        events: found.events,
+        redacted: found.redacted,
+        removed: found.removed,
+        segments: found.segments,
+        bytes: found.bytes,
+        root: found.root_hex(),
+        damaged: found.damage.len() as u64,
+        damage: faults.collect(),
+    }
+}
+
+/// The disk that a directory is on, as the system tells it.
+fn disk(dir: &Path) -> Option<Disk> {
+    let told = rustix::fs::statvfs(dir).ok()?;
+    let of = |blocks: u64| blocks.saturating_mul(told.f_frsize);
+    Some(Disk { size: of(told.f_blocks), free: of(told.f_bavail) })
 }
 
 /// Ticks of processor time in a second, as Linux tells them to programs on every architecture that it runs on today.
@@ -82,6 +138,13 @@ mod tests {
         assert_eq!(figures, ProcessFigures { cpu_seconds: 2.0, resident_bytes: 2 << 20, threads: 7 });
         assert_eq!(parse("", status), None);
         assert_eq!(parse(stat, ""), None);
+    }
+
+    #[test]
+    fn a_directory_is_on_a_disk() {
+        let disk = disk(Path::new(".")).unwrap();
+        assert!(disk.size > 0 && disk.free <= disk.size, "{disk:?}");
+        assert_eq!(super::disk(Path::new("/nowhere/at/all")), None);
     }
 
     #[cfg(target_os = "linux")]

@@ -151,3 +151,70 @@ fn a_vault_that_does_not_open_is_no_server() {
     assert_ne!(said.code, 0);
     assert!(said.stderr.contains("key-encryption key"), "{}", said.stderr);
 }
+
+#[test]
+fn a_store_is_verified_and_backed_up_while_it_is_served() {
+    let factum = Factum::with_an_order();
+    let backups = factum.path("backups").display().to_string();
+    let (served, web) = Served::serve(factum.command(&["serve", "--insecure", "--backup-dir", &backups]));
+    let over = |list: &serde_json::Value, runs: &str| list[runs][0]["state"] != "running";
+    let (status, begun) = web.post("/v1/system/verify", &json!({"reason": "a test"}));
+    assert_eq!(status, 202, "{begun}");
+    let verified = web.until("/v1/system/verify", |list| over(list, "items") && !list["last"].is_null());
+    let found = &verified["items"][0]["result"];
+    assert_eq!((&found["damaged"], &verified["last"]["damaged"]), (&json!(0), &json!(0)), "{verified}");
+    let (status, begun) = web.post("/v1/system/backups", &json!({"name": "monday", "reason": "a test"}));
+    assert_eq!(status, 202, "{begun}");
+    let listed = web.until("/v1/system/backups", |list| over(list, "runs"));
+    let made = &listed["items"][0];
+    assert_eq!((&made["name"], &made["complete"]), (&json!("monday"), &json!(true)), "{listed}");
+    assert_eq!(made["verified"]["root"].as_str().map(str::len), Some(64), "{listed}");
+    assert_eq!(web.post("/v1/system/backups", &json!({"name": "monday"})).0, 409);
+    // What is left of one that was cut off is no backup, and says so.
+    std::fs::create_dir_all(factum.path("backups").join(".tuesday.1.partial/log")).unwrap();
+    std::fs::create_dir_all(factum.path("backups").join("lost+found")).unwrap();
+    let listed = web.get("/v1/system/backups");
+    let items = listed["items"].as_array().unwrap();
+    let names: Vec<_> =
+        items.iter().map(|item| (item["name"].as_str().unwrap(), item["complete"] == true)).collect();
+    assert!(
+        names.len() == 2 && names.contains(&("tuesday", false)) && names.contains(&("monday", true)),
+        "{names:?}"
+    );
+    let storage = web.get("/v1/system/storage");
+    assert!(storage["diskFreeBytes"].as_u64().is_some_and(|free| free > 0), "{storage}");
+    // A bit that flips under the running server is found and named.
+    let log = factum.path("data").join("log");
+    let segment = std::fs::read_dir(&log)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .find(|path| path.extension().is_some_and(|extension| extension == "seg"));
+    let segment = segment.unwrap();
+    let mut bytes = std::fs::read(&segment).unwrap();
+    bytes[100] ^= 1;
+    std::fs::write(&segment, bytes).unwrap();
+    web.post("/v1/system/verify", &json!({"reason": "again"}));
+    let found = web.until("/v1/system/verify", |list| {
+        over(list, "items") && list["last"]["damaged"].as_u64().is_some_and(|places| places > 0)
+    });
+    let place = found["items"][0]["result"]["damage"][0]["place"].as_str().unwrap();
+    assert!(place.starts_with("log/"), "{found}");
+    let problems = web.get("/v1/overview")["problems"].to_string();
+    assert!(problems.contains("found damage in"), "{problems}");
+    let operations = web.get("/v1/system/operations");
+    let told: Vec<_> = operations["items"].as_array().unwrap().iter().map(|item| &item["outcome"]).collect();
+    assert_eq!(told, ["done", "asked", "done", "asked", "done", "asked"], "{operations}");
+    drop(served);
+    let restored = factum.path("restored").display().to_string();
+    factum.run(&["backup", "restore", &format!("{backups}/monday"), "--data", &restored]).ok();
+    factum.run(&["storage", "verify", "--data", &restored]).ok();
+}
+
+#[test]
+fn a_directory_for_backups_lies_outside_of_the_store() {
+    let factum = Factum::with_an_order();
+    let inside = factum.path("data").join("backups").display().to_string();
+    let refused = factum.run(&["serve", "--insecure", "--backup-dir", &inside]).fails(2);
+    assert!(refused.contains("lies in the store's own directory"), "{refused}");
+    assert!(factum.run(&["serve", "--memory", "--backup-dir", "b"]).fails(2).contains("--memory"));
+}

@@ -203,7 +203,7 @@ function ParkedTab({ answer, total, source, group, url, query, set, ask }) {
   const flipAll = () => pick(before => { const next = new Set(before); for (const one of shown) every ? next.delete(one.revision) : next.add(one.revision); return next; });
   const these = (what, revisions) => ask({ what, meant: { revisions }, some: revisions.length });
   const columns = [
-    ...(mayWrite ? [{ key: 'pick', label: html`<input type="checkbox" aria-label="Choose all that are shown" checked=${every} onChange=${flipAll} />`, width: 34, cell: one => html`<input type="checkbox" aria-label=${`Choose message ${one.revision}`} checked=${picked.has(one.revision)} onChange=${() => flip(one.revision)} />` }] : []),
+    ...(mayWrite ? [{ key: 'pick', label: html`<input type="checkbox" aria-label="Choose all that are shown" checked=${every} onChange=${flipAll} />`, width: 42, cell: one => html`<input type="checkbox" aria-label=${`Choose message ${one.revision}`} checked=${picked.has(one.revision)} onChange=${() => flip(one.revision)} />` }] : []),
     { key: 'type', label: 'Event', width: isNarrow.value ? '44%' : '20%', cell: one => (one.event ? html`<${Type} type=${one.event.type} clip=${28} />` : html`<span class="quiet">not there any more</span>`) },
     { key: 'of', label: 'Of', width: '24%', wide: true, cell: one => (one.event ? html`<${EventLink} stream=${one.event.stream} revision=${one.event.revision} />` : one.link ? html`<${EventLink} stream=${one.link.stream} revision=${one.link.revision} />` : '') },
     { key: 'reason', label: 'Why it is parked', cell: one => html`<${Text} value=${one.reason || 'no reason was given'} clip=${90} />` },

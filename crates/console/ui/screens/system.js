@@ -1,6 +1,6 @@
 // How is the machine: what is on disk, is it whole, is it backed up, how is it set up, and who may enter?
-import { html, useState, useApi, api, go, path, live, mayWrite, plural, numberText, bytesText, durationText, capital, isObject, printJson, originOf, span, listed } from '../core.js';
-import { Page, Section, Remote, Table, Tabs, Notice, Confirm, Facts, Empty, Status, Text, Time, Num, Bytes, Sparkline, Command, CopyButton, Code, ProblemNotice, LiveState } from '../widgets.js';
+import { html, useState, useApi, usePages, api, go, path, live, now, mayWrite, plural, numberText, bytesText, durationText, capital, isObject, printJson, originOf, span, listed, readTime, agoOf } from '../core.js';
+import { Page, Section, Remote, Table, Tabs, Notice, Confirm, Facts, Empty, Status, Text, Time, Ago, Num, urls, Bytes, Sparkline, Command, CopyButton, Code, ProblemNotice, LiveState } from '../widgets.js';
 
 // ---- What is said. Pure. ----------------------------------------------------------------------------------------------
 
@@ -27,8 +27,25 @@ export function storageSentence(figures) {
   return { tone: 'idle', text: `The log has ${bytesText(log)} in ${plural(figures.segments, 'segment')}.` };
 }
 
+/** What the last verification that came to an end says. */
+export function verifySentence(last) {
+  if (!last) return { tone: 'idle', text: 'It was never verified.' };
+  if (last.outcome === 'failed') return { tone: 'bad', text: `The last verification could not be carried out: ${last.error ?? 'why is not known'}.` };
+  if (Number(last.damaged) > 0) return { tone: 'bad', text: `The last verification found damage in ${plural(last.damaged, 'place')}.` };
+  return { tone: 'good', text: `The last verification found every one of ${plural(last.events, 'event')} as it was written.` };
+}
+
+const DAY = 24 * 60 * 60 * 1000;
+/** How old the last backup is, and whether that is too old. */
+export function backupsSentence(items, at) {
+  const last = items.find(one => one.complete && one.made);
+  if (!last) return { tone: 'warn', text: 'There is no backup yet.' };
+  const old = at - (readTime(last.made)?.millis ?? at) > DAY;
+  return { tone: old ? 'warn' : 'good', text: `The last backup, ${last.name}, was made ${agoOf(last.made, at)}${last.verified ? ' and read to its end' : ', and was never read to its end'}.` };
+}
+
 /** A field's name as people say it: `indexMemoryBytes` is `Index memory`. */
-const LABELS = { id: 'Store', end: 'End of the log', logBytes: 'Size of the log' };
+const LABELS = { id: 'Store', end: 'End of the log', logBytes: 'Size of the log', diskBytes: 'Size of the disk', diskFreeBytes: 'Free on the disk', recovered: 'Cut off at the start' };
 export const labelOf = name => LABELS[name] ?? capital(name.replace(/Bytes$/, '').replace(/([a-z])([A-Z])/g, '$1 $2').toLowerCase());
 
 /** Settings that differ from their defaults first, then by name. */
@@ -37,7 +54,7 @@ export const isDefault = one => one.source === 'default';
 
 // ---- Parts ------------------------------------------------------------------------------------------------------------
 
-const PARTS = [['storage', 'Storage'], ['backups', 'Backups'], ['metrics', 'Metrics'], ['config', 'Configuration'], ['users', 'Users'], ['about', 'About']];
+const PARTS = [['storage', 'Storage'], ['backups', 'Backups'], ['operations', 'Operations'], ['metrics', 'Metrics'], ['config', 'Configuration'], ['users', 'Users'], ['about', 'About']];
 const Said = ({ of: { tone, text } }) => html`<span class=${`said ${tone}`}><${Text} value=${text} /></span>`;
 
 function Frame({ part, title, sentence, actions, children }) {
@@ -71,15 +88,40 @@ function Storage() {
   return html`<${Frame} part="storage" title="Storage" sentence=${figures.data && storageSentence(figures.data)}>
     <${Remote} of=${system.error ? system : figures} what="the figures of the log">${data => html`<div class="columns even">
       <${Section} title="On disk"><${Figures} of=${data} />${(data.upkeepFailure || data.redactionFailure) && html`<${Notice} kind="bad" title="Upkeep failed"><${Text} value=${data.upkeepFailure ?? data.redactionFailure} /></${Notice}>`}</${Section}>
-      <${Section} title="Is it whole?"><${Verify} /></${Section}></div>
+      <${Section} title="Is it whole?"><${Verify} size=${data.logBytes} /></${Section}></div>
       <${Scavenges} />`}</${Remote}>
   </${Frame}>`;
 }
 
-/** The engine's files are verified while nobody has them open, so the server cannot: say what does. */
-function Verify() {
-  return html`<p class="under">A check reads everything that the store holds, and names each damaged place. It needs the directory for itself: stop the server first, or check a backup at any time. Its root stands for the whole history: equal roots, equal histories.</p>
-    <div class="stack"><${Command} text="factum storage verify --data DIR" /><${Command} text="factum backup verify BACKUP" /></div>`;
+/** How far a job is: parts of a whole, or bytes. */
+const progressText = (job, show) => (Number(job.total) > 0 ? `${show(job.done)} of ${show(job.total)}` : '');
+const isRunning = job => job.state === 'running';
+
+/** Asks for what a server may lack: 501 is an answer, and says what to run instead. */
+function Absent({ error, children }) {
+  return error.status === 501 ? html`<p class="under"><${Text} value=${`${error.message} ${error.next ?? ''}`} /></p>${children}` : html`<${ProblemNotice} error=${error} />`;
+}
+
+/** Walks the log while it is in use; the last result stays known when the server is started again. */
+function Verify({ size }) {
+  const answer = useApi('/v1/system/verify', { every: 2000 });
+  const [error, setError] = useState(null);
+  const [asked, ask] = useState(false);
+  if (answer.error && answer.data === undefined) return html`<${Absent} error=${answer.error}><div class="stack"><${Command} text="factum storage verify --data DIR" /></div></${Absent}>`;
+  const items = answer.data?.items ?? [];
+  const running = items.find(isRunning);
+  const last = answer.data?.last;
+  const start = async reason => { await api('/v1/system/verify', { method: 'POST', body: { reason } }); ask(false); answer.reload(); };
+  const stop = async () => { try { await api(path`/v1/system/verify/${running.id}`, { method: 'DELETE' }); } catch (failure) { setError(failure); } answer.reload(); };
+  return html`<${Remote} of=${answer} what="verifications">${() => html`
+    <p><${Said} of=${verifySentence(last)} />${last && html` <span class="quiet"><${Ago} at=${last.time} /></span>`}</p>
+    ${error && html`<${ProblemNotice} error=${error} />`}
+    ${(last?.places ?? []).length > 0 && html`<ul class="plain">${last.places.map(one => html`<li><span class="mono"><${Text} value=${one.place} /></span>: <${Text} value=${one.what} /></li>`)}</ul>`}
+    ${last?.root && html`<${Facts} facts=${[['Up to position', html`<${Num} value=${last.end} />`], ['Events', html`<${Num} value=${last.events} />`], ['Root of the proof', html`<span class="mono"><${Text} value=${last.root} clip=${20} /></span><${CopyButton} text=${last.root} label="Copy the root" />`]]} />`}
+    <p class="under">Reads everything that is committed, while the store is in use, and names each damaged place. Equal roots, equal histories.</p>
+    <div class="actions">${running ? html`<${Status} kind="busy">${progressText(running, bytesText) || 'begins'}</${Status}>${mayWrite && html`<button type="button" onClick=${stop}>Stop</button>`}`
+    : mayWrite ? html`<button type="button" onClick=${() => ask(true)}>Verify now…</button>` : html`<${ReadOnly} />`}</div>
+    ${asked && html`<${Confirm} title="Verify the log" verb="Verify" effect=${`Reads ${size ? bytesText(size) : 'all of the log'} from the disk, beside what else the server does. It can be stopped.`} onConfirm=${start} onClose=${() => ask(false)} />`}`}</${Remote}>`;
 }
 
 const SCAVENGE_KINDS = { running: 'busy', started: 'busy', success: 'good', completed: 'good', stopped: 'idle', failed: 'bad', errored: 'bad' };
@@ -125,12 +167,83 @@ function Scavenges() {
 // ---- Backups ----------------------------------------------------------------------------------------------------------
 
 function Backups() {
-  return html`<${Frame} part="backups" title="Backups" sentence=${{ tone: 'idle', text: 'This server makes no backups and keeps no list of them: they are made on its machine.' }}>
-    <${Section} title="Make one, and try it"><p class="under">A backup is a copy of everything that is committed. The command needs the directory for itself: stop the server first. A program that embeds the engine makes one while the store is in use.</p>
+  const answer = useApi('/v1/system/backups', { every: 2000 });
+  if (answer.error && answer.data === undefined) return html`<${Frame} part="backups" title="Backups" sentence=${{ tone: 'idle', text: answer.error.status === 501 ? 'This server was not told where backups may be made.' : '' }}><${NoBackups} error=${answer.error} /></${Frame}>`;
+  return html`<${Frame} part="backups" title="Backups" sentence=${answer.data && backupsSentence(answer.data.items, now.value)}>
+    <${Remote} of=${answer} what="backups">${data => html`<${BackupList} of=${data} reload=${answer.reload} />`}</${Remote}>
+  </${Frame}>`;
+}
+
+/** Without a directory for them, backups are made on the server's machine. */
+function NoBackups({ error }) {
+  return html`<${Section} title="Make them from here"><${Absent} error=${error}><div class="stack"><${Command} text="factum serve --data DIR --backup-dir BACKUPS" /></div></${Absent}></${Section}>
+    <${Section} title="Or make one, and try it"><p class="under">This command needs the directory for itself: stop the server first.</p>
       <div class="stack"><${Command} text="factum backup create BACKUP --data DIR" /><${Command} text="factum backup verify BACKUP" /><${Command} text="factum backup restore BACKUP --data OTHER" /></div>
-      <p class="under">A backup that was never restored is a hope: try it in another directory.</p></${Section}>
-    <${Section} title="The keys of personal data"><p class="under">They are kept apart from the log, and so are their backups: who has all of them reads everything.</p>
-      <div class="stack"><${Command} text="factum privacy backup FILE --data DIR" /></div></${Section}>
+      <p class="under">A backup that was never restored is a hope: try it in another directory.</p></${Section}>`;
+}
+
+function BackupList({ of: { directory, items, runs, leftOut }, reload }) {
+  const [asked, ask] = useState(false);
+  const [name, setName] = useState('');
+  const [error, setError] = useState(null);
+  const running = runs.find(isRunning);
+  const failed = runs[0]?.state === 'failed' ? runs[0] : null;
+  const start = async reason => { await api('/v1/system/backups', { method: 'POST', body: { reason, ...(name.trim() ? { name: name.trim() } : {}) } }); ask(false); setName(''); reload(); };
+  const stop = async () => { try { await api(path`/v1/system/backups/${running.id}`, { method: 'DELETE' }); } catch (failure) { setError(failure); } reload(); };
+  const newest = items.find(one => one.complete);
+  return html`<${Section} title="Backups" actions=${running ? html`<${Status} kind="busy"><${Text} value=${running.name} /> ${progressText(running, bytesText)}</${Status}>${mayWrite && html`<button type="button" onClick=${stop}>Stop</button>`}`
+    : mayWrite ? html`<button type="button" onClick=${() => ask(true)}>Back up now…</button>` : html`<${ReadOnly} />`}>
+    <p class="under">In <span class="mono"><${Text} value=${directory} /></span>, on the server's machine. Each is read to its end after it was made.</p>
+    ${error && html`<${ProblemNotice} error=${error} />`}
+    ${failed && html`<${Notice} kind="bad" title=${`The backup ${failed.name} was not made`}><${Text} value=${failed.error ?? ''} /></${Notice}>`}
+    ${items.length === 0 ? html`<p class="quiet">There is none yet.</p>` : html`<${Table} caption="Backups" rows=${items} keyOf=${one => one.name} columns=${[
+    { key: 'name', label: 'Name', cell: one => html`<strong><${Text} value=${one.name} clip=${40} /></strong>` },
+    { key: 'made', label: 'Made', width: 176, cell: one => html`<${Time} at=${one.made} show="short" />` },
+    { key: 'state', label: 'State', width: 150, cell: one => html`<${Status} kind=${!one.complete ? 'bad' : one.verified ? 'good' : 'warn'}>${!one.complete ? 'not complete' : one.verified ? 'verified' : 'not verified'}</${Status}>` },
+    { key: 'bytes', label: 'Size', width: 90, align: 'end', cell: one => html`<${Bytes} value=${one.bytes} />` },
+    { key: 'position', label: 'Up to', width: 110, align: 'end', wide: true, cell: one => html`<${Num} value=${one.position} />` },
+    { key: 'why', label: 'Restore', width: 110, cell: one => (one.complete ? html`<${CopyButton} text=${one.restore} label=${`Copy the command that restores ${one.name}`} />` : html`<${Text} value=${one.why ?? ''} clip=${60} />`) },
+  ]} />`}
+    ${asked && html`<${Confirm} title="Back up the log" verb="Back up" effect="Copies everything that is committed, beside what else the server does, and reads the copy to its end. It can be stopped: then nothing is left of it." onConfirm=${start} onClose=${() => ask(false)}>
+      <label>Name, or nothing for the time<input type="text" autocomplete="off" pattern=${'[A-Za-z0-9][A-Za-z0-9._\\-]*'} value=${name} onInput=${event => setName(event.target.value)} /></label></${Confirm}>`}
+  </${Section}>
+  ${newest && html`<${Section} title="Restore the last one"><p class="under">Into a directory that is empty or not there yet. The restored store begins a new epoch. A backup that was never restored is a hope: try it.</p><div class="stack"><${Command} text=${newest.restore} /></div></${Section}>`}
+  <${Section} title="What is not in a backup"><ul class="plain">${leftOut.map(one => html`<li><${Text} value=${one} /></li>`)}</ul></${Section}>`;
+}
+
+// ---- What operators did -----------------------------------------------------------------------------------------------
+
+const OUTCOMES = { 'under way': 'busy', done: 'good', stopped: 'idle', failed: 'bad' };
+/** Jobs tell how they end; whatever else was asked for and is not said to have failed was done. */
+const JOBS = ['scavenge', 'verify', 'backup'];
+
+/** One line for each operation: what was asked for, and how it ended. The end is newer, so it is always known before. */
+export function operationLines(items) {
+  const ends = new Map(items.filter(one => one.of).map(one => [one.of, one]));
+  return items.filter(one => !one.of).map(one => {
+    const end = ends.get(one.id);
+    return { ...one, outcome: end?.outcome ?? (JOBS.includes(one.what) ? 'under way' : 'done'), details: { ...one.details, ...end?.details } };
+  });
+}
+
+const FIGURES = [['events', value => plural(value, 'event')], ['bytes', bytesText], ['damage', value => (Number(value) === 0 ? 'no damage' : plural(value, 'damaged place'))], ['millis', value => durationText(Number(value))], ['error', String]];
+/** What stands beside an operation: its numbers. */
+export const detailsOf = details => FIGURES.filter(([name]) => details[name] !== undefined && details[name] !== null).map(([name, words]) => words(details[name])).join(', ');
+
+function Operations() {
+  const pages = usePages('/v1/system/operations?limit=100');
+  const rows = operationLines(pages.items);
+  const sentence = pages.first && { tone: 'idle', text: rows.length === 0 ? 'Nobody has done anything yet that is kept with a reason.' : 'Each was in the log before it was done, written by the server alone.' };
+  return html`<${Frame} part="operations" title="What operators did" sentence=${sentence}>
+    <${Remote} of=${pages} what="operations">${() => (rows.length === 0 ? html`<p class="quiet">Deletes and metadata with a reason, replays of parked messages, scavenges, verifications and backups are told of here.</p>` : html`<${Table} caption="Operations" rows=${rows} keyOf=${one => one.id} onNearEnd=${pages.hasMore ? pages.more : undefined} onOpen=${one => go(urls.event('$operations', one.revision))} columns=${[
+    { key: 'time', label: 'When', width: 176, cell: one => html`<${Time} at=${one.time} show="short" />` },
+    { key: 'what', label: 'What', width: 140, cell: one => html`<${Text} value=${capital(one.what.replaceAll('-', ' '))} />` },
+    { key: 'target', label: 'To what', cell: one => (one.target ? html`<${Text} value=${one.target} clip=${40} />` : html`<span class="quiet">the log</span>`) },
+    { key: 'outcome', label: 'Outcome', width: 110, cell: one => html`<${Status} kind=${OUTCOMES[one.outcome] ?? 'idle'}><${Text} value=${one.outcome} /></${Status}>` },
+    { key: 'actor', label: 'By', width: 110, wide: true, cell: one => html`<${Text} value=${one.actor ?? ''} clip=${20} />` },
+    { key: 'reason', label: 'Reason', wide: true, cell: one => html`<${Text} value=${one.reason ?? ''} clip=${60} />` },
+    { key: 'details', label: 'What came of it', wide: true, cell: one => html`<span class="quiet"><${Text} value=${detailsOf(one.details)} clip=${60} /></span>` },
+  ]} />`)}</${Remote}>
   </${Frame}>`;
 }
 
@@ -211,7 +324,7 @@ function About() {
   </${Frame}>`;
 }
 
-const SCREENS = { storage: Storage, backups: Backups, metrics: Metrics, config: Config, users: Users, about: About };
+const SCREENS = { storage: Storage, backups: Backups, operations: Operations, metrics: Metrics, config: Config, users: Users, about: About };
 const QUERY = { q: '' };
 function Screen({ params, query, set }) {
   const part = params.part ?? 'storage';

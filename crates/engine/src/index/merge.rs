@@ -66,17 +66,21 @@ pub(super) fn merge(
     Ok(true)
 }
 
-/// Reads all of a run, as a merge would.
-pub(super) fn check(run: &Run) -> Result<(), IndexError> {
+/// Reads all of a run, as a merge would, and shows `each` the postings of each key: distances from the run's first position.
+pub(super) fn check(run: &Run, mut each: impl FnMut(KeyHash, u32)) -> Result<(), IndexError> {
     let mut scan = Scan::begin(run, run.header().from)?;
     let (mut keys, mut postings) = (0, 0);
-    while let Some((_, found)) = scan.keys.get(scan.next) {
+    while let Some((key, found)) = scan.keys.get(scan.next) {
+        let key = *key;
         keys += 1;
         postings += match found {
             Found::Single(_) => 1,
             Found::Many(place) => u64::from(place.count),
         };
-        scan.each_posting(|_| Ok(()))?;
+        scan.each_posting(|posting| {
+            each(key, posting);
+            Ok(())
+        })?;
         scan.advance()?;
     }
     if (keys, postings) == (run.header().keys, run.header().postings) {

@@ -10,3 +10,4 @@ mod index_damage;
 mod maintenance;
 mod model;
 mod redaction;
+mod verifying;

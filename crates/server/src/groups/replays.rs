@@ -6,10 +6,13 @@
 use std::collections::VecDeque;
 
 use factum_core::Timestamp;
+use serde_json::json;
 use uuid::Uuid;
 
 use super::group::Outcome;
 use super::ranges::Ranges;
+use crate::operations::{self, Ending, Recorded};
+use crate::shared::Shared;
 
 /// Most replays of a group that are under way.
 const MAX_REPLAYS: usize = 16;
@@ -28,24 +31,27 @@ pub(crate) enum Chosen {
 }
 
 /// Who wants something, and why.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Wish {
     /// Who.
     pub(crate) by: String,
     /// Why, in their words; empty where they gave no reason.
     pub(crate) reason: String,
+    /// The operation that the log has of it, where it has one: it is told the end too.
+    pub(crate) recorded: Option<Recorded>,
 }
 
 /// A number that is not among the parked ones, or is being replayed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct NotParked(pub(crate) u64);
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("number {0} is not parked: it was replayed, skipped or never there; look again")]
+pub(crate) struct NotParked(u64);
 
 impl Chosen {
     /// Those of `parked` that are meant.
     ///
     /// # Errors
     /// `NotParked` with the first number that is not there.
-    pub(super) fn among(&self, parked: &Ranges) -> Result<Ranges, NotParked> {
+    pub(crate) fn among(&self, parked: &Ranges) -> Result<Ranges, NotParked> {
         match self {
             Chosen::Oldest(None) => Ok(parked.clone()),
             Chosen::Oldest(Some(count)) => Ok(parked.first(*count)),
@@ -114,6 +120,17 @@ pub(crate) struct Replay {
 }
 
 impl Replay {
+    /// Tells the log what came of it.
+    pub(super) async fn tell(self, shared: &Shared) {
+        let Some(recorded) = &self.wish.recorded else { return };
+        let ending = if self.state == ReplayState::Stopped { Ending::Stopped } else { Ending::Done };
+        let details = json!({
+            "events": self.total, "acked": self.acked, "dropped": self.dropped, "parkedAgain": self.parked_again,
+            "gone": self.gone, "left": self.left,
+        });
+        operations::ended(shared, recorded, ending, details).await;
+    }
+
     /// How many events nothing is known of yet.
     pub(crate) fn waiting(&self) -> u64 {
         self.open.count()
@@ -135,6 +152,8 @@ impl std::fmt::Display for TooManyReplays {
 pub(super) struct Replays {
     running: Vec<Replay>,
     over: VecDeque<Replay>,
+    /// Those that ended since somebody asked.
+    ended: Vec<Replay>,
 }
 
 impl Replays {
@@ -204,6 +223,21 @@ impl Replays {
         self.settle(now);
     }
 
+    /// Stops them all, since the group ends: what nothing is known of stays parked.
+    pub(super) fn stop_all(&mut self, now: Timestamp) {
+        for replay in &mut self.running {
+            replay.left += replay.waiting();
+            replay.open = Ranges::default();
+            replay.state = ReplayState::Stopping;
+        }
+        self.settle(now);
+    }
+
+    /// Those that ended since the last call.
+    pub(super) fn take_ended(&mut self) -> Vec<Replay> {
+        std::mem::take(&mut self.ended)
+    }
+
     fn settle(&mut self, now: Timestamp) {
         let mut index = 0;
         while let Some(replay) = self.running.get_mut(index) {
@@ -215,6 +249,7 @@ impl Replays {
             let stopped = replay.state == ReplayState::Stopping;
             replay.state = if stopped { ReplayState::Stopped } else { ReplayState::Completed };
             let over = self.running.remove(index);
+            self.ended.push(over.clone());
             self.over.push_back(over);
             if self.over.len() > REMEMBERED {
                 self.over.pop_front();

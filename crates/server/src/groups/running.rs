@@ -21,7 +21,7 @@ use super::feed::{Batch, Feed, Item, Plan, Reached, parked_item};
 use super::group::{Effect, Group, NackAction, Numbers, Phase};
 use super::key::GroupStreams;
 use super::ranges::Ranges;
-use super::replays::{Chosen, NotParked, Replay, Replays, Wish};
+use super::replays::{Chosen, Replay, Replays, Wish};
 use super::storage::{self, Parked, ParkedEvent};
 use super::writing::{Job, Written};
 use crate::shared::Shared;
@@ -311,9 +311,7 @@ impl Running {
     fn chosen(&self, parked: &Parked, chosen: &Chosen) -> Result<Ranges, String> {
         let mut there = parked.there.clone();
         there.subtract(&self.away);
-        chosen.among(&there).map_err(|NotParked(number)| {
-            format!("number {number} is not parked: it was replayed, skipped or never there; look again")
-        })
+        chosen.among(&there).map_err(|error| error.to_string())
     }
 
     /// Delivers parked events again, the oldest first; `None` where there is none to deliver.
@@ -439,6 +437,11 @@ impl Running {
                     other => self.job.add(other, &self.plan.source),
                 }
             }
+        }
+        for replay in self.replays.take_ended() {
+            let shared = self.shared.clone();
+            // Nobody waits for it: what came of it is known here all the same.
+            tokio::spawn(async move { replay.tell(&shared).await });
         }
         self.read_on();
         self.replay_on();
@@ -628,6 +631,10 @@ impl Running {
             self.job.add(Effect::Checkpoint(place), &self.plan.source);
         }
         self.settle().await;
+        self.replays.stop_all(self.now());
+        for replay in self.replays.take_ended() {
+            replay.tell(&self.shared).await;
+        }
         for member in std::mem::take(&mut self.members).into_values() {
             // It may have gone by itself.
             let _ = member.ended.send(why.clone());
@@ -637,7 +644,13 @@ impl Running {
     /// Writes whatever is to be written.
     async fn settle(&mut self) {
         for effect in self.group.take_effects() {
-            self.job.add(effect, &self.plan.source);
+            match effect {
+                Effect::Replayed { revision, outcome } => {
+                    let now = self.now();
+                    self.replays.came_to(revision, outcome, now);
+                }
+                other => self.job.add(other, &self.plan.source),
+            }
         }
         if let Some(job) = self.job.take() {
             let [next, writing] = &mut self.forgetting;

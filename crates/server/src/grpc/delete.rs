@@ -9,6 +9,7 @@ use tonic::Status;
 use super::append::target;
 use crate::access::Action;
 use crate::call::Call;
+use crate::operations::OPERATIONS_STREAM;
 use crate::shared::Shared;
 use crate::status;
 
@@ -22,6 +23,10 @@ pub(super) async fn delete(
     let options = request.options.ok_or_else(|| Status::invalid_argument("the request has no options"))?;
     let (stream, expected) = target(&options)?;
     shared.access.check(&call.caller, Action::Delete(stream.as_str())).await?;
+    // A server that asks nobody who they are refuses it too: without the stream nothing can be operated.
+    if stream.as_str() == OPERATIONS_STREAM {
+        return Err(status::access_denied());
+    }
     let deleted = shared
         .store
         .delete(Delete { stream, expected: expected.0, mode })

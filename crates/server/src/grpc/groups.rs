@@ -159,7 +159,7 @@ impl wire::persistent_subscriptions_server::PersistentSubscriptions for Persiste
         self.may(&call, Action::ManageGroups).await?;
         let options = request.into_inner().options.ok_or_else(no_options)?;
         let (key, limit) = (replay_key(&options)?, limit(options.stop_at_option)?);
-        let wish = Wish { by: call.caller.to_string(), reason: String::new() };
+        let wish = Wish { by: call.caller.name().to_owned(), ..Wish::default() };
         let replayed = self.groups.replay_parked(&key, Chosen::Oldest(limit), wish).await;
         replayed.map_err(|error| status::of_group(&error))?;
         Ok(Response::new(wire::ReplayParkedResp {}))

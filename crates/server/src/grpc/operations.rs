@@ -10,8 +10,9 @@ use wire::scavenge_resp::ScavengeResult;
 
 use crate::access::Action;
 use crate::call::Call;
+use crate::jobs::{Begun, Kind};
 use crate::operations::By;
-use crate::scavenges::{self, Begun};
+use crate::scavenges;
 use crate::shared::Shared;
 use crate::status;
 
@@ -79,7 +80,7 @@ impl wire::operations_server::Operations for Operations {
         self.check(&request).await?;
         let asked = request.into_inner().options.unwrap_or_default().scavenge_id;
         let id = Uuid::parse_str(&asked).map_err(|_| unknown(&asked))?;
-        self.shared.ops.scavenges.stop(id).map_err(|_| unknown(&asked))?;
+        self.shared.ops.jobs.stop(Kind::Scavenge, id).map_err(|_| unknown(&asked))?;
         Ok(answer(id, ScavengeResult::Stopped))
     }
 

@@ -152,7 +152,11 @@ fn storage(shared: &Shared) -> Vec<Family> {
             "Bytes of memory that the indexes take.",
             figures.index_memory_bytes,
         ),
-        gauge("factum_scavenge_running", "1 while a scavenge runs.", u64::from(shared.ops.scavenges.runs())),
+        gauge(
+            "factum_scavenge_running",
+            "1 while a scavenge runs.",
+            u64::from(shared.ops.jobs.runs(crate::jobs::Kind::Scavenge)),
+        ),
     ]
 }
 

@@ -401,11 +401,7 @@ async fn types(ask: Ask) -> Result<Response, Problem> {
                 name: of.name.to_string(),
                 count: of.count,
                 schema_version: of.schema_version,
-                versions: of
-                    .versions
-                    .iter()
-                    .map(|of| VersionItem { version: of.version, events: of.events })
-                    .collect(),
+                versions: of.versions.iter().map(VersionItem::from).collect(),
             })
             .collect()
     };

@@ -350,11 +350,12 @@ impl Watching {
     }
 }
 
+/// Something that somebody should look at.
 #[derive(Serialize)]
-struct Wrong {
-    what: String,
-    url: String,
-    since: Option<String>,
+pub(super) struct Wrong {
+    pub(super) what: String,
+    pub(super) url: String,
+    pub(super) since: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -399,6 +400,7 @@ async fn of_projections(ask: &Ask) -> Vec<Wrong> {
 /// What somebody should look at.
 async fn problems(ask: &Ask) -> Vec<Wrong> {
     let mut problems = of_projections(ask).await;
+    problems.extend(super::trouble::of_machine(ask).await);
     if ask.may(Action::SeeGroups).await.is_err() {
         return problems;
     }

@@ -1,7 +1,7 @@
 //! What operators did: the events of `$operations`, the newest first.
 
 use axum::response::Response;
-use factum_core::{EventReader, Read, ReadError, ReadFrom, RecordedEvent, Revision, Selector};
+use factum_core::{Read, ReadError, ReadFrom, RecordedEvent, Revision, Selector};
 use serde::Serialize;
 use serde_json::{Map, Value};
 

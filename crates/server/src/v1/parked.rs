@@ -6,19 +6,19 @@ use factum_protocol::{Breaks, Payload};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use serde_json::{Value, json as object};
 use uuid::Uuid;
 
 use super::answer::{event_json, json, linked, segment, url, with_status};
-use super::ask::{Ask, Document, shown};
+use super::ask::{Ask, Document, check_reason, shown, unrecorded};
 use super::bounded::Bounded;
 use super::problem::{Problem, Slug};
 use super::route::{Api, Kind, LIMIT, Operation, Param};
 use super::subscriptions::{PART, key};
 use crate::access::Action;
 use crate::groups::{Chosen, GroupKey, Groups, Ranges, Replay, ReplayState, Wish};
+use crate::operations::{self, Ending, What};
 
-/// Longest reason, in bytes.
-const MAX_REASON_BYTES: usize = 1_024;
 /// Most messages that a request names one by one.
 const MAX_NAMED: usize = 1_000;
 const PARKED: &str = "/v1/subscriptions/{source}/{group}/parked";
@@ -157,12 +157,33 @@ impl Meant {
     }
 
     fn reason(&self) -> Result<&str, Problem> {
-        let reason = self.reason.trim();
-        if reason.len() > MAX_REASON_BYTES {
-            let detail = format!("a reason has at most {MAX_REASON_BYTES} bytes");
-            return Err(Problem::new(Slug::BadJson, detail).with("field", "reason"));
+        check_reason(&self.reason)?;
+        Ok(self.reason.trim())
+    }
+
+    /// What of it is recorded beside the reason.
+    fn details(&self, count: u64) -> Value {
+        let mut details = object!({ "events": count });
+        if let Some(last) = self.up_to {
+            details["upTo"] = last.into();
         }
-        Ok(reason)
+        if let Some(revisions) = &self.revisions {
+            details["revisions"] = revisions.0.clone().into();
+        }
+        details
+    }
+}
+
+/// A group, as an operation names it.
+fn target(key: &GroupKey) -> String {
+    format!("{}::{}", key.source_name(), key.group())
+}
+
+/// How many messages are meant; what is none is not even recorded.
+async fn counted(ask: &Ask, key: &GroupKey, chosen: &Chosen) -> Result<u64, Problem> {
+    match Groups::of(&ask.shared).count_parked(key, chosen).await? {
+        0 => Err(nothing()),
+        count => Ok(count),
     }
 }
 
@@ -172,20 +193,29 @@ fn nothing() -> Problem {
         .next("Look at the group: it has no parked messages, or they are being replayed already.")
 }
 
-/// Tells who did what to parked messages, and why.
-fn note(ask: &Ask, what: &'static str, key: &GroupKey, count: u64, reason: &str) {
-    tracing::info!(
-        by = %ask.call.caller, source = key.source_name(), group = key.group(), count, reason, "{what}"
-    );
-}
-
 async fn replay(ask: Ask, Document(body): Document<Meant>) -> Result<Response, Problem> {
     ask.may(Action::ManageGroups).await?;
     let (key, chosen, reason) = (key(&ask)?, body.chosen()?, body.reason()?);
-    let wish = Wish { by: ask.call.caller.name().to_owned(), reason: reason.to_owned() };
-    let replay = Groups::of(&ask.shared).replay_parked(&key, chosen, wish).await?.ok_or_else(nothing)?;
-    note(&ask, "parked messages are replayed", &key, replay.total, reason);
-    Ok(with_status(StatusCode::ACCEPTED, &ReplayItem::from(&replay)))
+    let count = counted(&ask, &key, &chosen).await?;
+    let by = ask.by();
+    let mut wish = Wish { by: by.actor.clone(), reason: reason.to_owned(), recorded: None };
+    let operation = operations::Operation {
+        what: What::ReplayParked,
+        target: target(&key),
+        reason: reason.to_owned(),
+        details: body.details(count),
+    };
+    let recorded = operations::record(&ask.shared, by, operation).await.map_err(unrecorded)?;
+    wish.recorded = Some(recorded.clone());
+    let begun = Groups::of(&ask.shared).replay_parked(&key, chosen, wish).await.map_err(Problem::from);
+    match begun.and_then(|replay| replay.ok_or_else(nothing)) {
+        Ok(replay) => Ok(with_status(StatusCode::ACCEPTED, &ReplayItem::from(&replay))),
+        Err(problem) => {
+            let why = operations::failure(problem.detail());
+            operations::ended(&ask.shared, &recorded, Ending::Failed, why).await;
+            Err(problem)
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -201,11 +231,16 @@ async fn skip(ask: Ask, Document(body): Document<Meant>) -> Result<Response, Pro
         return Err(Problem::new(Slug::BadJson, "say why: nobody gets these messages any more")
             .with("field", "reason"));
     }
-    let skipped = Groups::of(&ask.shared).forget_parked(&key, chosen).await?;
-    if skipped == 0 {
-        return Err(nothing());
-    }
-    note(&ask, "parked messages are skipped", &key, skipped, reason);
+    let count = counted(&ask, &key, &chosen).await?;
+    let groups = Groups::of(&ask.shared);
+    let skip = async {
+        match groups.forget_parked(&key, chosen).await? {
+            0 => Err(nothing()),
+            skipped => Ok(skipped),
+        }
+    };
+    let (target, details) = (target(&key), body.details(count));
+    let skipped = ask.carry_out((What::SkipParked, &target), reason, details, skip).await?;
     let reader = ask.shared.store.read(Read::backwards(Selector::All).limit(1)).await?;
     let end = reader.head().snapshot.next_position().and_then(|end| end.0.checked_sub(1));
     Ok(json(&SkippedAnswer { skipped, position: end.map(|end| end.to_string()) }))

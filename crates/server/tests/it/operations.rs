@@ -10,7 +10,7 @@ use factum_core::{Append, EventStore, ExpectedRevision, MemoryStore, ReadError, 
 use factum_engine::{Create, Engine, Options, ScavengeMode};
 use factum_protocol::wire::v1::monitoring::{StatsReq, monitoring_client::MonitoringClient};
 use factum_protocol::wire::v1::operations as wire;
-use factum_server::{Maintenance, Reclaimed, ScavengeProgress, Server, ServerOptions, StorageFigures};
+use factum_server::{Maintenance, Progress, Reclaimed, Server, ServerOptions, StorageFigures};
 use tonic::transport::Channel;
 use tonic::{Code, Status};
 use wire::operations_client::OperationsClient;
@@ -60,14 +60,11 @@ async fn ended(house: &House, count: usize) -> Vec<serde_json::Value> {
 struct Stepped(Mutex<Receiver<()>>);
 
 impl Maintenance for Stepped {
-    fn scavenge(
-        &self,
-        watch: &mut dyn FnMut(ScavengeProgress) -> ControlFlow<()>,
-    ) -> Result<Reclaimed, ReadError> {
+    fn scavenge(&self, watch: &mut dyn FnMut(Progress) -> ControlFlow<()>) -> Result<Reclaimed, ReadError> {
         let steps = self.0.lock().expect("one scavenge at a time");
         for done in 1..=3 {
             steps.recv().expect("the test steps on");
-            if watch(ScavengeProgress { done, all: 3 }).is_break() {
+            if watch(Progress { done, all: 3 }).is_break() {
                 return Ok(Reclaimed { events: done, bytes: 10 * done });
             }
         }
@@ -159,13 +156,8 @@ async fn shutdown_is_answered_and_then_the_server_ends() {
 struct OfEngine(Engine);
 
 impl Maintenance for OfEngine {
-    fn scavenge(
-        &self,
-        watch: &mut dyn FnMut(ScavengeProgress) -> ControlFlow<()>,
-    ) -> Result<Reclaimed, ReadError> {
-        let done = self
-            .0
-            .scavenge_while(ScavengeMode::Reclaim, |done, all| watch(ScavengeProgress { done, all }))?;
+    fn scavenge(&self, watch: &mut dyn FnMut(Progress) -> ControlFlow<()>) -> Result<Reclaimed, ReadError> {
+        let done = self.0.scavenge_while(ScavengeMode::Reclaim, |done, all| watch(Progress { done, all }))?;
         Ok(Reclaimed { events: done.events, bytes: done.bytes })
     }
 

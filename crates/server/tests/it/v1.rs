@@ -4,6 +4,7 @@ mod events;
 mod folds;
 mod following;
 mod front;
+mod jobs;
 mod lists;
 mod machine;
 mod openapi;

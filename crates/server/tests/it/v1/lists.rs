@@ -101,7 +101,10 @@ async fn a_list_has_what_was_just_written() {
     let categories = web.get("/v1/categories").await.json();
     assert_eq!(categories["items"], json!([{"category": "s", "streams": 19}]));
     let types = web.get("/v1/types").await.json();
-    assert_eq!(types["items"], json!([{"type": "T", "count": 20, "schemaVersion": 1}]));
+    assert_eq!(
+        types["items"],
+        json!([{"type": "T", "count": 20, "schemaVersion": 1, "versions": [{"version": 1, "events": 20}]}])
+    );
     let types = web.get("/v1/types?system=true").await.json();
     assert_eq!(types["items"][0]["type"], "$metadata");
 }

@@ -82,6 +82,23 @@ async fn chosen_messages_are_delivered_again_and_the_replay_says_what_came_of_th
     assert_eq!(numbers(&web).await, [5, 6]);
     assert_eq!(replay(&web, json!({"count": 1})).await["total"], 1);
     assert_eq!(reader.event().await.revision(), 5);
+    // The log has who asked for it, why, and what came of it.
+    let told = async {
+        loop {
+            let page = web.get("/v1/system/operations").await.json();
+            let told: Vec<Value> = page["items"].as_array().unwrap().iter().rev().cloned().collect();
+            if told.iter().filter(|one| one["outcome"] == "done").count() == 2 {
+                return told;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    };
+    let told = told.await;
+    assert_eq!((&told[0]["what"], &told[0]["target"]), (&json!("replay-parked"), &json!("s::g")));
+    assert_eq!(told[0]["reason"], "the account is there");
+    assert_eq!(told[0]["details"]["revisions"], json!([4, 1]));
+    let over = told.iter().find(|one| one["of"] == told[0]["id"]).unwrap();
+    assert_eq!(over["details"]["parkedAgain"], 1);
     let list = web.get(&format!("{GROUP}/parked/replays")).await.json();
     assert_eq!(list["items"].as_array().unwrap().len(), 3);
     assert_eq!(web.get(GROUP).await.json()["replays"], list["items"]);
@@ -122,6 +139,8 @@ async fn chosen_messages_are_dropped_and_stay_so() {
     let answer = skip(json!({"revisions": [1, 4], "reason": "of a test customer"})).await;
     assert_eq!(answer.json()["skipped"], 2, "{}", answer.text);
     assert_eq!(numbers(&web).await, [0, 2, 3, 5]);
+    let told = web.get("/v1/system/operations").await.json()["items"][0].clone();
+    assert_eq!((&told["what"], &told["reason"]), (&json!("skip-parked"), &json!("of a test customer")));
     assert_eq!(setup.info("s", "g").await.unwrap().parked_message_count, 4);
     // It is kept in the store: the group begins anew, and knows.
     setup.update(from_start("s", "g", settings())).await.unwrap();
