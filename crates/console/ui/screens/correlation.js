@@ -23,7 +23,7 @@ function Find() {
     return [...out.values()];
   }, [log.data]);
   return html`<${Page} title="Correlations" sentence="Events that belong together: one request, one order, one saga.">
-    <form class="filters" onSubmit=${event => { event.preventDefault(); if (text.trim()) go(urls.correlation(text.trim())); }}><input type="search" aria-label="Correlation id" placeholder="Paste a correlation id" value=${text} onInput=${event => setText(event.target.value)} /><button type="submit">Open</button></form>
+    <form class="filters" onSubmit=${event => { event.preventDefault(); if (text.trim()) go(urls.correlation(text.trim())); else event.target.querySelector('input').focus(); }}><input type="search" aria-label="Correlation id" placeholder="Paste a correlation id" value=${text} onInput=${event => setText(event.target.value)} /><button type="submit">Open</button></form>
     <${Remote} of=${log} what="the newest correlations">${() => html`<${Table} rows=${known} keyOf=${row => row.id} caption="Newest correlations" onOpen=${row => go(urls.correlation(row.id))} empty=${html`<p class="quiet pad">None of the newest 200 events has a correlation id. Give one with each append: <code>correlationId</code> over HTTP, <code>$correlationId</code> in the metadata over gRPC.</p>`} columns=${[
     { label: 'Correlation', cell: row => html`<a class="link mono" href=${urls.correlation(row.id)}><${Text} value=${row.id} clip=${60} /></a>` },
     { label: 'Seen', width: 76, align: 'end', cell: row => numberText(row.count) },

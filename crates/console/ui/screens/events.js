@@ -61,6 +61,7 @@ function Log({ filter, query, set, where, all }) {
   const submit = event => {
     event.preventDefault();
     const text = jump.trim();
+    if (!text) event.target.querySelector('input').focus();
     if (/^\d{1,20}$/.test(text)) set({ from: text, since: null }, { push: true });
     else if (text && !Number.isNaN(Date.parse(text))) set({ since: new Date(/[zZ]|[+-]\d\d:\d\d$/.test(text) ? text : `${text.replace(' ', 'T')}${/T| /.test(text) ? '' : 'T00:00:00'}Z`).toISOString(), from: 'end' }, { push: true });
   };
@@ -111,7 +112,7 @@ function Tail({ filter, matches, all }) {
   const shown = muted.length ? list.filter(event => !muted.includes(event.type)) : list;
   return html`<div class="filters seek">
       <button type="button" aria-pressed=${paused ? 'true' : 'false'} title="Pause (p)" onClick=${() => (paused ? go_on() : setPaused(true))}>${paused ? `Go on${held ? ` (+${numberText(held)})` : ''}` : 'Pause'}</button>
-      <button type="button" onClick=${() => { setList([]); setDropped(0); }}>Clear</button>
+      <button type="button" disabled=${list.length === 0} onClick=${() => { setList([]); setDropped(0); }}>Clear</button>
       <${Status} kind=${state === 'lost' ? 'warn' : state === 'connecting' ? 'busy' : paused ? 'idle' : 'good'}>${state === 'lost' ? 'reconnecting' : paused ? 'paused' : state === 'connecting' ? 'connecting' : 'following'}</${Status}>
       <span class="quiet">${numberText(Math.round(rate * 10) / 10)} events/s, ${numberText(shown.length)} shown${dropped ? `, +${numberText(dropped)} not kept` : ''}</span>
       ${muted.map(type => html`<button type="button" class="chip" title="Show again" onClick=${() => setMuted(muted.filter(one => one !== type))}>muted: <${Text} value=${type} clip=${24} /> ✕</button>`)}

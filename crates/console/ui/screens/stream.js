@@ -144,7 +144,7 @@ function Jump({ onJump, head }) {
   const submit = event => {
     event.preventDefault();
     const want = text.trim();
-    if (!want) return;
+    if (!want) { event.target.querySelector('input').focus(); return; }
     const revision = /^#?(\d{1,15})$/.exec(want);
     const time = revision ? null : new Date(/[zZ]|[+-]\d\d:\d\d$/.test(want) ? want : `${want.replace(' ', 'T')}${/T| /.test(want) ? '' : 'T00:00:00'}Z`);
     if (revision) onJump(revision[1]);
