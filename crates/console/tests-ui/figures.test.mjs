@@ -13,6 +13,8 @@ const SCREENS = [
   ['projections', '/ui/projections', '.page h1'], ['subscriptions', '/ui/subscriptions', '.page h1'], ['processes', '/ui/processes', '.page h1'], ['schemas', '/ui/schemas', 'tr[data-row]'],
   ['privacy', '/ui/privacy', '.page h1'], ['system', '/ui/system/storage', '.page h1'],
 ];
+/** All rounds where figures are wanted (CONSOLE_FIGURES); a few where it is only looked whether they can be taken. */
+const ROUNDS = process.env.CONSOLE_FIGURES ? { renders: 7, steps: 50, jumps: 40 } : { renders: 1, steps: 8, jumps: 5 };
 let server;
 before(async () => {
   server = await startServer();
@@ -48,7 +50,7 @@ test('a screen and what it stands on are small', async t => {
 });
 
 test('first sight of each screen', async t => {
-  for (const [name, url, ready] of SCREENS) t.diagnostic(`first render of ${name}: ${await firstRender(server, url, ready)} ms`);
+  for (const [name, url, ready] of SCREENS) t.diagnostic(`first render of ${name}: ${await firstRender(server, url, ready, ROUNDS.renders)} ms`);
 });
 
 test('a step in time', async t => {
@@ -77,8 +79,8 @@ test('a step in time', async t => {
     }, spots);
     let seed = 3;
     const random = () => (seed = (seed * 1_103_515_245 + 12_345) % 2_147_483_648) / 2_147_483_648;
-    const steps = await run(Array.from({ length: 50 }, (_, i) => (count > 60 ? middle + i + 1 : (i + 1) % count)));
-    const jumps = await run(Array.from({ length: 40 }, () => Math.floor(random() * count)));
+    const steps = await run(Array.from({ length: ROUNDS.steps }, (_, i) => (count > 60 ? middle + i + 1 : (i + 1) % count)));
+    const jumps = await run(Array.from({ length: ROUNDS.jumps }, () => Math.floor(random() * count)));
     t.diagnostic(`of ${count} events: a step p50 ${part(steps, 0.5)} ms, p95 ${part(steps, 0.95)} ms; anywhere p50 ${part(jumps, 0.5)} ms, p95 ${part(jumps, 0.95)} ms`);
     await page.close();
   }
