@@ -103,9 +103,10 @@ export async function browser() {
 /**
  * Opens an address of the console in a page that counts its faults. `page.faults` are console errors, policy violations,
  * exceptions and requests to elsewhere; {@link done} fails on any. `allow` are patterns of console errors that a test makes
- * on purpose (a 404 is logged by the browser).
+ * on purpose (a 404 is logged by the browser). `ownFeed`: the page has a feed of its own, which a test may answer; nobody can
+ * answer what a worker asks.
  */
-export async function open(server, path, { allow = [], scheme = 'light', width = 1360 } = {}) {
+export async function open(server, path, { allow = [], scheme = 'light', width = 1360, ownFeed = false } = {}) {
   const { context } = await browser();
   const page = await context.newPage();
   page.faults = [];
@@ -122,6 +123,7 @@ export async function open(server, path, { allow = [], scheme = 'light', width =
     page.requests.push(url.slice(server.url.length));
   });
   await page.addInitScript(() => { addEventListener('securitypolicyviolation', event => console.error(`policy: ${event.violatedDirective} ${event.blockedURI}`)); });
+  if (ownFeed) await page.addInitScript(() => { delete globalThis.SharedWorker; });
   await page.emulateMedia({ colorScheme: scheme });
   await page.setViewportSize({ width, height: 800 });
   await page.goto(server.url + path);

@@ -50,7 +50,7 @@ test('hostile names on every page of an operator', async () => {
   answers['GET /v1/live'] = {};
   const given = await answerWith(answers);
   for (const address of pages) {
-    const page = await open(server, address, { allow: [/EventSource|MIME/], width: 400 });
+    const page = await open(server, address, { allow: [/EventSource|MIME/], width: 400, ownFeed: true });
     await page.waitForFunction(() => document.querySelector('.table td, .facts dd, .timeline li, .code, .section') !== null);
     assert.equal(await page.evaluate(() => globalThis.hacked), undefined, `markup was run at ${address}`);
     assert.equal(await page.locator('main img, main script').count(), 0, `markup became elements at ${address}`);

@@ -153,7 +153,7 @@ test('skip says what is lost, takes a reason, and the projection goes on', async
 test('what stalls is called stalled, what is unknown is called unknown', async () => {
   const item = { name: 'slow', version: 'v1', role: 'serving', status: 'stalled', applied: '10', lag: 5, events: 10, why: 'no progress for 42 s although events exist', lagMillis: 42_000 };
   const given = await answerWith({ 'GET /v1/projections': { items: [item, { ...item, name: 'dark', status: 'running', lag: null, lagMillis: null, why: null }] }, 'GET /v1/live': { items: [] } });
-  const page = await open(server, '/ui/projections', { allow: [/EventSource|MIME/] });
+  const page = await open(server, '/ui/projections', { allow: [/EventSource|MIME/], ownFeed: true });
   await page.getByRole('link', { name: 'slow' }).waitFor();
   assert.match(await said(page), /1 projection is stalled: slow/);
   assert.match(await page.locator('tr', { hasText: 'dark' }).innerText(), /unknown/);
