@@ -97,6 +97,9 @@ pub(crate) struct Snapshot {
     pub(crate) writing: Option<String>,
 }
 
+/// Parked events that are being read, and what came of it.
+type ReadingParked = BoxFuture<'static, (Range<u64>, Result<Vec<ParkedEvent>, ReadError>)>;
+
 /// Somebody who waits to hear that so many parked events are forgotten.
 type Forgetting = (u64, oneshot::Sender<Result<u64, String>>);
 
@@ -184,7 +187,7 @@ pub(super) struct Running {
     reached: Reached,
     /// Parked events that are to be replayed, and are still to be read.
     replay: Ranges,
-    replaying: Option<BoxFuture<'static, (Range<u64>, Result<Vec<ParkedEvent>, ReadError>)>>,
+    replaying: Option<ReadingParked>,
     replay_failed: bool,
     /// Parked events that are being replayed, or that this run of the group has handled. What was read of the store a moment
     /// ago may have them still.

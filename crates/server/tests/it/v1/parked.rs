@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use wire::read_req::nack::Action;
 
 use super::Web;
-use crate::group_client::{Reader, Setup, from_start, settings};
+use crate::group_client::{Given, Reader, Setup, from_start, settings};
 
 const GROUP: &str = "/v1/subscriptions/s/g";
 
@@ -59,7 +59,7 @@ async fn chosen_messages_are_delivered_again_and_the_replay_says_what_came_of_th
     assert_eq!((&run["state"], &run["total"], &run["waiting"]), (&json!("running"), &json!(2), &json!(2)));
     assert_eq!(run["reason"], "the account is there");
     let given = reader.events(2).await;
-    assert_eq!(given.iter().map(|one| one.revision()).collect::<Vec<_>>(), [1, 4]);
+    assert_eq!(given.iter().map(Given::revision).collect::<Vec<_>>(), [1, 4]);
     assert_eq!(numbers(&web).await, [0, 2, 3, 5]);
     reader.ack(&given[1..]).await;
     reader.nack(&given[..1], Action::Park, "still none").await;
@@ -74,7 +74,7 @@ async fn chosen_messages_are_delivered_again_and_the_replay_says_what_came_of_th
     let run = replay(&web, json!({"upTo": 3})).await;
     assert_eq!(run["total"], 3);
     let given = reader.events(3).await;
-    assert_eq!(given.iter().map(|one| one.revision()).collect::<Vec<_>>(), [0, 2, 3]);
+    assert_eq!(given.iter().map(Given::revision).collect::<Vec<_>>(), [0, 2, 3]);
     reader.nack(&given[..1], Action::Skip, "").await;
     reader.ack(&given[1..]).await;
     let over = until(&web, &run["id"], |run| run["state"] == "completed").await;
@@ -149,7 +149,7 @@ async fn chosen_messages_are_dropped_and_stay_so() {
     assert_eq!(numbers(&web).await, [3, 5]);
     let mut reader = setup.consumer("s", "g", 10).await.unwrap();
     replay(&web, json!({})).await;
-    assert_eq!(reader.events(2).await.iter().map(|one| one.revision()).collect::<Vec<_>>(), [3, 5]);
+    assert_eq!(reader.events(2).await.iter().map(Given::revision).collect::<Vec<_>>(), [3, 5]);
     assert!(reader.is_silent().await, "what was dropped is not delivered");
 }
 
