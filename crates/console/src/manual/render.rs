@@ -268,7 +268,7 @@ mod tests {
         for (path, _) in PAGES {
             for link in all(&page(address(path)).unwrap(), "href=\"") {
                 if link.starts_with('/')
-                    || link.contains("://")
+                    || link.contains(':')
                     || link.ends_with("manual.css")
                     || link.ends_with("manual.md")
                 {
