@@ -47,5 +47,5 @@ pub use import::{
     ImportError, ImportPhase, ImportProgress, ImportSummary, NdjsonImport, Place, TRACE_STARTED, XesImport,
     import_ndjson, import_xes,
 };
-pub use serving::{KnownHere, Served, serve_locally};
+pub use serving::{Files, KnownHere, Served, serve_locally};
 pub use vault::VaultArgs;

@@ -23,11 +23,12 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::read_models::ReadModelsArgs;
-use crate::serving::{KnownHere, Parts};
+use crate::serving::{Files, KnownHere, Parts};
 use crate::store::Access;
 use crate::vault::Want;
 pub(crate) use console::ConsoleArgs;
 use protection::ProtectionArgs;
+pub(crate) use upkeep::Upkeep;
 
 const EXAMPLES: &str = r#"EXAMPLES:
   Serve a store to users, with TLS; the first start shows the passwords of admin and ops:
@@ -127,8 +128,8 @@ pub(crate) async fn run(args: ServeArgs, context: &Context) -> Result<(), Failur
         let read_models = args.read_models.open_if_there(context)?;
         let parts = parts(engine.clone(), read_models, context).await?;
         let backups = args.backups.open(&engine, context)?;
-        let upkeep = upkeep::Upkeep { engine, dir: context.data()?.to_owned() };
-        let server = parts.server(options).with_maintenance(Arc::new(upkeep));
+        let files = Files { engine, dir: context.data()?.to_owned() };
+        let server = parts.with_files(Some(files)).server(options);
         match backups {
             Some(backups) => server.with_backups(Arc::new(backups)),
             None => server,

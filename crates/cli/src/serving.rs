@@ -4,11 +4,13 @@ mod known;
 mod local;
 mod sealed;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use factum::Domain;
 use factum_core::EventStore;
 use factum_core::read_model::ReadModels;
+use factum_engine::Engine;
 use factum_server::{KnownProjections, PrivacyDesk, ReadSide, RowsMade, Server, ServerOptions};
 use factum_vault::{KeyVault, Ledger, SealingStore};
 
@@ -18,7 +20,17 @@ pub use local::{Served, serve_locally};
 
 use crate::failure::Failure;
 use crate::privacy::desk::Desk;
+use crate::serve::Upkeep;
 use sealed::SealedStore;
+
+/// The files of a log, for whoever looks after them: scavenges, verifications, figures.
+#[derive(Clone)]
+pub struct Files {
+    /// What has them open.
+    pub engine: Engine,
+    /// Where they are.
+    pub dir: PathBuf,
+}
 
 /// A log and what is served beside it. A clone is the same.
 #[derive(Clone)]
@@ -27,6 +39,7 @@ pub(crate) struct Parts {
     read_side: Option<Arc<ReadSide>>,
     desk: Option<Arc<Desk>>,
     domain: Option<Arc<Domain>>,
+    files: Option<Files>,
 }
 
 impl Parts {
@@ -66,7 +79,13 @@ impl Parts {
             Some(sealing) => Arc::new(SealedStore(sealing)) as Arc<dyn EventStore>,
             None => log,
         };
-        Ok(Self { store, read_side, desk, domain: None })
+        Ok(Self { store, read_side, desk, domain: None, files: None })
+    }
+
+    /// With the files of the log, where it has any.
+    pub(crate) fn with_files(mut self, files: Option<Files>) -> Self {
+        self.files = files;
+        self
     }
 
     /// With the types of the application.
@@ -86,6 +105,9 @@ impl Parts {
         }
         if let Some(domain) = &self.domain {
             server = server.with_domain(Arc::clone(domain));
+        }
+        if let Some(files) = &self.files {
+            server = server.with_maintenance(Arc::new(Upkeep(files.clone())));
         }
         server
     }

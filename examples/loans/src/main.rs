@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use clap::{Parser, Subcommand, ValueEnum};
 use factum::{DefinitionError, ProjectionError, Projections, Waited, load_at};
-use factum_cli::{ImportPhase, ImportProgress, NotDone, VaultArgs, XesImport, import_xes};
+use factum_cli::{Files, ImportPhase, ImportProgress, NotDone, VaultArgs, XesImport, import_xes};
 use factum_core::read_model::{ReadModelError, ReadModels, Value};
 use factum_core::{AsOf, ErrorKind, EventStore, Read, Selector, StreamName, Timestamp};
 use factum_engine::{Create, Engine, Options};
@@ -246,13 +246,15 @@ async fn run(verb: Verb, vault: &VaultArgs) -> Result<(), Failure> {
         }
         Verb::Serve { data, read_models, listen } => {
             let place = read_models.unwrap_or_else(|| data.join("read-models").display().to_string());
-            let log: Arc<dyn EventStore> = Arc::new(open(&data, Create::Never)?);
+            let engine = open(&data, Create::Never)?;
+            let log: Arc<dyn EventStore> = Arc::new(engine.clone());
             let sealing = match Ledger::read(&*log).await {
                 Ok(ledger) if ledger.vault.is_none() => None,
                 Ok(_) => Some(vault.open(&data, Arc::clone(&log)).await?),
                 Err(error) => return Err(Failure::new(error.kind(), &error)),
             };
-            serving::serve(log, sealing, open_read_models(&place)?, listen).await
+            let files = Files { engine, dir: data };
+            serving::serve(log, files, sealing, open_read_models(&place)?, listen).await
         }
         Verb::Show { number, data, at } => show(&number, &data, at).await,
         Verb::Bench { data, times } => {

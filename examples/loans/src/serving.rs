@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use factum::{DefinitionError, Domain, Projection, ProjectionError, Projections};
-use factum_cli::{KnownHere, Served, serve_locally};
+use factum_cli::{Files, KnownHere, Served, serve_locally};
 use factum_core::read_model::{ReadModels, Version};
 use factum_core::{BoxFuture, ErrorKind, EventStore};
 use factum_server::{By, KnownProjections, ReadSideError};
@@ -15,6 +15,7 @@ use crate::Failure;
 /// Serves it until somebody ends it.
 pub(crate) async fn serve(
     log: Arc<dyn EventStore>,
+    files: Files,
     sealing: Option<SealingStore>,
     read_models: Arc<dyn ReadModels>,
     listen: Option<String>,
@@ -28,7 +29,8 @@ pub(crate) async fn serve(
     let domain = Domain::new().aggregate("Application", CATEGORY, LoanDecider);
     let domain = domain.map_err(|error| Failure::new(ErrorKind::SchemaViolation, &error))?;
     let domain = Some(Arc::new(domain));
-    let served = Served { log, sealing, read_models: Some(read_models), known, domain, listen };
+    let files = Some(files);
+    let served = Served { log, files, sealing, read_models: Some(read_models), known, domain, listen };
     let began = |address| {
         eprintln!(
             "the loan book is at http://{address}/ui/ and kurrentdb://{address}?tls=false; Ctrl-C ends it"

@@ -17,7 +17,7 @@ use crate::failure::Failure;
 use crate::output::record;
 use crate::projections::{By, make};
 use crate::serve::Signals;
-use crate::serving::{KnownHere, Parts, listen_locally};
+use crate::serving::{Files, KnownHere, Parts, listen_locally};
 use crate::store::Access;
 use crate::vault::VaultArgs;
 
@@ -79,11 +79,14 @@ impl Place {
         }
     }
 
-    fn log(&self, context: &Context) -> Result<Arc<dyn EventStore>, Failure> {
-        match self {
-            Place::Kept(_) => Ok(context.open(Access::Create)?.shared()),
-            Place::Gone(_) => Ok(Arc::new(MemoryStore::new())),
-        }
+    fn log(&self, context: &Context) -> Result<(Arc<dyn EventStore>, Option<Files>), Failure> {
+        Ok(match self {
+            Place::Kept(dir) => {
+                let engine = context.engine(Access::Create)?;
+                (Arc::new(engine.clone()), Some(Files { engine, dir: dir.clone() }))
+            }
+            Place::Gone(_) => (Arc::new(MemoryStore::new()), None),
+        })
     }
 
     fn vault(&self, context: &Context) -> VaultArgs {
@@ -107,7 +110,7 @@ struct Demo {
 
 impl Demo {
     async fn begin(args: &DemoArgs, context: &Context, place: &Place) -> Result<Self, Failure> {
-        let log = place.log(context)?;
+        let (log, files) = place.log(context)?;
         let filled = business(args, Arc::clone(&log), &place.data(), &place.vault(context)).await?;
         let Filled { shown, sealing, read_models } = filled;
         let store: Arc<dyn EventStore> = Arc::new(sealing.clone());
@@ -122,7 +125,7 @@ impl Demo {
         let vault = sealing.vault().clone();
         let domain = Arc::new(bank::domain().map_err(|e| stopped(&e))?);
         let parts = Parts::assemble(log, Some(vault), Some(read_models), Arc::new(KnownHere)).await?;
-        let parts = parts.with_domain(domain);
+        let parts = parts.with_domain(domain).with_files(files);
         let server = listen_locally(&parts, args.listen.as_deref(), &args.console).await?;
         let letters = server.consumer(LETTERS.0, LETTERS.1).await.map_err(|e| stopped(&e))?;
         let mut work = vec![tokio::spawn(write_letters(letters))];

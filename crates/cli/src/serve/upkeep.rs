@@ -1,31 +1,29 @@
 //! The upkeep of the engine's store, for the server; and what Linux knows about this process.
 
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use factum_core::ReadError;
-use factum_engine::{Engine, ScavengeMode, Verified};
+use factum_engine::{ScavengeMode, Verified};
 use factum_server::{
     Condition, Disk, Fault, Maintenance, ProcessFigures, Progress, Reclaimed, ScavengeEstimate,
     StorageFigures, Verification,
 };
 
-/// The upkeep of an engine.
-pub(super) struct Upkeep {
-    pub(super) engine: Engine,
-    /// Where its files are.
-    pub(super) dir: PathBuf,
-}
+use crate::serving::Files;
+
+/// The upkeep of a log's files.
+pub(crate) struct Upkeep(pub(crate) Files);
 
 impl Maintenance for Upkeep {
     fn scavenge(&self, watch: &mut dyn FnMut(Progress) -> ControlFlow<()>) -> Result<Reclaimed, ReadError> {
         let watched = |done, all| watch(Progress { done, all });
-        let done = self.engine.scavenge_while(ScavengeMode::Reclaim, watched)?;
+        let done = self.0.engine.scavenge_while(ScavengeMode::Reclaim, watched)?;
         Ok(Reclaimed { events: done.events, bytes: done.bytes })
     }
 
     fn estimate(&self) -> Result<Option<ScavengeEstimate>, ReadError> {
-        let found = self.engine.scavenge(ScavengeMode::Estimate, |_, _| {})?;
+        let found = self.0.engine.scavenge(ScavengeMode::Estimate, |_, _| {})?;
         Ok(Some(ScavengeEstimate {
             segments: found.segments,
             rewritten: found.rewritten,
@@ -42,22 +40,22 @@ impl Maintenance for Upkeep {
         &self,
         watch: &mut dyn FnMut(Progress) -> ControlFlow<()>,
     ) -> Result<Option<Verification>, ReadError> {
-        let found = self.engine.verify_while(|done, all| watch(Progress { done, all }))?;
-        Ok(found.map(|found| verification(&self.dir, &found)))
+        let found = self.0.engine.verify_while(|done, all| watch(Progress { done, all }))?;
+        Ok(found.map(|found| verification(&self.0.dir, &found)))
     }
 
     fn condition(&self) -> Condition {
-        let info = self.engine.info();
+        let info = self.0.engine.info();
         Condition {
             recovered: info.recovered,
             stopped: info.stopped,
             background: info.upkeep_failure.or(info.redaction_failure),
-            disk: disk(&self.dir),
+            disk: disk(&self.0.dir),
         }
     }
 
     fn figures(&self) -> StorageFigures {
-        let info = self.engine.info();
+        let info = self.0.engine.info();
         StorageFigures {
             end: info.end.0,
             segments: info.segments,

@@ -10,7 +10,7 @@ use factum_core::read_model::ReadModels;
 use factum_server::{KnownProjections, RunningServer, ServeError, ServerOptions};
 use factum_vault::SealingStore;
 
-use super::Parts;
+use super::{Files, Parts};
 use crate::failure::{Failure, NotDone};
 use crate::serve::{ConsoleArgs, Signals, failure};
 
@@ -25,6 +25,8 @@ pub struct Served {
     pub log: Arc<dyn EventStore>,
     /// The same behind its vault, where it has one.
     pub sealing: Option<SealingStore>,
+    /// The log's files, where it has any.
+    pub files: Option<Files>,
     /// Its read models, where it has any.
     pub read_models: Option<Arc<dyn ReadModels>>,
     /// The projections that it knows the code of.
@@ -41,8 +43,8 @@ pub struct Served {
 /// Why it cannot be served.
 pub async fn serve_locally(served: Served, began: impl FnOnce(SocketAddr) + Send) -> Result<(), NotDone> {
     let mut signals = Signals::listen().map_err(|error| Failure::io("the server did not start", &error))?;
-    let Served { log, sealing, read_models, known, domain, listen } = served;
-    let mut parts = Parts::of(log, sealing, read_models, known).await?;
+    let Served { log, files, sealing, read_models, known, domain, listen } = served;
+    let mut parts = Parts::of(log, sealing, read_models, known).await?.with_files(files);
     if let Some(domain) = domain {
         parts = parts.with_domain(domain);
     }

@@ -302,3 +302,14 @@ fn what_fails_is_told_to_whoever_looks() {
         web.follow("/v1/streams/customer-c-1/events?personal=open", |heard| heard.contains("caughtUp"));
     assert!(open.contains("Lindqvist"), "{open}");
 }
+
+#[test]
+fn what_is_kept_has_files_that_are_looked_after() {
+    let kept = TempDir::new().unwrap();
+    let data = kept.path().join("bank");
+    let (_served, web, _temporary) = demo(&["--still", "--data", data.to_str().unwrap()]);
+    assert!(web.get("/v1/system/storage")["logBytes"].as_u64().unwrap() > 0);
+    let (status, job) = web.post("/v1/system/verify", &json!({"reason": "to see"}));
+    assert_eq!(status, 202, "{job}");
+    web.until("/v1/system/verify", |list| list["last"]["damaged"] == 0);
+}

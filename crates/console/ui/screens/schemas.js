@@ -187,7 +187,7 @@ function Inferred({ answer, events, type, whole }) {
     ]} />`)}</${Remote}>`;
 }
 function Share({ of, sampled }) {
-  const words = of.permille === 1000 ? 'all' : of.permille < 10 ? '< 1 %' : `${Math.floor(of.permille / 10)} %`;
+  const words = of.permille === 1000 ? 'all' : Number(of.events) === 0 ? 'none' : of.permille < 10 ? '< 1 %' : `${Math.floor(of.permille / 10)} %`;
   return html`<span class="strip-box" title=${`${numberText(of.events)} of ${numberText(sampled)}`}><span class="strip idle" aria-hidden="true"><span style=${{ width: `${of.permille / 10}%` }} /></span><span class="num">${words}</span></span>`;
 }
 
