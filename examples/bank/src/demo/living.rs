@@ -49,7 +49,7 @@ impl Living {
     }
 
     /// What a bank has on its desk in the morning: a large transfer that waits for approval, two that found a frozen account,
-    /// a card that was reported lost twice. The account from the first years is to be [there](super::heritage).
+    /// a card that was reported lost twice. The account from the first years is to be [there](super::heritage()).
     ///
     /// # Errors
     /// What failed.
