@@ -127,7 +127,10 @@ pub(super) async fn as_wanted(ask: &Ask, mut events: Vec<Resolved>) -> Result<Ve
         return Ok(events);
     }
     let sealed: Vec<RecordedEvent> = events.iter().filter_map(|resolved| resolved.event.clone()).collect();
-    let mut opened = desk(ask).await?.reveal(sealed).await.into_iter();
+    let desk = desk(ask).await?;
+    // Who saw what people are called is told to the server's log; the values themselves are not.
+    tracing::info!(by = %ask.call.caller, events = sealed.len(), path = ask.uri.path(), "personal values are opened");
+    let mut opened = desk.reveal(sealed).await.into_iter();
     for resolved in events.iter_mut().filter(|resolved| resolved.event.is_some()) {
         resolved.event = opened.next();
     }
