@@ -1,7 +1,7 @@
 // S4: one event.
 import { test, before, after } from 'node:test';
 import assert from 'node:assert/strict';
-import { startServer, browser, open, done, firstRender, orderEvents } from './harness.mjs';
+import { startServer, browser, open, done, firstRender, orderEvents, eventually } from './harness.mjs';
 
 let server;
 before(async () => {
@@ -94,8 +94,8 @@ test('an event is copied in each form, and numbers keep their digits', async () 
     await page.evaluate(() => navigator.clipboard.writeText(''));
     await page.click('summary:has-text("Copy as")');
     await page.click(`.menu-list button:text-matches("^${label}")`);
-    await page.waitForFunction(() => navigator.clipboard.readText().then(text => text !== ''));
-    return page.evaluate(() => navigator.clipboard.readText());
+    // What is made before it is copied comes later.
+    return eventually(() => page.evaluate(() => navigator.clipboard.readText()), `the copy of ${label}`);
   };
   assert.equal(await copied('Link'), page.url());
   assert.match(await copied('Data'), /^\{"/);

@@ -102,7 +102,7 @@ test('rows are filtered by type and by a condition, opened and walked by keys', 
   await page.waitForFunction(() => document.querySelectorAll('tr[data-row]').length > 30);
   await page.fill('input.where', 'data.total > 140');
   await page.keyboard.press('Enter');
-  await page.waitForSelector('text=/Looked at all 42 events of this stream from here: \\d+ match/');
+  await page.waitForSelector('text=/Looked at all \\d+ events of this stream from here: \\d+ match/');
   await page.fill('input.where', 'data.total >');
   await page.keyboard.press('Enter');
   await page.waitForSelector('input.where[aria-invalid=true]');

@@ -16,8 +16,13 @@ function Screen() {
   // The feed has no problems in it: they are asked again when projections change, and each half minute.
   const changes = live.projections.value;
   const beat = Math.floor(now.value / 30_000);
-  const seen = useRef(null);
-  useEffect(() => { if (seen.current) overview.reload(); seen.current = true; }, [changes, beat]);
+  const seen = useRef({ changes, beat });
+  useEffect(() => {
+    const before = seen.current;
+    seen.current = { changes, beat };
+    // What the feed tells of first is no change.
+    if (before.beat !== beat || (before.changes && before.changes !== changes)) overview.reload();
+  }, [changes, beat]);
   const problems = overview.data?.problems ?? [];
   return html`<${Page} title="Overview" sentence=${html`<${Sentence} overview=${overview} problems=${problems} isEmpty=${isEmpty} />`}>
     <${Remote} of=${overview} what="the overview">${() => (isEmpty ? html`<${Beginning} mayLoad=${mayAppend && system.data?.caller?.mayWrite === true} onLoaded=${() => { recent.reload(); overview.reload(); }} />` : html`
