@@ -2,22 +2,13 @@
 import { test, before, after } from 'node:test';
 import assert from 'node:assert/strict';
 import { startServer, browser, open, done } from './harness.mjs';
+import { shownState, flat, at } from './travel.mjs';
 
 let server;
 before(async () => { server = await startServer({ command: 'demo', args: ['--still', '--commands', '400'] }); });
 after(async () => { await (await browser()).close(); await server?.stop(); });
 
 const FOLD = 'aggregate:Account';
-const shownState = page => page.evaluate(() => {
-  const out = {};
-  for (const leaf of document.querySelectorAll('.tt-leaf:not(.removed)')) {
-    const key = leaf.querySelector('.key').textContent;
-    out[key] = (leaf.querySelector('ins') ?? leaf.querySelector('.tt-text > [class^=v-]')).textContent;
-  }
-  return out;
-});
-const flat = (value, path = '') => Object.entries(value).flatMap(([key, inner]) => (inner !== null && typeof inner === 'object' && !Array.isArray(inner) ? flat(inner, `${path}${key}.`) : [[path + key, JSON.stringify(inner)]]));
-const at = (page, revision) => page.waitForFunction(wanted => document.querySelector('.tt-now strong')?.textContent === `#${wanted}` && document.querySelector('#tt-state')?.textContent.startsWith(`State after #${wanted} · `) && !document.querySelector('#tt-state').textContent.includes('loading'), String(revision));
 const jump = async (page, revision) => { await page.keyboard.type(String(revision)); await page.keyboard.press('Enter'); await at(page, revision); };
 const headOf = async stream => Number((await server.get(`/v1/streams/${stream}`)).lastRevision);
 

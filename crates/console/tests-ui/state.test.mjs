@@ -2,6 +2,7 @@
 import { test, before, after } from 'node:test';
 import assert from 'node:assert/strict';
 import { startServer, browser, open, done, firstRender, orderEvents } from './harness.mjs';
+import { shownState, flat, at } from './travel.mjs';
 
 let server;
 before(async () => {
@@ -16,16 +17,6 @@ before(async () => {
 });
 after(async () => { await (await browser()).close(); await server?.stop(); });
 
-const shownState = page => page.evaluate(() => {
-  const out = {};
-  for (const leaf of document.querySelectorAll('.tt-leaf:not(.removed)')) {
-    const key = leaf.querySelector('.key').textContent;
-    out[key] = (leaf.querySelector('ins') ?? leaf.querySelector('.tt-text > [class^=v-]')).textContent;
-  }
-  return out;
-});
-const flat = (value, path = '') => Object.entries(value).flatMap(([key, inner]) => (inner !== null && typeof inner === 'object' && !Array.isArray(inner) ? flat(inner, `${path}${key}.`) : [[path + key, JSON.stringify(inner)]]));
-const at = (page, revision) => page.waitForFunction(wanted => document.querySelector('.tt-now strong')?.textContent === `#${wanted}` && document.querySelector('#tt-state')?.textContent.startsWith(`State after #${wanted} · `) && !document.querySelector('#tt-state').textContent.includes('loading'), String(revision));
 
 test('the state at any event is what the API says, in both directions', async () => {
   const page = await open(server, '/ui/streams/order-8f31/state?at=17');

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use clap::Args;
 use factum::{DeclaredProjection, Projection, UnknownType};
-use factum_core::read_model::{Action, NewVersion, ReadModels, Role, Version};
-use factum_core::{Checkpoint, Clock, Position, SystemClock};
+use factum_core::read_model::{Action, ReadModels, Role, Version};
+use factum_core::{Checkpoint, Clock, SystemClock};
 
 use super::By;
 use crate::context::Context;
@@ -126,16 +126,7 @@ pub(crate) fn make(
     by: &By,
 ) -> Result<Version, Failure> {
     let definition = projection.definition();
-    let version = read_models.create(&NewVersion {
-        name: definition.name().clone(),
-        fingerprint: definition.fingerprint(),
-        definition: definition.declaration().to_owned(),
-        tables: definition.tables().to_owned(),
-        partitions: definition.partitions(),
-        personal: definition.personal(),
-        start: origin.at(Position::START),
-        at: SystemClock.now(),
-    })?;
+    let version = read_models.create(&definition.new_version(origin, SystemClock.now()))?;
     note(read_models, &version, "created", by)?;
     Ok(version)
 }

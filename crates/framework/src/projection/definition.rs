@@ -1,7 +1,7 @@
 //! What does a projection say of itself, and what makes its rows out of date?
 
-use factum_core::read_model::{InvalidProjectionName, PersonalData, ProjectionName};
-use factum_core::{EventType, Query, QueryItem, Selector, Tag};
+use factum_core::read_model::{InvalidProjectionName, NewVersion, PersonalData, ProjectionName};
+use factum_core::{Checkpoint, EventType, Position, Query, QueryItem, Selector, Tag, Timestamp};
 use factum_vault::KEYS_DESTROYED_TYPE;
 use sha2::{Digest, Sha256};
 
@@ -141,6 +141,20 @@ impl Definition {
     /// The declaration as text, or nothing.
     pub fn declaration(&self) -> &str {
         &self.text
+    }
+
+    /// A version that is to be made of it at this time, from the beginning of the log that `origin` is a place of.
+    pub fn new_version(&self, origin: &Checkpoint, at: Timestamp) -> NewVersion {
+        NewVersion {
+            name: self.name.clone(),
+            fingerprint: self.fingerprint(),
+            definition: self.text.clone(),
+            tables: self.tables.clone(),
+            partitions: self.partitions,
+            personal: self.personal,
+            start: origin.at(Position::START),
+            at,
+        }
     }
 
     /// What the rows depend on, hashed: 64 hexadecimal digits. Rows of another fingerprint are of another projection,

@@ -159,16 +159,8 @@ pub async fn explain<P: Projection>(
         .first()
         .ok_or_else(|| ReadModelError::UnknownVersion { name: name.clone(), wanted: version.to_string() })?;
     let definition = projection.definition();
-    let copy = read_models.scratch(&NewVersion {
-        name: name.clone(),
-        fingerprint: definition.fingerprint(),
-        definition: definition.declaration().to_owned(),
-        tables: definition.tables().to_owned(),
-        partitions: 1,
-        personal: definition.personal(),
-        start: start.applied.at(Position::START),
-        at: Timestamp::default(),
-    })?;
+    let new = definition.new_version(&start.applied, Timestamp::default());
+    let copy = read_models.scratch(&NewVersion { partitions: 1, ..new })?;
     let typed = typed_key(read_models, name, version, (&table, &key), &question.key)?;
     let mut replay = Replay::new(projection, copy, read_models.skips(name, version)?, (table, key, typed));
     replay.begin(question)?;

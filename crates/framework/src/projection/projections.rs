@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use factum_core::read_model::{
-    Action, NewVersion, Partition, PersonalData, ProjectionName, ReadModelError, ReadModelReader, ReadModels,
-    Role, Version, VersionNumber,
+    Action, Partition, PersonalData, ProjectionName, ReadModelError, ReadModelReader, ReadModels, Role,
+    Version, VersionNumber,
 };
 use factum_core::{
     Checkpoint, Clock, ErrorKind, EventStore, Read, ReadError, Selector, SystemClock, Timestamp,
@@ -449,16 +449,7 @@ impl Projections {
         reason: &str,
     ) -> Result<Version, ProjectionError> {
         let definition = projection.definition();
-        let new = NewVersion {
-            name: definition.name().clone(),
-            fingerprint: definition.fingerprint(),
-            definition: definition.declaration().to_owned(),
-            tables: definition.tables().to_owned(),
-            partitions: definition.partitions(),
-            personal: definition.personal(),
-            start: self.shared.origin.at(factum_core::Position::START),
-            at: self.shared.clock.now(),
-        };
+        let new = definition.new_version(&self.shared.origin, self.shared.clock.now());
         let version = self.shared.read_models.create(&new)?;
         self.record(&version, "created", actor, reason)?;
         Ok(version)

@@ -12,6 +12,7 @@ use super::ask::{Ask, Document, digits, shown};
 use super::problem::{Problem, Slug};
 use super::route::{AFTER, Api, Kind, LIMIT, Operation, Param, WAIT};
 use crate::access::Action;
+use crate::operations::MAX_REASON_BYTES;
 use crate::read_side::{Act, By, ReadSide, ReadSideError};
 use crate::shown::{table_difference_fields, value_of_row};
 
@@ -21,8 +22,6 @@ const PART: &str = "Projections";
 const EXAMPLES: u64 = 20;
 /// Most of them.
 const MAX_EXAMPLES: u64 = 100;
-/// Longest reason, in bytes: it is kept for ever.
-pub(super) const MAX_REASON_BYTES: usize = 1_024;
 
 const ROWS: &[Param] = &[
     Param::new("version", Kind::Like("^v?[0-9]{1,9}$"), "The version; the one that serves if left out"),

@@ -3,9 +3,7 @@
 use std::collections::BTreeSet;
 
 use factum_core::read_model::{NewVersion, ReadModelError, ReadModels, Value};
-use factum_core::{
-    Checkpoint, EventStore, EventType, Position, Read, ReadError, SchemaRegistry, Selector, Timestamp,
-};
+use factum_core::{Checkpoint, EventStore, EventType, Read, ReadError, SchemaRegistry, Selector, Timestamp};
 
 use factum_vault::KEYS_DESTROYED_TYPE;
 
@@ -100,16 +98,10 @@ impl DeclaredProjection {
         origin: &Checkpoint,
         at: Timestamp,
     ) -> Result<(), DeclarationCheckError> {
-        let definition = self.definition();
         let new = NewVersion {
-            name: definition.name().clone(),
-            fingerprint: definition.fingerprint(),
             definition: String::new(),
-            tables: definition.tables().to_owned(),
             partitions: 1,
-            personal: definition.personal(),
-            start: origin.at(Position::START),
-            at,
+            ..self.definition().new_version(origin, at)
         };
         let mut scratch = database.scratch(&new).map_err(|error| match error {
             ReadModelError::Statement { .. } | ReadModelError::MissingParameter { .. } => {

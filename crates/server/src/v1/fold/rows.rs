@@ -6,9 +6,7 @@ use factum::{ApplyError, ChangedTags, DeclaredProjection, Model, Projection};
 use factum_core::read_model::{
     NewVersion, PersonalData, ProjectionName, ReadModelError, ReadModelWriter, Role, Version,
 };
-use factum_core::{
-    EventStore, EventStoreExt, Position, Read, RecordedEvent, Selector, StreamName, Timestamp,
-};
+use factum_core::{EventStore, EventStoreExt, Read, RecordedEvent, Selector, StreamName, Timestamp};
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value, json};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -152,16 +150,8 @@ impl Rows {
                         ReadModelError::UnknownVersion { name: name.clone(), wanted: number.to_string() }
                     })?;
                     let definition = make.projection.definition();
-                    let writer = read_models.scratch(&NewVersion {
-                        name: name.clone(),
-                        fingerprint: definition.fingerprint(),
-                        definition: definition.declaration().to_owned(),
-                        tables: definition.tables().to_owned(),
-                        partitions: 1,
-                        personal: definition.personal(),
-                        start: start.applied.at(Position::START),
-                        at: Timestamp::default(),
-                    })?;
+                    let new = definition.new_version(&start.applied, Timestamp::default());
+                    let writer = read_models.scratch(&NewVersion { partitions: 1, ..new })?;
                     Ok::<_, ReadModelError>((tables, writer))
                 })
                 .await
